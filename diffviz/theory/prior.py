@@ -104,9 +104,9 @@ def lowest_logsnr(variance: float, loss: float = 0.01) -> float:
 
 
 def offset_shift(strength: float, pixels: int) -> float:
-    """Shift of λ at frequency 0 with offset noise eps + c ξ · 1.
+    """Shift of λ at frequency 0 with offset noise eps + κ ξ · 1.
 
-    The noise has the variance 1 + c² N there, so λ moves by −ln(1 + c² N).
+    The noise has the variance 1 + κ² N there, so λ moves by −ln(1 + κ² N).
 
     Args:
         strength: c, above 0.
@@ -118,6 +118,6 @@ def offset_shift(strength: float, pixels: int) -> float:
     Raises:
         ValueError: An argument is not a number above 0.
     """
-    # log(1 + c² N), where c² may be beyond float64
+    # log(1 + κ² N), where κ² may be beyond float64
     log_variance = 2 * np.log(positive(strength, "strength")) + np.log(positive(pixels, "pixels"))
     return float(-np.logaddexp(0.0, log_variance))

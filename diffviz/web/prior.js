@@ -28,6 +28,7 @@ import { expit } from "./special.js";
  * @property {Float64Array} tone Brightness.
  * @property {Numbers} photographs On [−1, 1], shape (n, side, side).
  * @property {Float64Array[]} [coefficients] Their cosine coefficients, once they were computed.
+ * @property {Float64Array} quantiles Of the brightness of each, in standard deviations.
  * @property {Numbers} power Of each coefficient, shape (side, side).
  * @property {Record<string, string>} colours
  * @property {Record<string, Film>} [films] Couplings by name.
@@ -148,13 +149,13 @@ function started(state, data, index) {
     (value, place) =>
       value / Math.sqrt(expit(level) * data.power[place] * scale + expit(-level)),
   );
-  const brightness = own[0] / side;
-  changed[0] = side * (state.mean * meanRatio + (brightness - state.mean) * stdRatio);
+  const apart = state.std * data.quantiles[index]; // from the mean of the data
+  changed[0] = side * (state.mean * meanRatio + apart * stdRatio);
   return imageOf(changed, side);
 }
 
 /**
- * Photographs, and under each what the start makes of it.
+ * Photographs as bright as the data, and under each where its start leads from N(0, I).
  * @param {State} state
  * @param {Data} data
  * @returns {Record<string, any>}
@@ -163,8 +164,14 @@ function photographs(state, data) {
   const [count, side] = data.photographs.shape;
   const size = side * side;
   const pixels = new Uint8ClampedArray(2 * count * size);
-  pixels.set(data.photographs.map((value) => (255 * (value + 1)) / 2));
   for (let index = 0; index < count; index += 1) {
+    const brightness = coefficientsOf(data)[index][0] / side;
+    const shift = state.mean + state.std * data.quantiles[index] - brightness;
+    const own = data.photographs.subarray(index * size, (index + 1) * size);
+    pixels.set(
+      own.map((value) => (255 * (value + shift + 1)) / 2),
+      index * size,
+    );
     const sample = started(state, data, index).map((value) => (255 * (value + 1)) / 2);
     pixels.set(sample, (count + index) * size);
   }
@@ -194,7 +201,7 @@ function textOf(state, data, bells) {
     `λ = ${at(level)}: α_T = ${Math.sqrt(expit(level)).toFixed(4)}, ` +
       `SNR_T = ${general(Math.exp(level), 3)}`,
     `frequency 0 has λ = ${at(level + shift)} with this offset noise, ` +
-      `a shift of −ln(1 + c² N) = ${at(shift)}`,
+      `a shift of −ln(1 + κ² N) = ${at(shift)}`,
     `data ${dataMean.toFixed(2)} ± ${dataStd.toFixed(2)}, ` +
       `samples ${mean.toFixed(3)} ± ${std.toFixed(3)}: ` +
       `mean off by ${at(mean - dataMean + 0)}, ${percent(std / dataStd)} of the spread`,

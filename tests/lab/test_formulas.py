@@ -52,10 +52,10 @@ def gain_by_logistic(w, logsnr, variance):
     return np.sum((w * density)[1:] + (w * density)[:-1]) / 2 * (logsnr[1] - logsnr[0])
 
 
-def affine(alpha):
-    """The affine map of α that sends the last to 0 and keeps the first, by solving for it."""
-    slope, shift = np.linalg.solve([[alpha[0], 1], [alpha[-1], 1]], [alpha[0], 0])
-    return slope * alpha + shift
+def crossed_by_distances(x1, e1, x2, e2):
+    """Whether two pairs would be closer with partners swapped, from the four distances."""
+    square = lambda one, other: ((one - other) ** 2).sum(-1)
+    return square(x1, e2) + square(x2, e1) < square(x1, e1) + square(x2, e2)
 
 
 def excess_by_noise(x_hat, exact, logsnr):
@@ -104,7 +104,8 @@ RIGHT_ANSWERS = [
     ("weighting-of-a-recipe", lambda level: 5 * expit(level / 2) * expit(-level / 2)),
     ("importance-draw", lambda w, p, error: 0.5 * w * error / p),
     ("layer-cost", lambda low, high, error: (np.exp(high) / np.exp(low) - 1) * error / 2),
-    ("zero-terminal-snr", affine),
+    ("crosses", crossed_by_distances),
+    ("crosses", lambda *pairs: crossed_by_distances(*pairs).astype(int)),
     ("ddim-step", ddim),
     ("ddim-step", ddim_by_sampler),
     ("fpo-ratio", lambda old, new: np.exp(old.mean(-1)) / np.exp(new.mean(-1))),
@@ -146,10 +147,16 @@ WRONG_ANSWERS = [
     ("layer-cost", lambda low, high, error: np.expm1(high - low) * error, "½ is missing"),
     ("layer-cost", lambda low, high, error: np.expm1(low - high) * error / 2, "The sign"),
     ("layer-cost", lambda low, high, error: np.exp(high - low) * error / 2, "Take 1 off"),
-    ("zero-terminal-snr", lambda alpha: alpha - alpha[-1], "the first has moved too"),
-    ("zero-terminal-snr", lambda alpha: affine(alpha) / alpha[0], "not become 1"),
-    ("zero-terminal-snr", lambda alpha: np.sqrt(affine(alpha**2)), "moves α²"),
-    ("zero-terminal-snr", lambda alpha: affine(alpha[::-1])[::-1], "other way round"),
+    ("crosses", lambda *pairs: ~crossed_by_distances(*pairs), "the sign"),
+    ("crosses", lambda x, e, y, f: ((x - y) * (e - f)).sum(-1), "That is the product"),
+    (
+        "crosses",
+        lambda x, e, y, f: crossed_by_distances(x, y, e, f),
+        "difference of the two data points",
+    ),
+    ("crosses", lambda x, e, y, f: (x - y)[:, 0] * (e - f)[:, 0] < 0, "one coordinate"),
+    ("crosses", lambda x, e, y, f: (x - y) * (e - f) < 0, "returns the shape"),
+    ("crosses", lambda x, e, y, f: ((x - e) ** 2).sum(-1) > 1, "Multiply this"),
     ("ddim-step", lambda z, x, here, there: ddim(z, x, there, here), "other way round"),
     ("ddim-step", lambda z, x, here, there: ddim(z, x, 2 * here, 2 * there), "log(α/σ)"),
     ("ddim-step", lambda z, x, here, there: z, "where the step begins"),

@@ -159,6 +159,19 @@ def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
     assert asked(name).truth() == truth
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [
+        ("what-pairing-breaks", "the second"),
+        ("best-at-ten", "AB3 on dz/dθ"),
+        ("own-grid", "one"),
+    ],
+)
+def test_a_choice_that_is_measured_is_what_its_notebook_goes_on_to_show(name, truth):
+    assert asked(name).truth() == truth
+
+
 def last_signal():
     """α² at Stable Diffusion's last level, from its own betas."""
     beta = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2

@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from notebook_prose import assert_says, percent, printed
+from notebook_prose import assert_says, cells, percent, printed
 from scipy.special import expit
 
 import diffviz as dv
@@ -37,8 +37,8 @@ def test_the_nats_are_right(text):
         text,
         f"{total[0]:.1f} nats for 4,096 pixels, "
         f"or {total[0] / 4096 / math.log(2):.4f} bits a pixel",
-        f"those two are {felt[0]:.1f} nats apart",
-        f"The other {total[0] - felt[0]:.1f} nats are what $z_T$ tells of $x$",
+        f"$q(z_T)$ and N(0, I) are {felt[0]:.1f} nats apart",
+        f"The first, about {total[0] - felt[0]:.1f} nats, is what $z_T$ tells of $x$",
         f"But the {felt[0]:.1f} nats",
         f"{(v - 1 - math.log(v) + shift) / 2:.1f} of them sit in *one* direction",
         f"linear schedule the prior term is {total[1]:.2g} nats",
@@ -47,6 +47,9 @@ def test_the_nats_are_right(text):
         f"V = N · var, here {V:.0f}",
         f"{math.sqrt(0.05):.3f}",
     )
+    # what z_T tells of x, by the coefficients' own signal-to-noise ratios
+    information = np.log1p(math.exp(SD) * power).sum() / 2
+    assert information == pytest.approx(total[0] - felt[0], rel=1e-9)
 
 
 def sampled_brightness(eta):
@@ -74,14 +77,15 @@ def test_the_brightness_of_samples_is_right(text):
     assert std / 0.05**0.5 == pytest.approx(ratio, abs=0.03)
 
 
-def test_the_start_of_the_sampler_itself_has_no_bias(text):
+def test_the_start_of_the_sampler_itself_has_no_bias():
     data = dv.mixture([[-0.6 * 64]], 64 * math.sqrt(0.05))
     levels = prior_experiments.LEVELS["Stable Diffusion"]
     generator = torch.Generator().manual_seed(0)
     x = dv.sample(data, levels, solver="ddim", n=2000, generator=generator).samples / 64
+    code = " ".join(cell.source for cell in cells(NOTEBOOK) if cell.cell_type == "code")
+    assert "without start=, dv.sample would begin at the true mean and variance of z" in code
     assert x.mean().item() == pytest.approx(-0.6, abs=0.02)  # four standard errors
     assert x.std().item() == pytest.approx(0.05**0.5, rel=0.06)
-    assert_says(text, "starts with the mean and the variance that z has at the first level")
 
 
 def kept(level, side):
@@ -113,15 +117,19 @@ def test_the_numbers_of_offset_noise_are_right(text):
         f"but {percent(plain, 0)} of the spread is left",
     )
     (drawn,) = re.findall(r"^offset in the start too +\S+ ± (\S+)$", printed(NOTEBOOK), re.M)
-    assert_says(text, f"(The draws above have {percent(float(drawn) / 0.05**0.5, 0)} of the spread")
+    assert float(drawn) / 0.05**0.5 == pytest.approx(spread, abs=0.05)  # 2,000 draws
 
 
 def test_what_the_settings_to_try_show_is_right(text):
     cosine = float(prior.terminal_bias(TERMINAL["iDDPM cosine"], 1.0, 512**2 * 0.22**2)[0])
     assert cosine > 0.99
     assert float(prior.terminal_bias(SD, 1.0, 512**2 * 0.22**2)[0]) < 0.1
-    assert float(prior.terminal_bias(SD, 1.0, 64**2 * 0.02**2)[0]) > 0.9
-    assert_says(text, "less than 1 % of the mean is lost", "little of the mean is lost, since")
+    narrow = 1 - float(prior.terminal_bias(SD, 1.0, 64**2 * 0.02**2)[0])
+    assert_says(
+        text,
+        "less than 1 % of the mean is lost",
+        f"only {percent(narrow, 0)} of the mean is lost",
+    )
 
 
 def test_straightness_over_the_energy_is_largest_where_the_spread_stays(text):
@@ -132,7 +140,7 @@ def test_straightness_over_the_energy_is_largest_where_the_spread_stays(text):
     assert max(found, key=found.get) == 1
     for c in (0.01, 0.25, 0.8):
         assert found[c] == pytest.approx(found[1 / c], rel=1e-3)
-    assert_says(text, "it is largest at $c = 1$. It is the same for $c$ and for $1/c$")
+    assert_says(text, "That ratio is largest at $c = 1$, and it is the same for $c$ and for $1/c$")
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +151,15 @@ def numbers():
 
 COUPLING_CLAIMS = [  # claim, coupling, number, value as written, room for another machine
     ("Independent pairs cost 33.8", "independent, exact", "cost", 33.8, 0.05),
-    ("60 % of its energy", "independent, exact", "S", 13.9, 0.1),
-    ("60 % of its energy", "independent, exact", "S/energy", 0.60, 0.01),
+    ("S = 13.9", "independent, exact", "S", 13.9, 0.1),
     ("1.53 times as long", "independent, exact", "path ratio", 1.53, 0.01),
-    ("ends 3.0 away", "independent, exact", "W2, 1", 3.0, 0.05),
+    (
+        "independent pairs ends 3.0 away",
+        "independent, exact",
+        "W2, 1",
+        3.0,
+        0.05,
+    ),
     ("3 % cross, cost 8.3", "minibatch OT", "crossings", 0.03, 0.005),
     ("3 % cross, cost 8.3", "minibatch OT", "cost", 8.3, 0.05),
     ("The flow is straight, S = 0.07", "minibatch OT", "S", 0.07, 0.03),
@@ -185,7 +198,7 @@ def test_straight_flows_lead_with_few_steps_only(text, numbers):
     assert_says(
         text,
         "as close as two draws of the data are to each other",
-        "At 64 it is level with minibatch OT and ahead of reflow",
+        f"At 64 it has {learnt['W2, 64']:.2f}, next to the {straight[0]['W2, 64']:.2f} of",
     )
 
 
@@ -243,7 +256,7 @@ def test_the_closed_forms_of_the_exercises_are_right(text):
         text,
         f"gives {prior.lowest_logsnr(256**2 * 0.05):.2f}",
         f"ends at {DDPM:.2f}",
-        f"gives {math.sqrt(math.expm1(gap)) / 64:.3f}: log(1 + c² N) = {gap:.3f}",
+        f"gives {math.sqrt(math.expm1(gap)) / 64:.3f}: log(1 + κ² N) = {gap:.3f}",
         f"(λ = {SD:.3f})",
         f"({DDPM:.3f})",
         f"gives {(0.1 / (2 - np.pi / 2)) ** 2:.3f}: the smaller",
@@ -273,8 +286,8 @@ def test_a_wrong_answer_gets_a_hint(name, wrong, capsys):
     ("name", "slip", "hint"),
     [
         ("terminal-level", 11.99, "negative"),
-        ("offset-strength", 0.02807, "That is c²"),
-        ("offset-strength", 10.72, "That is c √N"),
+        ("offset-strength", 0.02807, "That is κ²"),
+        ("offset-strength", 10.72, "That is κ √N"),
         ("straight-variance", 0.233, "standard deviation"),
     ],
 )

@@ -216,33 +216,38 @@ def layer_cost(answer: Any) -> str:
 # --- the prior ----------------------------------------------------------------------------------
 
 
-@exercise("zero-terminal-snr")
-def zero_terminal_snr(answer: Any) -> str:
-    """α moved affinely so that the last is 0 and the first stays (Lin et al. 2023)."""
+@exercise("crosses")
+def crosses(answer: Any) -> str:
+    """Which of two pairs would be closer with their partners swapped."""
+    require(callable(answer), "the answer is a function here: def ...", TypeError)
     rng = _rng(3)
-    cases = [(np.sort(rng.uniform(0.05, 0.99, 20))[::-1].copy(),) for _ in range(3)]
+    cases = [tuple(rng.normal(size=(4, 40, 2))) for _ in range(3)]
+
+    def said(*pairs: NDArray) -> Any:
+        found = answer(*pairs)
+        is_truth = np.asarray(found).dtype == bool
+        return np.asarray(found, dtype=float) if is_truth else found
+
+    def product(x1: NDArray, e1: NDArray, x2: NDArray, e2: NDArray) -> NDArray:
+        return ((x1 - x2) * (e1 - e2)).sum(-1)
+
     mistakes = {
-        "The last α is 0 now, but the first has moved too: stretch after you shift.": (
-            lambda alpha: alpha - alpha[-1]
+        "Those are the pairs that do not cross: the sign.": (
+            lambda *pairs: (product(*pairs) > 0).astype(float)
         ),
-        "That moves α². Lin et al. move α, and the levels between differ.": (
-            lambda alpha: (
-                np.sqrt((alpha**2 - alpha[-1] ** 2) / (alpha[0] ** 2 - alpha[-1] ** 2)) * alpha[0]
-            )
+        "That is the product. Two pairs cross where it is below 0.": product,
+        "Take the difference of the two data points, and that of the two source points.": (
+            lambda x1, e1, x2, e2: (product(x1, x2, e1, e2) < 0).astype(float)
         ),
-        "The first α must stay what it was, not become 1.": (
-            lambda alpha: (alpha - alpha[-1]) / (alpha[0] - alpha[-1])
-        ),
-        "Time the other way round: alpha[0] is at the data, alpha[-1] at the noise.": (
-            lambda alpha: (alpha - alpha[0]) / (alpha[-1] - alpha[0]) * alpha[-1]
+        "That looks at one coordinate. Sum the product over both.": (
+            lambda x1, e1, x2, e2: ((x1 - x2) * (e1 - e2) < 0)[:, 0].astype(float)
         ),
     }
-    hint = "Shift so that the last α is 0, then stretch so that the first is what it was."
-
-    def truth(alpha: NDArray) -> NDArray:
-        return (alpha - alpha[-1]) / (alpha[0] - alpha[-1]) * alpha[0]
-
-    return judged(answer, truth, cases, mistakes, hint)
+    hint = (
+        "Swapped, they would have ‖x1 − e2‖² + ‖x2 − e1‖². Multiply this and what they have now "
+        "out, and see what is left of the difference."
+    )
+    return judged(said, lambda *pairs: (product(*pairs) < 0).astype(float), cases, mistakes, hint)
 
 
 # --- sampling -----------------------------------------------------------------------------------

@@ -28,11 +28,11 @@ def offset_strength(answer: Any) -> str:
     """The offset that takes Stable Diffusion's last level to DDPM's, at frequency 0 of 64²."""
     gap = TERMINAL["Stable Diffusion"] - TERMINAL["DDPM linear"]
     truth = np.sqrt(np.expm1(gap) / 64**2)
-    hint = "By how many nats must frequency 0 move? Its noise has 1 + c² N times the variance."
+    hint = "By how many nats must frequency 0 move? Its noise has 1 + κ² N times the variance."
     if near(answer, truth**2, hint) == RIGHT:
-        hint = "That is c²."
+        hint = "That is κ²."
     elif near(answer, truth * 64, hint) == RIGHT:
-        hint = "That is c √N, with N = 64² pixels."
+        hint = "That is κ √N, with N = 64² pixels."
     return near(answer, truth, hint)
 
 

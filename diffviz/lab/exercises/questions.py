@@ -508,6 +508,30 @@ def _straightest() -> str:
     return min(bends, key=lambda name: bends[name])
 
 
+def _what_pairing_breaks() -> str:
+    """Which of two identities fails for noise that depends on the data."""
+    rng = np.random.default_rng(0)
+    x, other = rng.normal(size=(2, 20_000))
+    errors = prior.paired_errors(x, 0.6 * x + 0.8 * other, 0.0)
+    gain, score = abs(errors.ratio - 1) < 1e-6, abs(errors.score - 1) < 0.05
+    broken = {(True, False): "the second", (False, True): "the first", (True, True): "neither"}
+    return broken.get((gain, score), "both")
+
+
+prediction(
+    "what-pairing-breaks",
+    Choice(
+        "The noise now depends on the data. Which fails: that the errors of x̂ and ε̂ have the "
+        "ratio e^−λ, or that −ε̂/σ is the score?",
+        {
+            "the first": "It follows from z = αx + σε alone, whatever ε is.",
+            "the second": "The score needs noise that is Gaussian and independent of x.",
+            "both": "One of them follows from z = αx + σε alone, whatever ε is.",
+            "neither": "One of them needs noise that is Gaussian and independent of x.",
+        },
+        _what_pairing_breaks,
+    ),
+)
 prediction(
     "prior-nats",
     Number(
@@ -531,7 +555,7 @@ prediction(
 prediction(
     "left-spread",
     Number(
-        "Trained with offset noise of c = 0.1, sampled from plain noise: what percentage of the "
+        "Trained with offset noise of κ = 0.1, sampled from plain noise: what percentage of the "
         "spread of brightness is left?",
         _left_spread,
         "Along frequency 0 the start is far too narrow, and so are the samples.",
@@ -578,6 +602,64 @@ def _early_grid() -> str:
     return max(settled, key=lambda name: settled[name])
 
 
+def _best_at_ten() -> str:
+    """The solver with the least error at ten calls, if it is the same one on all grids."""
+    a_call = {"Heun": 2, "RK4": 4}  # calls a step, where that is not 1
+    best = set()
+    for grid in sampling.LAWS:
+        errors = {
+            solver: sampling.rms(solver, grid, "gmm2d", 10 // a_call.get(solver, 1))[0]
+            for solver in sampling.SOLVERS
+        }
+        best.add(min(errors, key=lambda solver: errors[solver]))
+    return best.pop() if len(best) == 1 else "it depends on the grid"
+
+
+def _own_grid() -> str:
+    """How many of four trainings are nearest on the grid of their own, with 16 steps."""
+    own = dict(
+        zip(
+            sampling.TRAINED,
+            ("FM, uniform t", "VP cosine", "EDM, Karras ρ = 7", "FM, shift 3"),
+            strict=True,
+        )
+    )
+    hits = 0
+    for name, grid in own.items():
+        distances = {one: sampling.distance(name, one, 16) for one in sampling.GRIDS}
+        hits += min(distances, key=lambda one: distances[one]) == grid
+    return {0: "none", 1: "one", 4: "all four"}.get(hits, "two or three")
+
+
+prediction(
+    "best-at-ten",
+    Choice(
+        "The exact denoiser, ten calls of it, four grids. Which solver ends nearest to the exact "
+        "flow?",
+        {
+            "RK4": "Its order is the highest, but two steps of four calls each are far too few.",
+            "Heun": "Five steps of two calls each: its order does not pay yet.",
+            "DDIM": "It takes ten steps, but each looks at one slope only.",
+            "AB3 on dz/dθ": "Ten steps of one call each, and each remembers the last slopes.",
+            "it depends on the grid": "How near depends on the grid; who is first does not.",
+        },
+        _best_at_ten,
+    ),
+)
+prediction(
+    "own-grid",
+    Choice(
+        "Four networks, each trained under a density of its own; sixteen steps of DDIM on five "
+        "grids. How many networks are best on the grid of their own training?",
+        {
+            "all four": "Then training would have to tie a network to its grid.",
+            "two or three": "All of them are best on one and the same grid.",
+            "one": "All four are best on one and the same grid, and it is the own grid of one.",
+            "none": "All of them are best on one and the same grid, which one of them has.",
+        },
+        _own_grid,
+    ),
+)
 prediction(
     "frame-and-solver",
     Choice(
@@ -606,8 +688,8 @@ prediction(
 prediction(
     "early-grid",
     Choice(
-        "The exact denoiser has no weighting. On which of these grids is a larger share of a "
-        "photograph settled after 30 % of the steps than on the two others?",
+        "The exact denoiser has no weighting. Which of these grids has settled most of a "
+        "photograph after 30 % of its steps?",
         {
             "FM, uniform t": "It is early, but not the earliest.",
             "VP cosine": "It spends even fewer of its steps on almost pure noise.",

@@ -287,10 +287,10 @@ def offset_shifts(strength: ArrayLike) -> dict[int, NDArray]:
     """Shift of λ at frequency 0 under offset noise.
 
     Args:
-        strength: Strengths c of the offset, from 0 up, shape (n,).
+        strength: Strengths κ of the offset, from 0 up, shape (n,).
 
     Returns:
-        −ln(1 + c² N) in nats by side of ``SIZES``, each (n,).
+        −ln(1 + κ² N) in nats by side of ``SIZES``, each (n,).
 
     Raises:
         ValueError: A strength is negative or not finite.
@@ -312,12 +312,12 @@ def offset_bias(
 ) -> tuple[NDArray, NDArray]:
     """Brightness of samples of a model trained with offset noise, over that of the data.
 
-    At frequency 0 the noise has the variance K = 1 + c² N. Divided by √K it is the plain channel
+    At frequency 0 the noise has the variance K = 1 + κ² N. Divided by √K it is the plain channel
     for data N(m/√K, V/K). A start from plain noise is one of standard deviation 1/√K there.
 
     Args:
         level: λ at the start in nats, shape (n,) or one; −inf for zero terminal SNR.
-        strength: Strength c of the offset, likewise.
+        strength: Strength κ of the offset, likewise.
         side: Side of the image in pixels.
         mean: Mean brightness, not 0.
         std: Standard deviation of the brightness.
@@ -685,19 +685,24 @@ def least_cost(n: int = 2048) -> float:
     return couplings.transport_cost(*couplings.minibatch_ot(source, x, _generator(4), batch=n))
 
 
-def table() -> str:
-    """The numbers of ``coupled`` as text: pairs and paths, then how far few steps get."""
-    rows = {name: coupling.numbers() for name, coupling in coupled().items()}
-    columns = list(next(iter(rows.values())))
-    ends = [column for column in columns if column.startswith("W2")]
-    lines = []
-    for some in ([column for column in columns if column not in ends], ends):
-        lines.append(" " * 20 + "".join(f"{column:>13}" for column in some))
-        for name, row in rows.items():
-            lines.append(f"{name:20}" + "".join(f"{row[column]:13.3f}" for column in some))
-        lines.append("")
+def pairs_table() -> str:
+    """Pairs and paths of ``coupled`` as text, and the least cost of any pairing."""
+    rows = _coupling_rows(("crossings", "cost", "S", "path ratio"))
+    return f"{rows}\nleast cost of any pairing: {least_cost():.3f}"
+
+
+def steps_table() -> str:
+    """How far Euler steps of ``coupled`` end from the data as text, and how far two draws are."""
+    rows = _coupling_rows([f"W2, {steps}" for steps in EULER])
     distances = floors()
     spread = f"{distances.min():.2f} to {distances.max():.2f}"
-    lines.append(f"least cost of any pairing: {least_cost():.3f}")
-    lines.append(f"W2 of two draws of the data: {distances.mean():.3f} on average ({spread})")
+    return f"{rows}\nW2 of two draws of the data: {distances.mean():.3f} on average ({spread})"
+
+
+def _coupling_rows(columns: Sequence[str]) -> str:
+    """Some of the numbers of all couplings, a row for each."""
+    lines = [" " * 20 + "".join(f"{column:>12}" for column in columns)]
+    for name, coupling in coupled().items():
+        row = coupling.numbers()
+        lines.append(f"{name:20}" + "".join(f"{row[column]:12.3f}" for column in columns))
     return "\n".join(lines)

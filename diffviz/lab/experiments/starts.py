@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 from scipy.special import expit
 
-from diffviz.checks import array, count, number, one_of, require
+from diffviz.checks import array, count, number, one_of, positive, require
 from diffviz.data import files
 from diffviz.lab.experiments import prior
 from diffviz.lab.experiments.sampling import PHOTOS, spectrum
@@ -20,6 +20,7 @@ from diffviz.lab.experiments.sampling import PHOTOS, spectrum
 SIDE = 64  # pixels a side of the photographs that are shown
 PAIRS = 256  # pairs that are shown
 STEPS = 30
+QUANTILES = np.array([-1.2, -0.6, 0.0, 0.6, 1.2])  # of the photographs' brightness, in deviations
 INDEPENDENT, OPTIMAL = "independent pairs", "minibatch OT pairs"
 FLOW, REFLOW = "exact flow", "reflow pairs"
 COUPLINGS = (INDEPENDENT, OPTIMAL, FLOW, REFLOW)
@@ -34,6 +35,29 @@ def photographs() -> NDArray:
     images = np.stack([stored[name] for name in PHOTOS]) / 127.5 - 1
     block = images.shape[1] // SIDE
     return images.reshape(len(images), SIDE, block, SIDE, block).mean((2, 4))
+
+
+def as_bright(mean: float = prior.MEAN, std: float = prior.STD) -> NDArray:
+    """The photographs, each moved to a brightness of the data's law.
+
+    Args:
+        mean: Mean brightness of the data.
+        std: Standard deviation of the brightness.
+
+    Returns:
+        The photographs with the brightness mean + std · ``QUANTILES``, shape (5, 64, 64); values
+        may leave [−1, 1].
+
+    Raises:
+        ValueError: The mean is not finite, or the deviation is not above 0.
+
+    Example:
+        >>> as_bright(0.1, 0.2).mean((1, 2)).round(2).tolist()
+        [-0.14, -0.02, 0.1, 0.22, 0.34]
+    """
+    brightness = number(mean, "mean") + positive(std, "std") * QUANTILES
+    images = photographs()
+    return images + (brightness - images.mean((1, 2)))[:, None, None]
 
 
 def power(side: int = SIDE) -> NDArray:
@@ -103,7 +127,7 @@ class Pairing(NamedTuple):
     Attributes:
         z: Points on the way from source to data, shape (steps + 1, n, 2).
         share: Share of the way that is done, shape (steps + 1,).
-        numbers: Share of crossing pairs, mean squared distance, and length over distance.
+        numbers: Share of crossing pairs, cost (mean squared distance), and path ratio.
     """
 
     z: NDArray
@@ -148,8 +172,8 @@ def paired(coupling: str, n: int = PAIRS) -> Pairing:
     if coupling != FLOW:
         z = torch.lerp(source, x, share[:, None, None])
     numbers = {
-        "pairs that cross": couplings.crossings(source, x),
-        "mean squared distance": couplings.transport_cost(source, x),
-        "length over distance": couplings.path_ratio(z),
+        "crossings": couplings.crossings(source, x),
+        "cost": couplings.transport_cost(source, x),
+        "path ratio": couplings.path_ratio(z),
     }
     return Pairing(z.numpy(), share.numpy(), numbers)

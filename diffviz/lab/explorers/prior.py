@@ -55,7 +55,7 @@ def prior_controls() -> tuple[Control, ...]:
         Slider("side", "pixels", 8, 512, doubling, 64, "", "log", True, tip=pixels, when=bright),
         Slider("mean", "mean", -1, 1, 0.05, mean, tip="−1 black, 1 white.", when=bright),
         Slider("std", "std", 0.02, 0.4, 0.01, 0.22, tip=spread, when=bright),
-        Slider("offset", "offset c", 0, 0.3, 0.005, 0.0, tip=strength, when=bright),
+        Slider("offset", "offset κ", 0, 0.3, 0.005, 0.0, tip=strength, when=bright),
         Switch("start", "at start too", True, tip=sampled, when=bright),
         Menu("coupling", "coupling", starts.COUPLINGS, starts.INDEPENDENT, when=coupled),
         Clock("time", "time", 1.0),
@@ -126,6 +126,7 @@ class PriorExplorer(ViewExplorer):
             "lattice": self.grid,
             "tone": self.tone,
             "photographs": starts.photographs(),
+            "quantiles": starts.QUANTILES,
             "power": starts.power(),
             "colours": shades | {"behind": walks.GREY},
             "trails": TRAILS,
@@ -257,7 +258,7 @@ def ratio_chart(state: State) -> Chart:
 
 
 def photographs(state: State) -> Images:
-    """Photographs, and under each what the start makes of it.
+    """Photographs as bright as the data, and under each where its start leads from N(0, I).
 
     Args:
         state: A value for each control.
@@ -265,7 +266,7 @@ def photographs(state: State) -> Images:
     Returns:
         The images.
     """
-    images = starts.photographs()
+    images = starts.as_bright(state["mean"], state["std"])
     samples = starts.started(
         images,
         level_of(state),
@@ -299,7 +300,7 @@ def describe(state: State, bells: dict[str, Bell]) -> str:
     rows = [
         f"λ = {level:.3f}: α_T = {np.sqrt(expit(level)):.4f}, SNR_T = {np.exp(level):.3g}",
         f"frequency 0 has λ = {level + shift:.3f} with this offset noise, "
-        f"a shift of −ln(1 + c² N) = {shift:.3f}",
+        f"a shift of −ln(1 + κ² N) = {shift:.3f}",
         f"data {data_mean:.2f} ± {data_std:.2f}, samples {mean:.3f} ± {std:.3f}: "
         f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
         f"dots on the curve of the mean: where schedules end ({LOWEST:g} stands for λ = -inf)",

@@ -1,5 +1,7 @@
 """Figures of where sampling starts, and which sample a start leads to."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
@@ -30,12 +32,14 @@ from diffviz.lab.experiments.prior import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import OTHERS, from_noise, legend, line_of, minus, named_lines
+from diffviz.plots.style import FOCUS
 from diffviz.theory import prior
 
 SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))
 END = "log-SNR λ at the end   [nats]"
 LAST_LEVELS = np.linspace(-22, 0, 221)  # λ in nats
 NO_SIGNAL_PLACE = -23.0  # where λ = −inf is drawn
+ALL_ENDS = TERMINAL | {ZERO: NO_SIGNAL_PLACE}
 SHOWN_PAIRS, SHOWN_POINTS = 120, 300
 LEARNT = COUPLINGS[1:]  # each by the same network, with the same number of steps
 COUPLING_COLOURS = OTHERS[0], OTHERS[5], OTHERS[6]
@@ -51,9 +55,9 @@ def size_colour(label: str) -> str:
     return SIZE_COLOURS[int(label.split("²")[0])]
 
 
-def _mark_ends(ax: Axes) -> None:
+def _mark_ends(ax: Axes, ends: Mapping[str, float]) -> None:
     """Dotted lines where schedules end, with their names above the axes, where no curve runs."""
-    for name, level in (TERMINAL | {ZERO: NO_SIGNAL_PLACE}).items():
+    for name, level in ends.items():
         ax.axvline(level, color="0.55", ls=":", lw=1, zorder=1)
         ax.annotate(
             name.replace(" ", "\n", 1),
@@ -101,7 +105,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     ax = ax or plots.axes(7.8, 4.6)[0]
     total, marginal = kl(LAST_LEVELS) if mismatch is None else mismatch
     term = "prior KL, a term of the ELBO"
-    shown = "the part that can show in samples, KL(q(z_T) ‖ N(0, I))"
+    shown = "the part that can show in samples"
     plots.lines(
         LAST_LEVELS,
         {term: total, shown: marginal},
@@ -110,17 +114,28 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
         outside=None,
         ax=ax,
     )
-    line_of(ax, shown).set_linestyle("-")  # the colours tell them apart
     ends = list(TERMINAL.values())
-    ax.plot(ends, kl(ends).total, "o", color=plots.PALETTE[0], gid="schedules")
-    ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-24, 0))
-    _mark_ends(ax)
-    _break_axis(ax)
+    for name, nats, above in zip((term, shown), kl(ends), (True, False), strict=True):
+        line = line_of(ax, name)
+        line.set_linestyle("-")  # the colours tell them apart
+        ax.plot(ends, nats, "o", color=line.get_color(), gid=f"schedules: {name}")
+        for end, value in zip(ends, nats, strict=True):
+            ax.annotate(
+                f"{value:.2g}",
+                (end, value),
+                (-7, 9) if above else (7, -9),
+                textcoords="offset points",
+                ha="right" if above else "left",
+                va="center",
+                color=line.get_color(),
+                fontsize=10,
+            )
+    ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-22, 0))
+    ax.set_xticks(range(-20, 1, 5))
+    _mark_ends(ax, TERMINAL)
     ground = {"frameon": True, "framealpha": 1, "edgecolor": "none"}  # over the dotted lines
-    labels = [term, shown.replace(", ", ",\n", 1)]
-    handles = [line_of(ax, name) for name in (term, shown)]
-    legend(ax, handles, labels=labels, loc="lower right", **ground)
-    ax.set_title("e-fold less with each nat, and most of it can show", pad=38)
+    legend(ax, [line_of(ax, name) for name in (term, shown)], loc="lower right", **ground)
+    ax.set_title("each nat more of noise at the end divides the prior term by e", pad=38)
     ax.figure.subplots_adjust(top=0.82)
     return ax
 
@@ -180,10 +195,10 @@ def terminal_snr(measured: tuple[NDArray, NDArray] | None = None) -> Axes:
     measured_mean, measured_std = measured_brightness() if measured is None else measured
     means = {side: mean for side, (mean, _) in bias.items()}
     _draw_ratio(left, means, "the mean brightness that samples keep")
-    _mark_ends(left)
+    _mark_ends(left, ALL_ENDS)
     spreads = {side: spread for side, (_, spread) in bias.items()}
     _draw_ratio(right, spreads, "the spread of brightness that they keep")
-    _mark_ends(right)
+    _mark_ends(right, ALL_ENDS)
     _draw_measured(left, measured_mean / MEAN)
     _draw_measured(right, measured_std / STD)
     handles = right.lines[: 2 * len(SIZES) : 2]
@@ -242,26 +257,26 @@ def offset_noise(largest: float = 0.3) -> Axes:
     """Draw the shift at frequency 0, and the brightness of samples.
 
     Args:
-        largest: The largest strength c of the offset.
+        largest: The largest strength κ of the offset.
 
     Returns:
         The left panel.
     """
     left, right = plots.axes(11.5, 4.3, columns=2)
     strength = np.linspace(0, largest, 151)
-    label = "strength c of the offset, ε + c ξ"
+    label = "strength κ of the offset, ε + κ ξ"
     plots.lines(
         strength,
         {size_label(side): shifts for side, shifts in offset_shifts(strength).items()},
         xlabel=label,
-        ylabel="shift of λ, −log(1 + c² N)   [nats]",
+        ylabel="shift of λ, −log(1 + κ² N)   [nats]",
         title="frequency 0 moves towards noise",
         colours=size_colour,
         ax=left,
     )
     shift = prior.offset_shift(0.1, SIDE**2)
-    left.plot([0.1], [shift], "o", color=SIZE_COLOURS[SIDE], gid="c = 0.1")
-    text = minus(f"c = 0.1: {shift:.3f}")
+    left.plot([0.1], [shift], "o", color=SIZE_COLOURS[SIDE], gid="κ = 0.1")
+    text = minus(f"κ = 0.1: {shift:.3f}")
     left.annotate(text, (0.1, shift), (8, 6), textcoords="offset points", fontsize=9)
     last = TERMINAL["Stable Diffusion"]
     mean, spread = offset_bias(last, strength)
@@ -271,8 +286,8 @@ def offset_noise(largest: float = 0.3) -> Axes:
         "spread, offset in the start too": spread,
         "spread, plain start": plain,
     }
-    # not the colours of sizes, which are on the left
-    colours = dict(zip(curves, plots.PALETTE[3:], strict=False))
+    # not the colours of sizes, which are on the left: those of mean and spread in the explorer
+    colours = dict(zip(curves, (FOCUS, OTHERS[5], OTHERS[3]), strict=True))
     plots.lines(
         strength,
         curves,
@@ -292,11 +307,11 @@ def offset_noise(largest: float = 0.3) -> Axes:
 
 @figure(
     "straightness",
-    "Flow matching from N(0, 1) to N(0, c): even between equal Gaussians paths bend, S = √c (2 − "
-    "π/2)",
+    "Flow matching from N(0, 1) to N(0, c): even between equal Gaussians paths bend, and for their "
+    "energy they bend most there",
 )
 def straightness_figure(variance: float = 1.0) -> Axes:
-    """Draw nine paths with their chords, and S over the variance.
+    """Draw nine paths with their chords, and S over the energy by the variance.
 
     Args:
         variance: Variance c of the data on the left.
@@ -317,7 +332,9 @@ def straightness_figure(variance: float = 1.0) -> Axes:
             gid=f"chord {k}",
             label="straight line from start to end",
         )
-    title = "c = 1: every path goes in to 0.707 and back" if variance == 1 else f"c = {variance:g}"
+    title = f"data N(0, {variance:g})"
+    if variance == 1:
+        title += ": every path goes in to 0.707 and back"
     left.set(xlabel=TIME, ylabel="z", title=title)
     low, high = left.get_ylim()
     left.set_ylim(low - 0.17 * (high - low), high)
@@ -326,25 +343,30 @@ def straightness_figure(variance: float = 1.0) -> Axes:
     c = np.geomspace(0.003, 10, 100)
     plots.lines(
         c,
-        {"√c (2 − π/2)": np.sqrt(c) * (2 - np.pi / 2)},
+        {"closed form": _bend_over_energy(c, np.sqrt(c) * (2 - np.pi / 2))},
         xlabel="variance c of the data",
-        ylabel="straightness S, 0 is straight",
-        title="S grows with the spread of the data",
+        ylabel="S / energy, 0 is straight",
+        title="for their energy, paths bend most at c = 1",
         outside=None,
         colours=lambda name: "0.35",
         ax=right,
     )
     right.plot(
         C_VALUES,
-        straightness(C_VALUES),
+        _bend_over_energy(np.array(C_VALUES), np.array(straightness(C_VALUES))),
         "o",
         color=OTHERS[2],
         gid="measured",
         label="the flow, integrated",
     )
-    right.set(xscale="log", yscale="log")
+    right.set(xscale="log", ylim=(0, 1.1))
     legend(right, [right.lines[0], right.lines[-1]], loc="upper left")
     return left
+
+
+def _bend_over_energy(variance: NDArray, bend: NDArray) -> NDArray:
+    """S over the energy, the mean of ∫ż² dt, which is S and the chord's (1 − √c)²."""
+    return bend / (bend + (1 - np.sqrt(variance)) ** 2)
 
 
 def _joined(points: NDArray) -> NDArray:

@@ -1,6 +1,7 @@
 """Figures of frames, straightness, solvers, grids, and when a sample is settled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from diffviz.lab.experiments.sampling import (
     COUNTS,
     GRIDS,
     LAWS,
+    SOLVERS,
     STEPS,
     VARIANCES,
     Chain,
+    Convergence,
     FrameWalks,
     OneStep,
     band_shares,
@@ -38,23 +41,15 @@ from diffviz.lab.experiments.sampling import (
     settled_photos,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import (
-    NEUTRAL,
-    OTHERS,
-    colours_of,
-    from_noise,
-    legend,
-    line_of,
-    named_lines,
-)
+from diffviz.lab.figures.style import NEUTRAL, OTHERS, from_noise, legend, line_of, named_lines
 from diffviz.theory.paths import COSINE, LINEAR
 
 if TYPE_CHECKING:
     from diffviz.sampling.integrate import Trajectory
 
 FRAMES = {
-    "linear frame: z = (1 − t) x + t ε": LINEAR,
-    "variance-preserving frame: α² + σ² = 1": COSINE,
+    "linear frame: paths go to the middle, then apart": LINEAR,
+    "VP frame: the same paths, bent late": COSINE,
 }
 
 FRAME_SHARES = {"Euler, linear frame": 0.0, "Euler, half way": 0.5, "Euler, VP frame": 1.0}
@@ -67,6 +62,12 @@ GRID_DASHES: dict[str, Any] = dict(
 BAND_COLOURS = ("0.0", "0.4", "0.68")  # coarse to fine; no colour of a grid
 BAND_DASH: Any = (0, (3, 1.5))
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
+SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": "black"}
+EULER = "Euler"
+EULER_SHADES = ("#D9A383", "#BD7048", OTHERS[5])  # from the linear frame to the VP frame
+NOISE = "0.5"  # what is added on the way; no solver
+VARIANCE_SHADES = ("0.65", "0.4", "0.0")  # from the least variance to the largest
+CALLS_ASKED = (10, 100)  # the calls at which the notebook asks for the best solver
 
 
 def grid_colour(name: str) -> str:
@@ -148,14 +149,14 @@ def scaling_slider(walks: FrameWalks | None = None) -> Axes:
         ylabel="z",
         title="6 steps from z = 1, all drawn in the VP frame",
         outside=None,
-        colours=colours_of(walks.walks),
+        colours=_walk_colour,
         ax=left,
     )
     name = "exact flow"
     left.plot(walks.exact_time, walks.exact, color="black", lw=1.5, ls=":", gid=name, label=name)
     legend(left, handlelength=3)
     from_noise(left)
-    colours = {"exact flow": "black", "DDIM": OTHERS[0], "Euler": NEUTRAL}
+    colours = {"exact flow": "black", "DDIM": SOLVER_COLOURS["DDIM"], EULER: OTHERS[5]}
     plots.lines(
         walks.shares,
         walks.ends,
@@ -175,12 +176,21 @@ def scaling_slider(walks: FrameWalks | None = None) -> Axes:
     return left
 
 
+def _walk_colour(name: str) -> str:
+    """The colour of a walk: DDIM's own, or a shade for the frame of Euler's."""
+    shades = dict(zip(FRAME_SHARES, EULER_SHADES, strict=True))
+    return shades.get(name) or SOLVER_COLOURS[name]
+
+
 def _draw_paths(ax: Axes, path: str, title: str, variances: Sequence[float]) -> None:
     """Exact paths of N(0, c) for several c, with their chords dotted."""
     t = np.linspace(0, 1, 201)
     curves = {f"c = {c:g}": exact_path(c, path, t) for c in variances}
-    colour = colours_of(curves)
+    shades = dict(zip(curves, cycle(VARIANCE_SHADES), strict=False))
+    colour = shades.__getitem__
     plots.lines(t, curves, xlabel=TIME, ylabel="z", title=title, colours=colour, ax=ax)
+    for name in curves:
+        line_of(ax, name).set_linestyle("-")  # the shades tell them apart
     for c in variances:
         ax.plot([0, 1], [np.sqrt(c), 1], color=colour(f"c = {c:g}"), lw=1, ls=":")
     ax.set_ylim(0, 1.05 * max(1.0, np.sqrt(max(variances))))
@@ -204,6 +214,9 @@ def vp_vs_fm(shown: Sequence[float] = (0.01, 0.1, 1.0)) -> Axes:
     linear, cosine, straight = plots.axes(12.5, 4.2, columns=3)
     _draw_paths(linear, "FM", "linear path (FM); dotted: chords", shown)
     _draw_paths(cosine, "VP", "cosine path (VP)", shown)
+    drawn = cosine.get_legend()
+    if drawn is not None:
+        drawn.remove()  # the shades are those of the first panel
     variances = np.geomspace(0.005, 4, 60)
     colours = {"FM": grid_colour("FM, uniform t"), "VP": grid_colour("VP cosine")}
     plots.lines(
@@ -249,7 +262,7 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
         xlabel="step   [noise ← → data]",
         ylabel="|weight| of the step's v in the last z",
         title=f"DDIM counts all predictions alike, DDPM forgets the early ones ({steps} steps)",
-        colours=colours_of(curves),
+        colours=_churn_colours(curves),
         ax=ax,
     )
     flat = np.sin(np.pi / (2 * steps))
@@ -260,6 +273,13 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
     return ax
 
 
+def _churn_colours(curves: Iterable[str]) -> Callable[[str], str]:
+    """DDIM and DDPM in their own colours, what lies between in those of no solver."""
+    others = cycle(("0.5", OTHERS[6], OTHERS[7]))
+    shades = {name: SOLVER_COLOURS.get(name.split(",")[0]) or next(others) for name in curves}
+    return shades.__getitem__
+
+
 def _draw_chain(ax: Axes, chain: Chain) -> None:
     """DDPM's steps as dots on a chain of DDIM steps and noise."""
     for step in range(len(chain.grid) - 1):
@@ -268,7 +288,7 @@ def _draw_chain(ax: Axes, chain: Chain) -> None:
         ax.plot(
             chain.level[down],
             chain.z[down],
-            color=OTHERS[0],
+            color=SOLVER_COLOURS["DDIM"],
             lw=2,
             gid=f"down {step}",
             label="" if step else "DDIM, twice the length",
@@ -276,7 +296,7 @@ def _draw_chain(ax: Axes, chain: Chain) -> None:
         ax.plot(
             chain.level[back],
             chain.z[back],
-            color=OTHERS[1],
+            color=NOISE,
             lw=1.2,
             ls=plots.DASHES[2],
             label="" if step else "noise, half way back",
@@ -308,7 +328,8 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
     left, right = plots.axes(10.5, 4.2, columns=2)
     _draw_chain(left, ddpm_chain() if chain is None else chain)
     step = ddpm_step() if step is None else step
-    colours = dict(zip(step.densities, ("black", OTHERS[0]), strict=False))
+    shades = SOLVER_COLOURS["DDPM"], SOLVER_COLOURS["DDIM"]
+    colours = dict(zip(step.densities, shades, strict=False))
     plots.lines(
         step.middle,
         step.densities,
@@ -415,29 +436,72 @@ def solver_orders(data: str = "gmm2d") -> Axes:
     Raises:
         ValueError: There is no such toy.
     """
-    panels = plots.axes(10.5, 8.0, columns=2, rows=2)
+    panels = plots.axes(12.5, 8.0, columns=2, rows=2)
     for ax, grid in zip(panels, LAWS, strict=True):
-        records = {
-            f"{solver}, order {record.order:.2f}": record
-            for solver, record in convergence(grid, data).items()
-        }
+        records = convergence(grid, data)
         plots.lines(
             {name: record.calls for name, record in records.items()},
             {name: record.errors for name, record in records.items()},
             xlabel="calls of the denoiser",
             ylabel="rms error of the last z",
-            title=f"grid: {grid}",
-            colours=colours_of(records),
+            title=f"{grid}: {_winners(records)}",
+            colours=SOLVER_COLOURS.__getitem__,
             outside=None,
             ax=ax,
         )
         ax.axhline(1e-2, color=NEUTRAL, ls=":", lw=1)
+        for calls in CALLS_ASKED:
+            ax.axvline(calls, color=NEUTRAL, ls=":", lw=1)
         ax.set(xscale="log", yscale="log", xlim=(7, 1300), ylim=(1e-8, 100))
-        legend(ax, named_lines(ax)[: len(records)], loc="lower left", handlelength=1.5)
+        _name_ends(ax, records)
     for ax in panels[:2]:
         ax.set_xlabel("")
-    panels[0].figure.subplots_adjust(hspace=0.2, wspace=0.2)
+    for ax in (panels[1], panels[3]):
+        ax.set_ylabel("")
+    panels[0].figure.subplots_adjust(hspace=0.22, wspace=0.46, right=0.88)
     return panels[0]
+
+
+def _winners(records: dict[str, Convergence]) -> str:
+    """The solvers with the least error at few and at many calls, on the lines that are drawn."""
+    best = []
+    for calls in CALLS_ASKED:
+        errors = {
+            name: np.interp(np.log(calls), np.log(one.calls), np.log(one.errors), left=np.inf)
+            for name, one in records.items()
+        }
+        best.append(min(errors, key=lambda name: errors[name]).split()[0])
+    few, many = best
+    if few == many:
+        return f"{few} is best at 10 and 100"
+    return f"{few} is best at 10, {many} at 100"
+
+
+def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
+    """Names and orders of the solvers beside the axes, in the order of their last errors."""
+    least = 0.8  # decades between two names
+    ordered = sorted(records, key=lambda name: records[name].errors[-1])
+    heights = np.array([np.log10(records[name].errors[-1]) for name in ordered])
+    steps = least * np.arange(len(ordered))
+    raised = np.maximum.accumulate(heights - steps) + steps
+    lowered = np.minimum.accumulate((heights - steps)[::-1])[::-1] + steps
+    for name, height in zip(ordered, (raised + lowered) / 2, strict=True):
+        ax.annotate(
+            f"{name.replace(' on dz/dθ', '')}: {records[name].order:.2f}",
+            (1.02, 10**height),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=SOLVER_COLOURS[name],
+            fontsize=10,
+        )
+    ax.annotate(
+        "solver: order",
+        (1.02, 10),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        color=NEUTRAL,
+        fontsize=10,
+    )
 
 
 def _draw_distances(ax: Axes, grid: str, counts: Sequence[int]) -> None:
@@ -480,10 +544,12 @@ def _draw_table(ax: Axes, steps: int) -> None:
             color=colour,
             fontsize=10,
         )
-    ax.set(xticks=[], yticks=range(len(rows)), yticklabels=rows)  # the names stand above
+    ax.set(xticks=range(len(GRIDS)), xticklabels=list(GRIDS))
+    ax.set(yticks=range(len(rows)), yticklabels=rows, ylabel="trained as")
+    ax.tick_params(axis="x", bottom=False, top=False, labeltop=True, labelbottom=False, pad=2)
     by_grid, by_training = (np.max(table.max(axis) / table.min(axis)) for axis in (1, 0))
     factors = f"{by_grid:.1f}-fold by the grid, {by_training:.1f}-fold by the training"
-    ax.set_title(f"after {steps} steps: up to {factors} (yellow is nearest)", fontsize=11)
+    ax.set_title(f"distance after {steps} steps: up to {factors}", fontsize=11, pad=26)
 
 
 @figure(
@@ -518,6 +584,6 @@ def train_sample_schedules(steps: int = 16, counts: Sequence[int] = COUNTS) -> A
     places = table.get_gridspec()
     if places is not None:
         table.set_subplotspec(places[1, :])
-    table.figure.subplots_adjust(bottom=0.03, top=0.94, wspace=0.1, hspace=0.32)
+    table.figure.subplots_adjust(bottom=0.03, top=0.94, wspace=0.1, hspace=0.42)
     _draw_table(table, steps)
     return upper[0]

@@ -74,3 +74,14 @@ def test_ways_are_straight_but_for_the_flow_and_end_at_their_partners():
         assert is_straight is (coupling != starts.FLOW)
     flow, reflow = (starts.paired(name, 40).z for name in (starts.FLOW, starts.REFLOW))
     np.testing.assert_array_equal(flow[-1], reflow[-1])
+
+
+def test_photographs_take_a_brightness_of_the_datas_law_and_keep_their_texture():
+    plain, moved = starts.photographs(), starts.as_bright(-0.6, 0.2)
+    brightness = moved.mean((1, 2))
+    np.testing.assert_allclose(brightness, [-0.84, -0.72, -0.6, -0.48, -0.36], atol=1e-12)
+    centred, before = (one - one.mean((1, 2), keepdims=True) for one in (moved, plain))
+    np.testing.assert_allclose(centred, before, atol=1e-12)
+    assert starts.QUANTILES.mean() == pytest.approx(0)
+    with pytest.raises(ValueError, match="std"):
+        starts.as_bright(-0.6, 0)

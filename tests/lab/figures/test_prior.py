@@ -67,6 +67,14 @@ def test_the_prior_kl_falls_with_slope_one():
     assert slope == pytest.approx(1, abs=2e-3)
 
 
+def test_the_prior_kl_has_its_numbers_at_the_ends_of_schedules():
+    ends = list(prior_experiments.TERMINAL.values())
+    texts = [text.get_text() for text in figures.draw("prior-kl").axes[0].texts]
+    wanted = [f"{value:.2g}" for nats in prior_experiments.kl(ends) for value in nats]
+    assert [text for text in texts if text[0].isdigit()] == wanted
+    assert "5.4" in wanted and "3.7" in wanted
+
+
 def test_measured_brightness_lies_on_the_closed_form():
     figure = figures.draw("terminal-snr")
     for side in prior_experiments.SIZES:
@@ -132,7 +140,7 @@ def test_the_bias_under_offset_noise_is_that_of_the_flow_of_images(also_at_start
 
 def test_offset_noise_shows_its_numbers():
     figure = figures.draw("offset-noise")
-    assert data(figure, 0, "c = 0.1")[1] == pytest.approx(-3.737, abs=5e-4)
+    assert data(figure, 0, "κ = 0.1")[1] == pytest.approx(-3.737, abs=5e-4)
     c, mean = data(figure, 1, "mean")
     at = np.abs(c - 0.1).argmin()
     ends = [
@@ -146,9 +154,20 @@ def test_offset_noise_shows_its_numbers():
 
 
 def test_straightness_is_the_closed_form_and_paths_go_in_to_0_707():
+    found = prior_experiments.straightness(prior_experiments.C_VALUES)
+    closed = np.sqrt(prior_experiments.C_VALUES) * (2 - math.pi / 2)
+    assert found == pytest.approx(closed, rel=2e-3)
     figure = figures.draw("straightness")
-    c, s = data(figure, 1, "measured")
-    assert s == pytest.approx(np.sqrt(c) * (2 - math.pi / 2), rel=2e-3)
+    c, share = data(figure, 1, "measured")
+    for variance, drawn in zip(c, share, strict=True):
+        t, z = prior_experiments.gaussian_flow(variance)
+        slopes = np.diff(z[..., 0].numpy(), axis=0) / np.diff(np.asarray(t))[:, None]
+        energy = (slopes**2).mean(1) @ np.abs(np.diff(np.asarray(t)))
+        bend = np.sqrt(variance) * (2 - math.pi / 2)
+        assert drawn == pytest.approx(bend / energy, rel=5e-3)
+    grid, curve = data(figure, 1, "closed form")
+    assert grid[curve.argmax()] == pytest.approx(1, rel=0.1)
+    assert curve.max() == pytest.approx(1, abs=1e-2)
     for k in range(9):
         path = data(figure, 0, f"path {k}")[1]
         assert path[-1] == pytest.approx(path[0], abs=1e-5) and path[

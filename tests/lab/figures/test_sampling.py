@@ -16,7 +16,6 @@ import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.figures import sampling as sampling_figures
-from diffviz.lab.figures.style import OTHERS
 from diffviz.plots.style import COLOURS
 from diffviz.sampling import couplings
 from diffviz.theory import paths
@@ -202,37 +201,51 @@ def test_the_share_of_a_spectrum_is_one_minus_mmse_over_variance():
         )
 
 
+def orders_beside(ax):
+    """The orders that stand beside a panel of solvers, by the solver's short name."""
+    rows = [text.get_text().split(": ") for text in ax.texts if ": " in text.get_text()]
+    return {name: float(order) for name, order in rows}
+
+
 def test_solver_orders_have_the_slopes(drawn):
     figure = drawn["solver-orders"]
     for panel, grid in enumerate(sampling_experiments.LAWS):
-        names = [
-            line.get_gid() for line in figure.axes[panel].lines if ", order " in str(line.get_gid())
-        ]
-        found = {
-            name.split(", ")[0]: float(name.split()[-1])
-            for name in names
-            if not name.endswith(":ends")
-        }
+        found = orders_beside(figure.axes[panel])
         assert found["DDIM"] == pytest.approx(1, abs=0.05), grid
         if grid in ("uniform in λ", "Karras ρ = 7"):
             assert [found[n] for n in ("Heun", "DPM++ 2M", "RK4")] == pytest.approx(
                 [2, 2, 4], abs=0.1
             )
-            assert found["AB3 on dz/dθ"] == pytest.approx(3, abs=0.15)
-    calls, error = data(figure, 1, "DDIM, order 1.00")
+            assert found["AB3"] == pytest.approx(3, abs=0.15)
+    calls, error = data(figure, 1, "DDIM")
     assert calls.tolist() == [8, 16, 32, 64, 128, 256] and (np.diff(error) < 0).all()
 
 
-@pytest.mark.parametrize("name", ["scaling-slider", "solver-orders"])
-def test_solvers_have_no_objectives_colour_and_the_same_one_in_both(drawn, name):
+PICTURES_OF_SOLVERS = ["scaling-slider", "solver-orders", "churn", "ddpm-is-ddim"]
+
+
+@pytest.mark.parametrize("name", PICTURES_OF_SOLVERS)
+def test_a_solver_has_one_colour_in_all_figures_and_it_is_no_objectives(drawn, name):
     colours = {
-        str(line.get_gid()).split(", order")[0]: line.get_color()
+        str(line.get_gid()): line.get_color()
         for axes in drawn[name].axes
         for line in axes.lines
-        if ":ends" not in str(line.get_gid())
+        if line.get_gid() and ":ends" not in str(line.get_gid())
     }
     assert not set(colours.values()) & (set(COLOURS.values()) - {"#000000"})
-    assert colours["DDIM"] == OTHERS[0]
+    drawn_as = {"down 0": "DDIM", "DDPM, η = 1": "DDPM", "DDPM step": "DDPM"}
+    known = {drawn_as.get(gid, gid): colour for gid, colour in colours.items()}
+    solvers = sampling_figures.SOLVER_COLOURS
+    found = {solver: known[solver] for solver in solvers if solver in known}
+    assert "DDIM" in found
+    assert found == {solver: solvers[solver] for solver in found}
+    others = {colour for gid, colour in known.items() if gid not in solvers and "DDIM" not in gid}
+    others -= {known.get(f"down {k}") for k in range(8)}
+    assert not others & (set(solvers.values()) - {"black"})
+
+
+def test_colours_of_solvers_differ():
+    assert len(set(sampling_figures.SOLVER_COLOURS.values())) == 6
 
 
 def test_the_fewest_calls_are_the_fewest():
@@ -378,12 +391,20 @@ def test_the_legend_of_bands_says_how_much_variance_they_hold(drawn):
     assert said == pytest.approx(list(shares.values()), abs=0.005)
 
 
-def test_the_orders_in_a_legend_are_those_of_its_panel(drawn):
+def test_the_orders_beside_a_panel_are_its_own_and_its_title_names_the_best(drawn):
     for ax, grid in zip(drawn["solver-orders"].axes, sampling_experiments.LAWS, strict=True):
-        labels = [text.get_text() for text in ax.get_legend().get_texts()]
-        found = sampling_experiments.convergence(grid, "gmm2d")
-        assert labels == [f"{name}, order {one.order:.2f}" for name, one in found.items()]
-        assert not ax.texts
+        records = sampling_experiments.convergence(grid, "gmm2d")
+        wanted = {name.split(" on ")[0]: round(one.order, 2) for name, one in records.items()}
+        assert orders_beside(ax) == wanted
+        heights = [text.xy[1] for text in ax.texts if ": " in text.get_text()]
+        assert np.diff(np.log10(np.sort(heights))).min() > 0.79  # decades: names do not touch
+        best = "AB3 is best at 10, RK4 at 100" if "Karras" in grid else "AB3 is best at 10 and 100"
+        assert ax.get_title() == f"{grid}: {best}"
+
+
+def test_the_columns_of_the_table_are_named(drawn):
+    labels = drawn["train-sample-schedules"].axes[-1].get_xticklabels()
+    assert [label.get_text() for label in labels] == list(sampling_experiments.GRIDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
