@@ -545,7 +545,7 @@ def _draw_table(ax: Axes, steps: int) -> None:
             fontsize=10,
         )
     ax.set(xticks=range(len(GRIDS)), xticklabels=list(GRIDS))
-    ax.set(yticks=range(len(rows)), yticklabels=rows, ylabel="trained as")
+    ax.set(yticks=range(len(rows)), yticklabels=rows)
     ax.tick_params(axis="x", bottom=False, top=False, labeltop=True, labelbottom=False, pad=2)
     by_grid, by_training = (np.max(table.max(axis) / table.min(axis)) for axis in (1, 0))
     factors = f"{by_grid:.1f}-fold by the grid, {by_training:.1f}-fold by the training"
