@@ -84,7 +84,7 @@ function levelChart(state, data) {
     xlabel: data.label,
     ylabel: `${label}, 1 at λ = ${general(state.anchor)}`,
     title: TITLES[state.shows],
-    ylim: [0, 3],
+    ...(spends ? {} : { ylim: /** @type {[number, number]} */ ([0, 3]) }),
     colours: data.colours,
   });
 }
