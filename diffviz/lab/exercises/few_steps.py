@@ -51,9 +51,7 @@ def shortcut_target(answer: Any) -> str:
             lambda u, z, r, t: (u(z, (t + r) / 2, t) + u(z, r, (t + r) / 2)) / 2
         ),
         "The second half starts at the time m, not at t.": (
-            lambda u, z, r, t: (
-                (u(z, (t + r) / 2, t) + u(_jump(u, z, t, (t + r) / 2), r, t)) / 2
-            )
+            lambda u, z, r, t: (u(z, (t + r) / 2, t) + u(_jump(u, z, t, (t + r) / 2), r, t)) / 2
         ),
         "The sign: z_m = z − (t − m) u(z, m, t), since time runs down to the data.": (
             lambda u, z, r, t: (
@@ -62,11 +60,7 @@ def shortcut_target(answer: Any) -> str:
         ),
         "The first half has the length t − m: z_m = z − (t − m) u(z, m, t).": (
             lambda u, z, r, t: (
-                (
-                    u(z, (t + r) / 2, t)
-                    + u(z - (t - r) * u(z, (t + r) / 2, t), r, (t + r) / 2)
-                )
-                / 2
+                (u(z, (t + r) / 2, t) + u(z - (t - r) * u(z, (t + r) / 2, t), r, (t + r) / 2)) / 2
             )
         ),
     }

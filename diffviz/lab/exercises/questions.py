@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit
 
+from diffviz.few_steps.objectives import LOGIT_NORMAL, few_step
 from diffviz.lab.exercises.predictions import Choice, Number, prediction
 from diffviz.lab.experiments import (
     elbo,
@@ -19,7 +20,6 @@ from diffviz.lab.experiments import (
     tracking,
     training,
 )
-from diffviz.few_steps.objectives import LOGIT_NORMAL, few_step
 from diffviz.masked import noises
 from diffviz.masked.entries import masked_objective
 from diffviz.perception import sensitivities

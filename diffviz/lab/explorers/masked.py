@@ -209,13 +209,14 @@ def count_chart(entries: list[MaskedObjective], length: int) -> Chart:
     Returns:
         The chart.
     """
+    curves = {entry.name: relative_weights(entry, length) for entry in entries}
     return Chart(
         np.arange(1, length + 1),
-        {entry.name: relative_weights(entry, length) for entry in entries},
+        curves,
         xlabel=f"masked tokens k of {length}",
         ylabel="k · weight, 1 on average",
         title=TITLES[BY_COUNT],
-        ylim=(0, 3),
+        ylim=(0, max([3.0, *(float(values.max()) for values in curves.values())])),
         colours=colours_of(entries),
     )
 
@@ -291,4 +292,10 @@ def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
     if not found.monotone:
         words = f"no ELBO: negative share {found.negative_share:.1%}"
     form, space, ends = entry.schedule.name.partition(" ")
-    return entry.name, RATES.get(form, form) + space + ends, entry.average, MASKS[entry.masks], words
+    return (
+        entry.name,
+        RATES.get(form, form) + space + ends,
+        entry.average,
+        MASKS[entry.masks],
+        words,
+    )
