@@ -61,7 +61,7 @@ def _constant_logits(z: Any) -> Any:
 
 @exercise("masked-negative-share")
 def negative_share(answer: Any) -> str:
-    """The negative share of the schedule with m = 1 − ∛ρ: r(alpha) = alpha², so ∫ 2 alpha² dalpha."""
+    """The negative share of the schedule m = 1 − ∛ρ: its ratio is alpha², so ∫ 2 alpha² dalpha."""
     hint = "The ratio is a power of α, and 1 at α = 1. Integrate its slope times α."
     return near(answer, verdict(_of_a_cube_root()).negative_share, hint)
 
