@@ -50,7 +50,7 @@ def test_the_gaps_in_steps_are_right(text):
         text, f"At 64 steps the gap of the bound is {found.bound[-1] / found.sampler[-1]:.0f}"
     )
     assert found.steps[-1] == 64
-    assert_says(text, "loses about half of its gap", "falls by nearly three quarters")
+    assert_says(text, "loses about half of its gap", "the likelihood nearly three quarters")
     assert np.log2(found.bound[-2] / found.bound[-1]) == pytest.approx(1, abs=0.05)
     assert np.log2(found.sampler[-2] / found.sampler[-1]) == pytest.approx(2, abs=0.1)
 
