@@ -283,6 +283,13 @@ def batch_mean(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return _entropies(model, x, hidden).sum() / hidden.sum()
 
 
+def focal(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Masked tokens with a focal factor, 1 − p̂ of the true token: no weighting over λ."""
+    hidden = torch.rand(x.shape) < torch.rand(len(x), 1)
+    each = _entropies(model, x, hidden)
+    return ((1 - torch.exp(-each)) * each).sum() / x.numel()
+
+
 MASKED_LOSSES: dict[str, Callable[..., Tensor]] = {
     "LLaDA": llada,
     "mean of each sequence": masked_mean,

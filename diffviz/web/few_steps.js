@@ -1,8 +1,8 @@
 // The explorer of few-step objectives in the browser: the map of the flow, whose paths come as
 // tables, and what an adaptive factor does on the diagonal.
 
-import { lossDensity, perNat, rebase, verdictOf } from "./analysis.js";
-import { minus, percent } from "./looks.js";
+import { perNat } from "./analysis.js";
+import { minus } from "./looks.js";
 import { chart, note } from "./records.js";
 import { scaled } from "./scales.js";
 import { expit } from "./special.js";
@@ -12,10 +12,8 @@ import { expit } from "./special.js";
  * @typedef {import("./frames.js").Curve} Curve
  *
  * @typedef {object} Diagonal The diffusion loss of an objective, without the factor.
- * @property {Float64Array} w On the eps error, on the grid.
+ * @property {Float64Array} w On the error of u, on the grid.
  * @property {Float64Array} density p(λ) on the grid.
- * @property {Float64Array} levels The finer grid of its verdict, λ in nats.
- * @property {Float64Array} fine w on that.
  *
  * @typedef {object} Paths Of the exact flow, one row for each time.
  * @property {Float64Array} states z, shape (times, starts).
@@ -56,28 +54,6 @@ function leastError(std) {
     const sigma = expit(-logsnr / 2);
     return std ** 2 / ((alpha * std) ** 2 + sigma ** 2);
   };
-}
-
-/**
- * A verdict in words, as Python writes it.
- * @param {import("./analysis.js").Verdict} verdict
- * @param {number} start Least λ that was looked at.
- * @returns {string}
- */
-function sentence({ monotone, rises, peak, negativeShare }, start) {
-  if (monotone) return "monotone: an ELBO with noise augmentation";
-  const stretches = rises
-    .slice(0, 3)
-    .map(([first, last]) =>
-      first === start
-        ? `below ${last.toFixed(2)}`
-        : `on [${first.toFixed(2)}, ${last.toFixed(2)}]`,
-    );
-  const more = rises.length > 3 ? " ..." : "";
-  return (
-    `not monotone: rises ${stretches.join(", ")}${more}; peak at ${peak.toFixed(3)}; ` +
-    `negative share ${percent(negativeShare, 2)}`
-  );
 }
 
 /**
@@ -209,30 +185,28 @@ function mapView(state, data) {
  * @returns {import("./records.js").View}
  */
 function factorView({ name, std, power, floor }, { grid, diagonals, label, colours }) {
-  const { w, density, levels, fine } = diagonals[name];
+  const { w, density } = diagonals[name];
   const error = leastError(std);
-  /** @type {(values: Float64Array, places: Float64Array) => Float64Array} */
-  const withFactor = (values, places) =>
-    values.map((value, index) => value * (error(places[index]) + floor) ** -power);
+  const local = w.map((value, index) => value * (error(grid[index]) + floor) ** -power);
   /** @type {(values: Float64Array) => Float64Array} */
   const spent = (values) =>
-    perNat(lossDensity(rebase(values, grid, "eps", "u"), grid, error), grid);
-  const local = withFactor(w, grid);
+    perNat(
+      values.map((value, index) => value * error(grid[index])),
+      grid,
+    );
   const spends = spent(local);
   const drawn = perNat(density, grid);
-  const verdict = sentence(verdictOf(levels, withFactor(fine, levels)), levels[0]);
   const overlap = overlapOf(spends, drawn, grid[1] - grid[0]);
   const panels = [
     chart({
       x: grid,
       curves: {
-        [PLAIN]: scaled(w, grid, "log10, anchored"),
-        [LOCAL]: scaled(local, grid, "log10, anchored"),
+        [PLAIN]: scaled(w, grid, "unit area"),
+        [LOCAL]: scaled(local, grid, "unit area"),
       },
       xlabel: label,
-      ylabel: "log₁₀ w on the ε error",
+      ylabel: "w on the error of u",
       title: "the weighting",
-      ylim: [-6, 3],
       colours,
     }),
     chart({
@@ -245,7 +219,7 @@ function factorView({ name, std, power, floor }, { grid, diagonals, label, colou
       dashes: { [DRAWN]: 1 },
     }),
     note(
-      `With the factor w is ${verdict}. What is spent and drawn overlap by ` +
+      "What is spent with the factor and what is drawn overlap by " +
         `${(100 * overlap).toFixed(0)} %.`,
     ),
   ];

@@ -84,7 +84,7 @@ function levelChart(state, data) {
     xlabel: data.label,
     ylabel: `${label}, 1 at λ = ${general(state.anchor)}`,
     title: TITLES[state.shows],
-    ylim: [0, 3],
+    ...(spends ? {} : { ylim: /** @type {[number, number]} */ ([0, 3]) }),
     colours: data.colours,
   });
 }
@@ -98,17 +98,17 @@ function levelChart(state, data) {
  */
 function countChart({ names, length }, counts, colours) {
   const start = (length * (length - 1)) / 2 - 1; // after the lengths from 2 on
-  const curves = names.map((/** @type {string} */ name) => [
-    name,
-    counts[name].slice(start, start + length),
-  ]);
+  /** @type {Curves} */
+  const curves = Object.fromEntries(
+    names.map((/** @type {string} */ name) => [name, counts[name].slice(start, start + length)]),
+  );
   return chart({
     x: Float64Array.from({ length }, (_, index) => index + 1),
-    curves: Object.fromEntries(curves),
+    curves,
     xlabel: `masked tokens k of ${length}`,
     ylabel: "k · weight, 1 on average",
     title: TITLES[BY_COUNT],
-    ylim: [0, 3],
+    ylim: [0, Math.max(3, ...Object.values(curves).map((values) => Math.max(...values)))],
     colours,
   });
 }

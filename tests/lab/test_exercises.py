@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cells import in_one_test
 
 import diffviz as dv
@@ -39,10 +40,10 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
         ("sixteen-calls", "ab3"),
         ("slow-down", 3),
         ("slow-down", 0),
-        ("sorted-shift", 0.5642),
-        ("sorted-shift", -1.128),
-        ("half-factor", 0.1),
-        ("half-factor", float("nan")),
+        ("long-jump-std", 2.15),
+        ("long-jump-std", 1),
+        ("long-jump-std", -2.06),
+        ("long-jump-std", float("nan")),
         ("whole-jump", 1 / 28),
         ("whole-jump", 1 / 3),
     ],
@@ -87,6 +88,33 @@ def test_a_usual_slip_is_named(name, answer, said, capsys):
     assert said in capsys.readouterr().out
 
 
+def _shortcut(second):
+    """A target of a shortcut model with another second half."""
+
+    def target(u, z, r, t):
+        m = (t + r) / 2
+        first = u(z, m, t)
+        return (first + second(u, z, first, r, m, t)) / 2
+
+    return target
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (lambda u, z, first, r, m, t: u(z - (t - m) * first, r, m), "right!"),
+        (lambda u, z, first, r, m, t: u(z, r, m), "at z_m and not at z"),
+        (lambda u, z, first, r, m, t: u(z - (t - m) * first, r, t), "at the time m"),
+        (lambda u, z, first, r, m, t: u(z + (t - m) * first, r, m), "The sign"),
+        (lambda u, z, first, r, m, t: u(z - (t - r) * first, r, m), "the length t − m"),
+        (lambda u, z, first, r, m, t: 3 * first, "Jump from t to m"),
+    ],
+)
+def test_a_target_of_a_shortcut_model_is_judged(second, said, capsys):
+    check("shortcut-target", _shortcut(second))
+    assert said in capsys.readouterr().out
+
+
 def test_no_answer_is_not_judged(capsys):
     check("edm2-peak", None)
     assert "None" in capsys.readouterr().out
@@ -102,7 +130,7 @@ SOLUTION = r"<summary>Solution</summary>\s+(?:`answer = ([^\n]+?)`|```python\n(.
 
 def solved(value, code):
     """What a solution of a notebook says: a value, or the function that its code defines."""
-    names = {"dv": dv, "np": np}
+    names = {"dv": dv, "np": np, "torch": torch}
     if value:
         return eval(value, names)
     known = set(names)

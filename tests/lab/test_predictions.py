@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import fft
+from scipy.special import ndtr
 
 import diffviz as dv
 from diffviz.lab import exercises
@@ -176,3 +177,31 @@ def last_signal():
     """α² at Stable Diffusion's last level, from its own betas."""
     beta = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
     return float(np.prod(1 - beta))
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [
+        ("llada-and-md4", "in a constant at most"),
+        ("dear-mistake", "the one that believes what it sees"),
+        ("diagonal-law", "no, it is noisier"),
+    ],
+)
+def test_the_predictions_of_two_notebooks_are_true(name, truth):
+    """The law of the smaller of two draws, and the costs of two predictions, are tested there."""
+    question = asked(name)
+    assert question.truth() == truth
+    assert question.comment(truth).startswith("Yes.")
+
+
+def test_a_long_jump_is_as_rare_as_two_logit_normal_times_are_far_apart():
+    question = asked("long-jump")
+    edge = math.log(9)
+    once = 1 / (0.25 * 2 * ndtr(-(edge + 0.4)) * ndtr(-edge + 0.4))
+    assert question.truth() == pytest.approx(once, rel=1e-9)
+    assert "close" in question.comment(12_000)
+
+
+@pytest.mark.slow
+def test_the_trainings_of_masked_objectives_answer_the_prediction():
+    assert asked("one-weighting-trained").truth() == "any-order"

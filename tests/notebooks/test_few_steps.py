@@ -9,7 +9,9 @@ from scipy import stats
 
 import diffviz as dv
 from diffviz.few_steps import maps, objectives
+from diffviz.lab.exercises.few_steps import long_jumps
 from diffviz.lab.experiments import few_steps
+from diffviz.lab.figures import few_steps as figures
 
 NOTEBOOK = "11_few_steps"
 
@@ -32,6 +34,43 @@ def test_the_map_is_nearly_a_line_at_first_and_a_step_at_the_end(text):
     assert steepest(curve(0.01)) > 5
 
 
+def test_one_euler_step_suffices_as_far_as_stated(text):
+    paths = few_steps.paths("gmm1")
+    before, after = paths.at(0.99), paths.at(0.8)
+    off = np.abs(before.states - (0.99 - 0.8) * before.velocity - after.states)
+    inside = np.abs(few_steps.PATH_STARTS) <= 2
+    assert 0.04 < off[inside].max() < 0.05
+    assert_says(text, "From $t = 0.99$ to $r = 0.8$ it is off by less than 0.05")
+    law = dv.toy("gmm1").law
+    assert law.means.flatten().tolist() == [-1.5, 0.5] and law.weights[1] > law.weights[0]
+    assert_says(text, "around −1.5 and 0.5, of which the second is the larger one")
+
+
+def test_the_code_of_meanflow_is_its_error(text):
+    """The three lines of the notebook, on a network with random weights."""
+    import torch
+    from notebook_prose import cells
+
+    from diffviz.few_steps.training import Batch, meanflow_errors
+
+    source = next(cell.source for cell in cells(NOTEBOOK) if "torch.func.jvp" in cell.source)
+    code = source.split("```python\n")[1].split("```")[0]
+    generator = torch.Generator().manual_seed(0)
+    x, eps, t, r = (torch.rand(5, 1, generator=generator) for _ in range(4))
+    r = r * t
+
+    def network(z, r, t):
+        return torch.sin(z + 2 * t) * (1 + r) + z * r
+
+    def narrow(z, r, t):
+        return network(z, r[:, None], t[:, None])
+
+    names = {"torch": torch, "network": network, "x": x, "eps": eps, "t": t, "r": r}
+    exec(code, names)
+    expected = meanflow_errors(narrow, Batch(x, eps, t[:, 0], r[:, 0]))
+    torch.testing.assert_close(names["error"], expected)
+
+
 def test_the_diagonal_of_meanflow_is_the_law_that_is_stated(text):
     """Two N(0.8, 2²) are drawn and the smaller is kept; its density is a derivative."""
     level = np.linspace(-6, 6, 25)
@@ -47,6 +86,29 @@ def test_the_diagonal_of_meanflow_is_the_law_that_is_stated(text):
     assert_says(text, r"logit-normal(-0.4, 1)", "N(0.8, 2²)", "three quarters of its batch")
     assert dv.few_step("meanflow").diagonal_share == 0.75
     assert dv.compare(dv.few_step("shortcut").diagonal, dv.objective("fm-ot")).same
+
+
+def test_the_density_of_the_smaller_of_two_is_derived_as_in_the_text(text):
+    y = np.linspace(-3, 3, 13)
+    derived = 2 * (0.5 * stats.norm.pdf(y)) * stats.norm.cdf(-y)
+    np.testing.assert_allclose(objectives.LARGER_OF_TWO.pdf(0.8 + 2 * y), derived, rtol=1e-10)
+    assert_says(text, r"$2 \cdot \tfrac12\varphi(y) \cdot \Phi(-y)$")
+
+
+def test_the_standard_deviation_of_the_exercise_is_right(text):
+    """One draw of 100 at 2.064, by the probability of both orders of two draws."""
+    edge = math.log(9)
+    share = 0.25 * 2 * stats.norm.cdf(-(edge + 0.4) / 2.064) * stats.norm.cdf((-edge + 0.4) / 2.064)
+    assert share == pytest.approx(0.01, rel=1e-3)
+    assert long_jumps(2.064) == pytest.approx(share, rel=1e-12)
+    assert long_jumps(1.0) == pytest.approx(few_steps.share_of_long_jumps("meanflow"), rel=1e-9)
+    assert_says(text, "`answer = 2.064`", f"logit}} 0.9 = {edge:.3f}$")
+
+
+def test_a_cell_of_the_planes_is_half_a_nat(text):
+    np.testing.assert_allclose(np.diff(few_steps.EDGES), 0.5)
+    assert figures.LEAST == 1e-5
+    assert_says(text, "half a nat wide and high", "less than one draw of 100,000 falls")
 
 
 def test_long_jumps_are_as_rare_as_stated(text):
@@ -106,7 +168,10 @@ def test_what_small_networks_learn(text):
     best = max(found[name][:, 0].max() for name in ("shortcut", "ict"))
     assert best < 0.06
     assert_says(
-        text, f"not moved are {unmoved:.2f} off", "within 0.06 of the exact map", "at each seed"
+        text,
+        f"not moved are {unmoved:.2f} off",
+        "within 0.06 of the exact map",
+        "holds at each seed",
     )
     for name in ("meanflow", "imeanflow"):
         assert (found[name][:, 0] > 3 * best).all()

@@ -1,29 +1,98 @@
 """Judges of notebook 11: objectives with two times."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
-from diffviz.few_steps.objectives import LOGIT_NORMAL, few_step
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from diffviz.few_steps.objectives import few_step
 from diffviz.few_steps.pairs import dyadic
-from diffviz.lab.exercises.answers import near
-from diffviz.lab.exercises.registry import exercise
+from diffviz.lab.exercises.answers import near, number
+from diffviz.lab.exercises.functions import judged
+from diffviz.lab.exercises.registry import RIGHT, exercise
+
+Average = Callable[[NDArray, float, float], NDArray]  # u(z, r, t)
 
 
-@exercise("sorted-shift")
-def sorted_shift(answer: Any) -> str:
-    """By how many nats the mean of MeanFlow's diagonal lies below that of one draw."""
-    diagonal = few_step("meanflow").diagonal
-    assert diagonal is not None
-    shift = float(LOGIT_NORMAL.mean() - diagonal.law.mean())
-    return near(answer, shift, "A standard deviation of λ is 2 nats here.")
+ONCE_IN = 100  # draws
+PLACE = -0.4  # mean of logit t in MeanFlow
 
 
-@exercise("half-factor")
-def half_factor(answer: Any) -> str:
-    """The squared error at which MeanFlow's factor is half of its largest value."""
-    adaptive = few_step("meanflow").adaptive
-    assert adaptive is not None
-    truth = adaptive.floor * (2 ** (1 / adaptive.power) - 1)
-    return near(answer, truth, "The factor 1/(‖Δ‖² + c) is largest where ‖Δ‖² is 0.")
+def _jump(u: Average, z: NDArray, t: float, r: float) -> NDArray:
+    """Where a jump by the average velocity ends."""
+    return z - (t - r) * u(z, r, t)
+
+
+def _shortcut_target(u: Average, z: NDArray, r: float, t: float) -> NDArray:
+    """The mean of the average velocities of two steps of half the length."""
+    m = (t + r) / 2
+    return (u(z, m, t) + u(_jump(u, z, t, m), r, m)) / 2
+
+
+def _some_average(rng: np.random.Generator) -> Average:
+    """A function of z, r and t that has no symmetry."""
+    a, b, c = rng.uniform(0.5, 1.5, 3)
+    return lambda z, r, t: np.sin(a * z + b * r) + c * t * z
+
+
+@exercise("shortcut-target")
+def shortcut_target(answer: Any) -> str:
+    """What a shortcut model regresses on off the diagonal, from its own two half jumps."""
+    rng = np.random.default_rng(11)
+    cases = [
+        (_some_average(rng), rng.standard_normal(6), *np.sort(rng.uniform(0, 1, 2)).tolist())
+        for _ in range(4)
+    ]
+    mistakes: dict[str, Callable[..., NDArray]] = {
+        "The second half starts where the first one ends, at z_m and not at z.": (
+            lambda u, z, r, t: (u(z, (t + r) / 2, t) + u(z, r, (t + r) / 2)) / 2
+        ),
+        "The second half starts at the time m, not at t.": (
+            lambda u, z, r, t: (u(z, (t + r) / 2, t) + u(_jump(u, z, t, (t + r) / 2), r, t)) / 2
+        ),
+        "The sign: z_m = z − (t − m) u(z, m, t), since time runs down to the data.": (
+            lambda u, z, r, t: (
+                (u(z, (t + r) / 2, t) + u(2 * z - _jump(u, z, t, (t + r) / 2), r, (t + r) / 2)) / 2
+            )
+        ),
+        "The first half has the length t − m: z_m = z − (t − m) u(z, m, t).": (
+            lambda u, z, r, t: (
+                (u(z, (t + r) / 2, t) + u(z - (t - r) * u(z, (t + r) / 2, t), r, (t + r) / 2)) / 2
+            )
+        ),
+    }
+    hint = "Jump from t to m = (t + r)/2, then from there to r; average the two velocities."
+    return judged(answer, _shortcut_target, cases, mistakes, hint)
+
+
+def long_jumps(std: float) -> float:
+    """Share of long jumps among MeanFlow's draws, if logit t has another standard deviation.
+
+    Args:
+        std: Standard deviation of logit t, above 0.
+
+    Returns:
+        The share of all draws that go from t > 0.9 to t < 0.1.
+    """
+    edge = math.log(0.9 / 0.1)
+    law = stats.norm(PLACE, std)
+    off = 1 - few_step("meanflow").diagonal_share
+    return float(off * 2 * law.sf(edge) * law.cdf(-edge))
+
+
+@exercise("long-jump-std")
+def long_jump_std(answer: Any) -> str:
+    """The standard deviation of logit t at which one draw of 100 of MeanFlow's is a long jump."""
+    value = number(answer)
+    if value <= 0:
+        return "A standard deviation is above 0."
+    share = long_jumps(value)
+    if abs(share * ONCE_IN - 1) < 0.02:
+        return RIGHT
+    return f"With that one draw of {1 / share if share else math.inf:,.0f} is a long jump."
 
 
 @exercise("whole-jump")

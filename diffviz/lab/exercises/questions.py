@@ -6,9 +6,12 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit
 
+from diffviz.few_steps.objectives import LOGIT_NORMAL, few_step
 from diffviz.lab.exercises.predictions import Choice, Number, prediction
 from diffviz.lab.experiments import (
     elbo,
+    few_steps,
+    masked,
     perception,
     policy,
     prior,
@@ -18,6 +21,8 @@ from diffviz.lab.experiments import (
     tracking,
     training,
 )
+from diffviz.masked import noises
+from diffviz.masked.entries import masked_objective
 from diffviz.perception import sensitivities
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis, elbo_mixture, paths
@@ -802,5 +807,143 @@ prediction(
             "less than an eye": "The low frequencies of pink noise are what an ear hears least.",
         },
         _do_ears_want_noise,
+    ),
+)
+
+
+# --- notebook 10 --------------------------------------------------------------------------------
+
+
+def _llada_and_md4() -> str:
+    """In what the weightings of LLaDA and of MD4 with its cosine schedule differ."""
+    levels = np.array([-4.0, 0.0, 4.0])
+    first, second = (masked_objective(name).weighting(levels) for name in ("llada", "md4-cosine"))
+    if np.ptp(first / second) < 1e-6:
+        return "in a constant at most"
+    more = bool((first / second)[0] > (first / second)[-1])
+    return "LLaDA's has more for masked sequences" if more else "MD4's has more for them"
+
+
+def _one_weighting_trained() -> str:
+    """Which of two recipes of one weighting ends nearer to the entropy, at every seed."""
+    gaps = [
+        {run.name: run.elbo for run in masked.trained(seed=seed)}["any-order"]
+        - {run.name: run.elbo for run in masked.trained(seed=seed)}["elbo"]
+        for seed in masked.SEEDS
+    ]
+    if max(gaps) < 0:
+        return "any-order"
+    return "elbo" if min(gaps) > 0 else "neither at each seed"
+
+
+def _dear_mistake() -> str:
+    """Which of two predictions of one cross-entropy costs more, if a token was drawn anew."""
+    x, z = np.array([0, 0]), np.array([1, 1])
+    believed = np.array([[0.5, 0.45, 0.05], [0.5, 0.05, 0.45]])
+    first, second = noises.density_by_scores(masked.NOISES["uniform"], x, z, believed, 0.0)
+    return "the one that believes what it sees" if first > second else "the one that does not"
+
+
+prediction(
+    "llada-and-md4",
+    Choice(
+        "t runs from visible to masked. LLaDA multiplies by 1/t under m = t; MD4 with its cosine "
+        "schedule multiplies by something else. In what do their weightings over λ differ?",
+        {
+            "LLaDA's has more for masked sequences": "The factor makes up for the schedule.",
+            "MD4's has more for them": "The factor makes up for the schedule.",
+            "in a constant at most": "Factor times density of λ is sigmoid(λ) in both.",
+        },
+        _llada_and_md4,
+    ),
+)
+prediction(
+    "one-weighting-trained",
+    Choice(
+        "`elbo` and `any-order` have one weighting, and start from the same weights. After 600 "
+        "steps, which has the smaller bound at each of three seeds?",
+        {
+            "elbo": "It divides by its rate, which may be almost 0.",
+            "any-order": "Its factor is bounded, and so its gradient is less noisy.",
+            "neither at each seed": "They have one minimum, but not one noise of the gradient.",
+        },
+        _one_weighting_trained,
+    ),
+)
+prediction(
+    "dear-mistake",
+    Choice(
+        "Uniform noise has turned a token 0 into 1. Two predictions give 0 the probability 0.5: "
+        "one gives nearly all the rest to 1, which it sees, one to 2. Which costs more?",
+        {
+            "the one that believes what it sees": "To keep 1 for true is the dear mistake.",
+            "the one that does not": "From 0 and from 2 a 1 is equally rare.",
+            "both cost the same": "They do under masking, where only the truth counts.",
+        },
+        _dear_mistake,
+    ),
+)
+
+
+# --- notebook 11 --------------------------------------------------------------------------------
+
+
+def _law_on_the_diagonal() -> str:
+    """On which side of one logit-normal draw MeanFlow's diagonal lies."""
+    diagonal = few_step("meanflow").diagonal
+    assert diagonal is not None
+    shift = float(diagonal.law.mean() - LOGIT_NORMAL.mean())
+    if abs(shift) < 1e-9:
+        return "yes"
+    return "no, it is noisier" if shift < 0 else "no, it is cleaner"
+
+
+def _draws_of_a_long_jump() -> float:
+    """How many draws MeanFlow makes for one jump from t > 0.9 to t < 0.1."""
+    return 1 / few_steps.share_of_long_jumps("meanflow")
+
+
+def _best_in_one_step() -> str:
+    """The objective that comes nearest to the exact map of two clusters in one step."""
+    data = few_steps.DATA[1]
+    means = {name: few_steps.errors_by_seed(name, data)[:, 0].mean() for name in few_steps.NAMES}
+    return min(means, key=lambda name: means[name])
+
+
+prediction(
+    "diagonal-law",
+    Choice(
+        "MeanFlow draws its times from a logit-normal law, under which λ ~ N(0.8, 2²), and sets "
+        "r = t for three quarters of its batch. Is that the law of λ on its diagonal?",
+        {
+            "yes": "It would be, if r were set to t before anything else is done.",
+            "no, it is noisier": "Two times are drawn and sorted first, and t is the larger one.",
+            "no, it is cleaner": "It is shifted, but the other way.",
+        },
+        _law_on_the_diagonal,
+    ),
+)
+prediction(
+    "long-jump",
+    Number(
+        "A long jump goes from t > 0.9 to t < 0.1. Of how many draws is one a long jump, when "
+        "MeanFlow is trained?",
+        _draws_of_a_long_jump,
+        "Two logit-normal times are rarely that far apart, and most draws have r = t.",
+        "draws",
+    ),
+)
+prediction(
+    "best-in-one-step",
+    Choice(
+        "Four objectives train the same small network on two clusters. Which comes nearest to the "
+        "exact map in one step?",
+        {
+            "meanflow": "Here it is farther off than states that are not moved at all.",
+            "imeanflow": "Here it is farther off than states that are not moved at all.",
+            "shortcut": "It practises the whole jump often.",
+            "ict": "It never practises a long jump.",
+        },
+        _best_in_one_step,
     ),
 )

@@ -11,7 +11,6 @@ from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT, THIRD
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.figures.style import minus
-from diffviz.theory.analysis import verdict
 from diffviz.theory.objectives import Objective
 from diffviz.web.description import Description, Menu, Slider, State
 from diffviz.web.pictures import Chart, Note, View
@@ -104,15 +103,12 @@ class FewStepExplorer(ViewExplorer):
 
     def local_data(self) -> dict[str, Any]:
         """The diagonals without the factor, and the labels and colours of the charts."""
-        verdicts = {name: verdict(diagonal_of(name)) for name in NAMES}
         diagonals = {
             name: {
-                "w": diagonal_of(name).weighting(self.grid),
+                "w": diagonal_of(name).weighting(self.grid, "u"),
                 "density": diagonal_of(name).law.pdf(self.grid),
-                "levels": found.logsnr,
-                "fine": found.w,
             }
-            for name, found in verdicts.items()
+            for name in NAMES
         }
         return {
             "grid": self.grid,
@@ -141,7 +137,7 @@ class FewStepExplorer(ViewExplorer):
         diagonal = diagonal_of(state["name"])
         local = experiments.local(state["name"], state["std"], state["power"], state["floor"])
         weightings = {
-            name: plots.scaled(each.weighting(self.grid), self.grid, "log10, anchored")
+            name: plots.scaled(each.weighting(self.grid, "u"), self.grid, "unit area")
             for name, each in ((PLAIN, diagonal), (LOCAL, local))
         }
         error = experiments.LeastError(state["std"])(self.grid)
@@ -156,9 +152,8 @@ class FewStepExplorer(ViewExplorer):
                 self.grid,
                 weightings,
                 plots.LOGSNR,
-                "log₁₀ w on the ε error",
+                "w on the error of u",
                 title="the weighting",
-                ylim=(-6, 3),
                 colours=COLOURS,
             ),
             Chart(
@@ -173,7 +168,7 @@ class FewStepExplorer(ViewExplorer):
         )
         nat = float(np.diff(self.grid[:2]).item())
         overlap = float(np.minimum(densities[SPENT], densities[DRAWN]).sum() * nat)
-        text = f"With the factor w is {verdict(local)}. What is spent and drawn overlap by "
+        text = "What is spent with the factor and what is drawn overlap by "
         return View((*charts, Note(f"{text}{100 * overlap:.0f} %.")), columns=2)
 
 

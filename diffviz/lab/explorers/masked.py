@@ -31,6 +31,8 @@ MOST = 6
 XLABEL = "log-SNR of masking λ   [masked ← → visible]"
 HEAD = ("", "rate", "divided by", "masks", "what it is")
 LENGTHS = range(2, 65)  # of sequences
+RATES = {"sine": "cosine (MaskGIT)", "cosine": "cosine (MDLM)"}  # as the papers call them
+MASKS = {"independent": "independent", "up": "rounded up", "nearest": "rounded to nearest"}
 
 
 def masked_chips() -> tuple[Chip, ...]:
@@ -177,7 +179,7 @@ def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
         xlabel=XLABEL,
         ylabel=f"{label}, 1 at λ = {state['anchor']:g}",
         title=TITLES[state["shows"]],
-        ylim=(0, 3),
+        ylim=None if spends else (0, 3),
         colours=colours_of(entries),
     )
 
@@ -207,13 +209,14 @@ def count_chart(entries: list[MaskedObjective], length: int) -> Chart:
     Returns:
         The chart.
     """
+    curves = {entry.name: relative_weights(entry, length) for entry in entries}
     return Chart(
         np.arange(1, length + 1),
-        {entry.name: relative_weights(entry, length) for entry in entries},
+        curves,
         xlabel=f"masked tokens k of {length}",
         ylabel="k · weight, 1 on average",
         title=TITLES[BY_COUNT],
-        ylim=(0, 3),
+        ylim=(0, max([3.0, *(float(values.max()) for values in curves.values())])),
         colours=colours_of(entries),
     )
 
@@ -288,4 +291,11 @@ def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
     words = "the ELBO" if experiments.is_elbo(found) else "a mixture of ELBOs"
     if not found.monotone:
         words = f"no ELBO: negative share {found.negative_share:.1%}"
-    return entry.name, entry.schedule.name, entry.average, entry.masks, words
+    form, space, ends = entry.schedule.name.partition(" ")
+    return (
+        entry.name,
+        RATES.get(form, form) + space + ends,
+        entry.average,
+        MASKS[entry.masks],
+        words,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.few_steps.objectives import few_step
@@ -20,17 +21,25 @@ from diffviz.lab.experiments.few_steps import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, legend
-from diffviz.plots.style import FOCUS
+from diffviz.plots.style import FOCUS, REFERENCE
 
 COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
 LEAST = 1e-5  # of the probability of a bin, below which the plane is left white
 LONG = (0.9, 0.1)  # times between which a jump is long
+FINDINGS = {
+    DATA[0]: "one Gaussian: two are near in one step",
+    DATA[1]: "two clusters: MeanFlow is near in two steps only",
+}
 TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
-SIDE_BY_SIDE = 0.025  # by which share of their place points of neighbours are apart
+SIDE_BY_SIDE = 0.05  # by which share of their place points of neighbours are apart
+HILL = 60.0  # height, in nats of the plane, of a bin that has all draws
+WITHOUT, WITH = "without the factor", "with the factor"
 
 
 def colour(name: str) -> str:
-    """The colour of a few-step objective, also with a remark after a comma."""
+    """The colour of a few-step objective, also with a remark after a comma, or of a factor."""
+    if name in (WITHOUT, WITH):
+        return FOCUS if name == WITH else REFERENCE
     return COLOURS.get(name.split(",")[0]) or NEUTRAL
 
 
@@ -51,29 +60,23 @@ def _plane_title(name: str) -> str:
 
 
 def draw_plane(ax: Axes, name: str) -> None:
-    """Draw the probability of jumps over the plane (λ_t, λ_r), and its diagonal as a line.
+    """Draw the probability of jumps over the plane (λ_t, λ_r), and below it that of the diagonal.
 
-    The darker, the more often; jumps from pure noise or to the data stand at the edges. The line
-    hangs below the diagonal by how often a level is drawn on it.
+    The darker, the more often; jumps from pure noise or to the data stand at the edges. The hill at
+    the bottom shows how often each level is drawn on the diagonal, on one scale in all planes.
 
     Args:
         ax: Axes to draw on.
         name: A key of ``dv.few_step_catalogue``.
     """
-    entry = few_step(name)
     mass, on = plane(name)
     shown = np.log10(np.where(mass < LEAST, np.nan, mass))
-    ax.pcolormesh(EDGES, EDGES, shown.T, cmap="Greys", vmin=-5.5, vmax=-1.5, lw=0)
+    mesh = ax.pcolormesh(EDGES, EDGES, shown.T, cmap="Greys", vmin=-5.5, vmax=-1.5, lw=0)
     ax.plot(EDGES[[0, -1]], EDGES[[0, -1]], color="0.6", lw=0.8, ls=":")
-    middles = (EDGES[1:] + EDGES[:-1]) / 2
-    if on.any():
-        height = 8 * on / on.max()
-        ax.plot(middles, middles - height, color=COLOURS[name], lw=1.8, gid=f"{name} diagonal")
-        text = f"line: the {entry.diagonal_share:.0%} of the draws\non the diagonal, by level"
-    else:
-        text = "no loss on the diagonal"
-    ax.text(0.98, 0.04, text, transform=ax.transAxes, ha="right", fontsize=9)
+    _draw_hill(ax, name, on)
     _mark_long_jumps(ax)
+    bar = ax.figure.colorbar(mesh, ax=ax, fraction=0.04, pad=0.02, ticks=[-5, -4, -3, -2])
+    bar.ax.set_yticklabels(["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²"], fontsize=9)
     ax.set(
         xlabel="λ where a jump starts",
         ylabel="λ where it ends",
@@ -81,6 +84,19 @@ def draw_plane(ax: Axes, name: str) -> None:
         xlim=EDGES[[0, -1]],
         ylim=EDGES[[0, -1]],
     )
+
+
+def _draw_hill(ax: Axes, name: str, on: NDArray) -> None:
+    """How often each level is drawn on the diagonal, as a hill on the lower edge of the plane."""
+    share = few_step(name).diagonal_share
+    text, ink = "no loss on the diagonal", "0.2"
+    if on.any():
+        height = EDGES[0] + HILL * on
+        ax.stairs(
+            height, EDGES, baseline=EDGES[0], fill=True, color=COLOURS[name], gid=f"{name} diagonal"
+        )
+        text, ink = f"{share:.0%} of the draws lie\non the diagonal,\nat these λ", COLOURS[name]
+    ax.text(0.98, 0.04, text, transform=ax.transAxes, ha="right", fontsize=9, color=ink)
 
 
 def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
@@ -99,18 +115,20 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
         ends = mean - by_seed.min(0), by_seed.max(0) - mean
         ax.errorbar(place, mean, ends, fmt="none", color=COLOURS[name], lw=1.4, capsize=4)
     unmoved = errors(names[0], data).unmoved
+    is_whole = set(names) == set(NAMES)
     ax.axhline(unmoved, color="0.3", lw=1.4, ls="--", label="not moved")
     ax.set(
-        xlabel="steps",
+        xlabel=f"steps   [mean and range of {len(SEEDS)} seeds]",
         ylabel="RMS distance from the exact map",
-        title=f"{TITLES[data]}: mean and range of {len(SEEDS)} seeds",
+        title=(FINDINGS if is_whole else TITLES)[data],
         xscale="log",
-        xlim=(0.9, 4.5),
+        xlim=(0.85, 4.5),
     )
-    ax.set_ylim(0, 1.6 * max(unmoved, ax.dataLim.y1))  # leaves room for the legend
+    ax.set_ylim(0, 1.1 * max(unmoved, ax.dataLim.y1))
     ax.set_xticks(STEPS, [str(each) for each in STEPS])
     ax.minorticks_off()
-    legend(ax, loc="upper right")
+    if data == DATA[0]:  # the other panel has the same colours, and no room
+        legend(ax, loc="center right", bbox_to_anchor=(1.0, 0.6))
 
 
 @figure(
@@ -127,7 +145,8 @@ def few_steps(names: Sequence[str] = NAMES) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(14.4, 8.4, columns=3, rows=2)
+    panels = plots.axes(14.8, 8.4, columns=3, rows=2)
+    panels[0].figure.subplots_adjust(wspace=0.3)
     planes = (panels[0], panels[1], panels[3], panels[4])
     for ax, name in zip(planes, names, strict=True):
         draw_plane(ax, name)

@@ -2,20 +2,27 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments import masked
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, draw_under, legend
+from diffviz.lab.figures.style import NEUTRAL, label_ends, legend, minus, named_lines
 from diffviz.plots.style import FOCUS, OTHERS
 
 NOISED_LOGSNR = "log-SNR λ = log(α/(1 − α))   [all noised ← → none]"
 SHORT = "log-SNR of masking λ   [masked ← → visible]"
-COLOURS = dict(zip(masked.CLASSES, plots.PALETTE, strict=False)) | {
+COLOURS = {  # those that stand in one picture differ in hue
     "elbo": "black",
-    "any-order": plots.PALETTE[6],
+    "any-order": plots.PALETTE[0],
+    "maskgit": plots.PALETTE[1],
+    "maskgit-square-root": plots.PALETTE[2],
+    "dplm-linear": plots.PALETTE[3],
+    "simple": plots.PALETTE[4],
+    "amused": plots.PALETTE[5],
+    "simple-batch": plots.PALETTE[8],
 }
-FLOOR = "least possible"
+HIGHEST = 2.2  # of the ratios to the ELBO that are shown
 DENSITY = "sigmoid(λ) · floor"
 BOUND, SAMPLER = "bound in T steps", "sampler in T steps"
 
@@ -27,35 +34,49 @@ def colour(name: str) -> str:
 
 @figure(
     "masked-weightings",
-    "Six classes of masked objectives on one axis: the weighting of the cross-entropy summed over "
+    "Five classes of masked objectives on one axis: the weighting of the cross-entropy summed over "
     "masked tokens, and the same over that of the ELBO",
 )
 def masked_weightings() -> Axes:
-    """Draw weightings of six classes, and their ratio to the ELBO; returns the left panel."""
-    left, right = plots.axes(11.5, 4.4, columns=2)
+    """Draw weightings of five classes, and their ratio to the ELBO; returns the left panel."""
+    left, right = plots.axes(13.0, 4.4, columns=2, legend=1.35)
+    left.figure.subplots_adjust(wspace=0.5)
+    weightings = masked.curves(masked.CLASSES)
     plots.lines(
         masked.LEVELS,
-        masked.curves(masked.CLASSES),
+        weightings,
         xlabel=SHORT,
         ylabel="w on Σ cross-entropy, 1 at λ = 0",
-        title="six weightings of the cross-entropy",
+        title="five weightings of the cross-entropy",
+        outside=None,
         colours=colour,
         ax=left,
     )
     left.set_ylim(0, 4.2)
-    legend(left, loc="upper left")
+    label_ends(left, weightings, colour)
+    ratios = masked.curves(masked.CLASSES, "elbo")
     plots.lines(
         masked.LEVELS,
-        masked.curves(masked.CLASSES, "elbo"),
+        ratios,
         xlabel=SHORT,
         ylabel="w / sigmoid(λ), 1 at λ = 0",
-        title="the same over the ELBO's: only the ELBO is flat",
+        title="over the ELBO's: only the ELBO is flat everywhere",
         outside=None,
         colours=colour,
         ax=right,
     )
-    right.set_ylim(0, 2.2)
+    right.set_ylim(0, HIGHEST)
+    label_ends(right, ratios, colour)
+    _say_where_it_leaves(right, "maskgit", ratios["maskgit"])
     return left
+
+
+def _say_where_it_leaves(ax: Axes, name: str, values: NDArray) -> None:
+    """Write beside a curve that leaves the top of the picture how high it rises."""
+    last = np.flatnonzero(values > HIGHEST)[-1]
+    text = minus(f"{name}: {values[0]:.0f} at λ = {masked.LEVELS[0]:g}")
+    place = masked.LEVELS[last] - 0.3, 0.97 * HIGHEST
+    ax.annotate(text, place, ha="right", va="top", color=colour(name), fontsize=9)
 
 
 @figure(
@@ -83,7 +104,7 @@ def masked_elbo() -> Axes:
         found.steps,
         {BOUND: found.bound, SAMPLER: found.sampler},
         xlabel="steps T",
-        ylabel="nats over the entropy",
+        ylabel="nats above the entropy",
         title="the bound overstates what steps cost",
         colours={BOUND: FOCUS, SAMPLER: OTHERS[5]}.__getitem__,
         ax=right,
@@ -92,33 +113,6 @@ def masked_elbo() -> Axes:
     right.set_xticks(found.steps, [str(number) for number in found.steps])
     right.minorticks_off()
     return left
-
-
-def _draw_seen(ax: Axes, run: masked.TrainedMasked) -> None:
-    """The moving loss by log-SNR of one training, its floor, and the trained network's own."""
-    curves = {"trained network, exactly": run.exact, FLOOR: masked.WORLD.floor(run.logsnr)}
-    plots.lines(
-        run.logsnr,
-        curves,
-        xlabel=SHORT,
-        ylabel="cross-entropy over masked tokens, nats",
-        title=f"trained under {run.name}: loss and floor",
-        colours={"trained network, exactly": colour(run.name), FLOOR: NEUTRAL}.__getitem__,
-        ax=ax,
-    )
-    ax.errorbar(
-        run.logsnr,
-        run.seen,
-        run.stderr,
-        fmt=".",
-        ms=4,
-        lw=0.8,
-        color=FOCUS,
-        label="moving average, ± 1 standard error",
-        gid="seen",
-    )
-    draw_under(ax, FLOOR)
-    legend(ax, fontsize=8.5)
 
 
 def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
@@ -134,8 +128,8 @@ def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
         seeds[0][0].logsnr,
         means,
         xlabel=SHORT,
-        ylabel="Σ cross-entropy over the floor, nats",
-        title="what is left to learn, by λ",
+        ylabel="Σ cross-entropy above the floor, nats",
+        title="what is left to learn, by λ: mean and range of seeds",
         colours=colour,
         ax=ax,
     )
@@ -160,23 +154,21 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
         for row in values:
             ax.plot(place + shift, row, "o", ms=4, mfc="white", mec="0.2", mew=1, ls="")
     ax.set_xticks(place, names)
-    ax.set(ylabel="nats over the entropy", title="−ELBO (full) and −log p (pale) by seed")
+    ax.set(ylabel="nats above the entropy", title="−ELBO (full) and −log p (pale): dots are seeds")
 
 
 @figure(
     "masked-training",
-    "A small transformer trained under four masked objectives: its moving loss by log-SNR over the "
-    "least possible one, what is left to learn under each, and its bound and likelihood, for three "
-    "seeds",
+    "A small transformer trained under four masked objectives: what is left to learn under each by "
+    "log-SNR, and its bound and likelihood, for three seeds",
 )
 def masked_training() -> Axes:
-    """Draw the loss that a training saw, the excess of each, bound and likelihood."""
-    first, left, right = plots.axes(14.5, 4.6, columns=3)
+    """Draw the excess of each training, its bound and its likelihood; returns the left panel."""
+    left, right = plots.axes(11.5, 4.6, columns=2)
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
-    _draw_seen(first, seeds[0][0])
     _draw_left(left, seeds)
     _draw_bars(right, seeds)
-    return first
+    return left
 
 
 @figure(
@@ -197,5 +189,7 @@ def masked_noises() -> Axes:
         title=f"three tokens: each area is their entropy, {masked.SMALL.entropy:.2f} nats",
         colours=colours.__getitem__,
     )
-    legend(ax)
+    areas = masked.noise_areas()
+    labels = [f"{name}: area {areas[name]:.2f} nats" for name in densities]
+    legend(ax, named_lines(ax), labels=labels)
     return ax

@@ -8,6 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.plots.style import OTHERS
@@ -66,3 +67,32 @@ def legend(ax: Axes, handles: Iterable[Artist] | None = None, **options: Any) ->
     """A legend without a frame, in small type; for all labelled artists by default."""
     chosen: Mapping[str, Any] = {} if handles is None else {"handles": list(handles)}
     return ax.legend(**chosen, **{"frameon": False, "fontsize": 9, **options})
+
+
+def label_ends(
+    ax: Axes, curves: Mapping[str, NDArray], colours: Callable[[str], str], apart: float = 0.06
+) -> None:
+    """Name curves at their last points, to the right of the Axes, and spread names that collide.
+
+    Args:
+        ax: The Axes, with its final limits.
+        curves: Name to values, shape (n,), the last of them finite.
+        colours: Colour of a name.
+        apart: Least distance of two names, as a share of the height.
+    """
+    low, high = ax.get_ylim()
+    heights = {name: (values[-1] - low) / (high - low) for name, values in curves.items()}
+    lowest = 0.0
+    for name in sorted(heights, key=lambda each: heights[each]):
+        at = max(heights[name], lowest)
+        lowest = at + apart
+        ax.annotate(
+            name,
+            (1.0, at),
+            xycoords="axes fraction",
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            color=colours(name),
+            fontsize=9,
+        )

@@ -71,3 +71,16 @@ def test_no_entry_and_too_many_are_met_in_words(explorer):
     assert not explorer.error
     with pytest.raises(ValueError, match="unknown names 'lada'"):
         MaskedExplorer(names=("lada",))
+
+
+def test_the_table_has_the_names_of_the_papers():
+    shown = MaskedExplorer(names=("maskgit", "amused", "mdlm-cosine")).view.text
+    for words in ("cosine (MaskGIT)", "rounded up", "rounded to nearest", "cosine (MDLM) on [0"):
+        assert words in shown
+    assert "sine " not in shown.replace("cosine ", "")
+
+
+def test_no_count_leaves_the_top():
+    explorer = MaskedExplorer(names=("amused",), shows="by count", length=64)
+    _, w = curve(explorer, "amused")
+    assert explorer.view.charts[0].ylim == (0, pytest.approx(w.max())) and w.max() > 3

@@ -18,8 +18,14 @@ def test_a_plane_shows_the_probabilities(name):
     seen = mass >= figures.LEAST
     np.testing.assert_allclose(shown.T[seen], np.log10(mass[seen]))
     assert np.isnan(shown.T[~seen]).all()
-    gids = [line.get_gid() for line in ax.lines]
-    assert (f"{name} diagonal" in gids) == bool(on.any())
+    hills = [patch for patch in ax.patches if patch.get_gid() == f"{name} diagonal"]
+    assert len(hills) == bool(on.any())
+    for hill in hills:
+        heights = hill.get_data().values - few_steps.EDGES[0]
+        np.testing.assert_allclose(heights, figures.HILL * on, atol=1e-12)
+        assert (
+            heights < few_steps.EDGES[1:] - few_steps.EDGES[0] + 0.5
+        ).all()  # under the diagonal
 
 
 @pytest.mark.parametrize("name", few_steps.NAMES)

@@ -6,6 +6,7 @@ from pictures import check_nothing_is_cut, check_type, data
 from scipy.special import expit
 
 from diffviz.lab.experiments import masked
+from diffviz.lab.figures import masked as masked_figures
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +31,25 @@ def test_the_elbo_is_twice_the_sigmoid_and_constant_over_itself(drawn):
 
 
 def test_the_classes_of_the_picture_are_classes_of_the_catalogue(drawn):
-    """Six names of which no two are in one class."""
+    """Five names of which no two are in one class."""
     rows = [row.names for row in masked.classes()]
     where = [next(i for i, names in enumerate(rows) if one in names) for one in masked.CLASSES]
     assert len(set(where)) == len(masked.CLASSES)
+
+
+def test_curves_are_named_at_their_ends_and_the_one_that_leaves_is_measured(drawn):
+    for panel in drawn["masked-weightings"].axes:
+        names = {text.get_text(): text for text in panel.texts}
+        assert set(masked.CLASSES) <= set(names)
+        places = sorted(names[name].xy[1] for name in masked.CLASSES)
+        assert min(np.diff(places)) > 0.05
+    ratio = masked.curves(["maskgit"], "elbo")["maskgit"]
+    assert f"maskgit: {ratio[0]:.0f} at λ = −8" in names
+
+
+def test_the_trained_objectives_have_colours_of_their_own():
+    inks = [masked_figures.colour(name) for name in (*masked.TRAINED, *masked.CLASSES)]
+    assert len(set(inks)) == len({*masked.TRAINED, *masked.CLASSES})
 
 
 def test_the_grey_area_is_the_entropy(drawn):
@@ -56,7 +72,7 @@ def test_the_bound_falls_by_halves_and_the_sampler_by_quarters(drawn):
 
 def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
     """Means over seeds, whose own values are dots; bands go from the least to the most."""
-    panel = drawn["masked-training"].axes[2]
+    panel = drawn["masked-training"].axes[1]
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
     bounds = np.array([[run.elbo for run in runs] for runs in seeds]) - masked.WORLD.entropy
     likely = np.array([[run.likelihood for run in runs] for runs in seeds]) - masked.WORLD.entropy
@@ -66,7 +82,7 @@ def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
     assert np.array(dots) == pytest.approx(np.concatenate([bounds, likely]))
     assert (bounds >= likely).all() and (likely > 0).all()
     run = seeds[0][0]
-    _, mean = data(drawn["masked-training"], 1, run.name)
+    _, mean = data(drawn["masked-training"], 0, run.name)
     floor = masked.WORLD.floor(run.logsnr)
     assert mean == pytest.approx(np.mean([runs[0].exact for runs in seeds], axis=0) - floor)
 
@@ -83,3 +99,6 @@ def test_each_noise_has_the_entropy_as_its_area(drawn):
     for name in masked.NOISES:
         x, density = data(drawn["masked-noises"], 0, name)
         assert np.trapezoid(density, x) == pytest.approx(masked.SMALL.entropy, abs=0.02)
+        assert masked.noise_areas()[name] == pytest.approx(masked.SMALL.entropy, rel=1e-9)
+    legend = [text.get_text() for text in drawn["masked-noises"].axes[0].get_legend().texts]
+    assert legend == [f"{name}: area {masked.SMALL.entropy:.2f} nats" for name in masked.NOISES]
