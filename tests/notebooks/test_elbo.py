@@ -69,7 +69,7 @@ def test_the_terms_of_the_ring_are_as_told(text):
     ring, toy = known("ring8"), dv.toy("ring8")
     gap = sum(ring.terms(-10.0, 10.0)) - ring.entropy
     assert_says(
-        text, f"entropy {toy.entropy():.4f} nats", f"that is {gap:.4f} nats", "which is 200"
+        text, f"entropy {toy.entropy():.4f} nats", f"the gap is {gap:.4f} nats", "which is 200"
     )
     energy = toy.score(toy.sample(4000, generator(0)), 40.0).square().sum(1)
     assert abs(energy.mean() - 200) < 4 * energy.std() / 4000**0.5
@@ -333,7 +333,7 @@ def test_what_is_said_of_the_rows_holds_for_the_printed_table(text, table):
     assert dv.verdict(dv.objective("elbo")).monotone
     assert not dv.verdict(dv.objective("min-snr-5-eps")).monotone
     assert sorted(mean, key=mean.get)[4:] == ["elbo", "min-snr-5-eps"]
-    assert_says(text, "differ on average by less than one of them does from seed to seed")
+    assert_says(text, "on average they differ by less than one of them does from seed to seed")
     assert_says(text, "more than four times as much as flow matching")
 
 
