@@ -101,7 +101,7 @@ def test_the_note_says_where_the_curve_of_huber_holds(text, x):
     assert "largest deviation 0.00% at λ = -8.8 over 98% of its draws, ± 2.8% there" in printed(
         NOTEBOOK
     )
-    assert_says(text, "At λ = −8.8 it could not have been told if it were below 2.8 %")
+    assert_says(text, "at λ = −8.8, where few draws fall: a deviation below 2.8 % would not")
 
 
 # --- the five mistakes --------------------------------------------------------------------------
@@ -241,6 +241,5 @@ def test_the_packages_deviate_as_is_said(text):
     rows = re.findall(r"^\| ([\w-]+) .* \| ([\d.]+) % \|$", page, re.M)
     deviations = [float(value) for _, value in rows]
     assert len({name for name, _ in rows}) == 11
-    assert round(max(deviations)) == 1
     assert np.mean([value < 0.2 for value in deviations]) > 0.7
-    assert_says(text, "eleven packages", "less than 0.2 %, and the worst by 1 %")
+    assert_says(text, "eleven packages", "less than 0.2 %", f"and the worst by {max(deviations)} %")

@@ -105,7 +105,7 @@ def test_the_curves_are_read_rightly(text):
         text,
         "cares most for almost pure noise",
         "EDM cares for noise too, but not for the noisiest levels",
-        "(`sd3`) does nearly the same, and cares less for clean data",
+        "(`sd3`) does nearly the same, and cares far less for clean data",
         "cares most for the middle",
         "for all levels alike",
     )

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import erf, expit
 
 import diffviz as dv
-from diffviz.lab import losses
+from diffviz.lab import explorers, losses
 from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.experiments import tracking as tracking_experiments
@@ -35,6 +35,25 @@ def generator(seed):
 def loss_share(name):
     """Share of an objective's loss below λ = 0 on N(0, I), as the prose writes it."""
     return percent(dv.share_below(dv.objective(name), mmse=analysis.gaussian_mmse))
+
+
+def white_share(name):
+    """Share of an objective's loss below λ = 0 on N(0, I)."""
+    return dv.share_below(dv.objective(name), mmse=analysis.gaussian_mmse)
+
+
+def offset_ratio(level):
+    """Weighting with the paper's offset over that without, at one λ and relative to λ = 0.
+
+    From the squared cosine of the paper, which is α² up to a constant.
+    """
+    offset, t = 0.008, np.linspace(1e-4, 0.999, 400_001)
+    cosine = np.cos(np.pi / 2 * (t + offset) / (1 + offset)) ** 2
+    alpha_squared = cosine / np.cos(np.pi / 2 * offset / (1 + offset)) ** 2
+    logsnr = np.log(alpha_squared / (1 - alpha_squared))
+    slope = 1 / np.abs(np.gradient(logsnr, t))  # the density of λ, since t is uniform
+    found, middle = (slope[np.abs(logsnr - place).argmin()] for place in (level, 0.0))
+    return found / middle * np.cosh(level / 2)
 
 
 def negative_share(name):
@@ -84,8 +103,18 @@ CLAIMS = {
     "draws of the cosine schedule": lambda: (
         f"More than half of the draws, {percent(np.diff(IDDPM.law.cdf([-2, 2]))[0], 0)}, lie"
     ),
-    "classes": lambda: f"The {len(dv.catalogue)} published recipes hold {count_of_groups()} groups",
+    "classes": lambda: (
+        f"Among the {len(dv.catalogue)} published recipes, {count_of_groups()} groups of two or "
+        "more share a weighting"
+    ),
     "twins": claim_of_likeness,
+    "EDM's loss and SD3's": lambda: (
+        f"{percent(white_share('edm'), 0)} of EDM's loss lies below λ = 0, and "
+        f"{percent(white_share('sd3'), 0)} of SD3's"
+    ),
+    "offset of the cosine schedule": lambda: (
+        f"at λ = 8.6 to {offset_ratio(8.6):.2f} of what it is here"
+    ),
     "FM's weight below 0": lambda: (
         f"{percent(dv.share_below(FM))} of the weight on [-10, 10] lies below"
     ),
@@ -215,6 +244,75 @@ def test_both_forms_of_flow_matchings_loss_are_half_of_pi():
     assert_says(prose("01_weightings"), "Both sides come to the same", "= \\frac\\pi2")
 
 
+def test_a_logit_normal_flow_meets_edm_on_one_kind_of_data_only():
+    """The answer beside the explorer, by sums over the weighting times the error."""
+    grid = np.linspace(-10, 10, 4001)
+    photographs = perception_experiments.spectrum().mmse(grid)
+
+    def shares(entry):
+        spent = [entry.weighting(grid) * error for error in (expit(grid), photographs)]
+        return [loss[grid <= 0].sum() / loss.sum() for loss in spent]
+
+    (edm_white, edm_photo), (white, photo) = map(
+        shares, (dv.objective("edm"), dv.families.flow(-0.55, 1.0, 1.0))
+    )
+    assert percent(edm_white, 0) == percent(white, 0) == "31 %"
+    said = f"EDM has {percent(edm_photo)} there and the family {percent(photo)}"
+    assert_says(prose("01_weightings"), "With the mean −0.55 both have 31 %", said)
+
+
+def test_little_is_gained_by_a_shift_of_flow_matching():
+    grid = np.linspace(-10, 10, 2001)
+    shifts = np.linspace(0.5, 1.5, 101)
+    edm = dv.objective("edm").weighting(grid)
+    flows = [dv.families.flow(0.0, 1.0, shift).weighting(grid) for shift in shifts]
+    gaps = np.array([abs(w / w.max() - edm / edm.max()).max() for w in flows])
+    assert shifts[gaps.argmin()] == pytest.approx(0.9, abs=0.011)
+    said = f"largest gap over the maxima {gaps.min():.3f} and not {gaps[50]:.3f}"
+    assert_says(prose("01_weightings"), "helps most is near 0.9", said)
+
+
+def test_on_x_only_edm_comes_down_again():
+    grid = np.linspace(-10, 10, 2001)
+    for name in ("elbo", "iddpm-cosine", "fm-ot", "edm"):
+        on_x = dv.objective(name).weighting(grid) * np.exp(grid)
+        top = grid[on_x.argmax()]
+        assert top == pytest.approx(8.0, abs=0.2) if name == "edm" else top == 10
+    assert_says(prose("01_weightings"), "Only EDM comes down again, from λ = 8 on")
+
+
+def test_each_mistake_shows_at_the_end_that_is_named():
+    """Wrong over meant, relative to λ = 0; the notebook gives bounds and one factor."""
+    level = np.array([-8.0, 0.0, 8.0])
+    *first, last = (
+        np.divide(*(curve.weighting(level) for curve in (wrong, meant)))
+        for meant, wrong in (pair.values() for pair in weighting_experiments.bugs().values())
+    )
+    for ratio in first:
+        assert ratio[0] / ratio[1] > 30
+    assert last[2] / last[1] == pytest.approx(2.5, abs=0.05)
+    assert last[0] / last[1] > 1 / 2
+    assert_says(
+        prose("01_weightings"),
+        "the level λ = −8 counts more than thirty times too much",
+        "In the last panel it is the data end, by a factor of 2.5",
+    )
+
+
+def test_the_composers_line_names_what_is_said():
+    def named(path, target):
+        view = explorers.ComposerExplorer(path=path, target=target).view
+        (line,) = [panel.text for panel in view.panels if getattr(panel, "strong", False)]
+        return set(line.rstrip(".").partition("weighting of ")[2].split(", "))
+
+    assert {"fm-ot", "v-cosine"} <= named("linear", "u") == named("cosine", "v")
+    assert not {"fm-ot", "v-cosine"} & named("cosine", "eps")
+    assert_says(
+        prose("01_weightings"),
+        "Both times the line names the same objectives, `fm-ot` and `v-cosine` among them",
+    )
+
+
 def test_the_loss_of_a_logit_normal_flow_is_even_only_after_the_shift():
     """The solution of exercise 5, and that the loss is not symmetric about the mean before."""
     level = np.linspace(-6, 6, 25)
@@ -313,6 +411,23 @@ def test_hubers_factor_is_the_error_function_and_is_largest_where_errors_are_sma
         np.testing.assert_allclose(factor, erf(0.5 / np.sqrt(2 * error)), rtol=1e-6)
         falls, rises = (np.diff(factor) <= 0).all(), (np.diff(factor) >= 0).all()
         assert (falls, rises) == (name == "iddpm-cosine", name == "x-cosine")
+
+
+def test_the_slope_of_a_mean_in_the_variance_is_half_its_second_derivative():
+    """For Huber's loss of a Gaussian error, by the trapezoidal rule: the remark beside φ."""
+    delta, m, step = 0.5, 0.7, 1e-4
+    r = np.linspace(-12, 12, 240_001)
+
+    def mean_loss(variance):
+        square, line = r**2, delta * (2 * abs(r) - delta)
+        loss = np.where(abs(r) < delta, square, line)
+        return np.trapezoid(loss * stats.norm.pdf(r, 0, np.sqrt(variance)), r)
+
+    slope = (mean_loss(m + step) - mean_loss(m - step)) / (2 * step)
+    within = np.diff(stats.norm.cdf([-delta, delta], 0, np.sqrt(m)))[0]
+    assert slope == pytest.approx(within, rel=1e-5)
+    assert within == pytest.approx(erf(delta / np.sqrt(2 * m)), rel=1e-9)
+    assert_says(prose("01_weightings"), "So $\\varphi$ is the share of errors below the threshold")
 
 
 def test_sd3_over_fm_is_even():

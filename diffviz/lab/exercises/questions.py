@@ -43,7 +43,7 @@ def _targets_differ() -> str:
     z, errors = 0.3, np.array([0.1, -0.4, 2.0])
     ratios = ((z - sigma * (0.5 + errors)) / alpha - (z - sigma * 0.5) / alpha) / errors
     same = bool(np.ptp(ratios) < 1e-12)
-    return "only in how strongly each noise level counts" if same else "in what they can learn"
+    return "only in how strongly each noise level counts" if same else "in what they have to know"
 
 
 prediction(
@@ -52,7 +52,7 @@ prediction(
         "One network predicts the noise, one the picture, one a mixture of both. In what do their "
         "losses differ?",
         {
-            "in what they can learn": "Whoever knows z and the noise also knows the picture.",
+            "in what they have to know": "Whoever knows z and the noise also knows the picture.",
             "only in how strongly each noise level counts": (
                 "At one noise level the squared errors differ by a factor that depends on λ alone."
             ),
@@ -112,7 +112,9 @@ prediction(
         "where is its weighting w largest?",
         {
             "nowhere: it is constant": "The density of λ is a factor of w, and it is not flat.",
-            "in the middle": "w is the density of λ here, and the schedule passes λ = 0 slowest.",
+            "in the middle": (
+                "w is twice the density of λ here, and the schedule passes λ = 0 slowest."
+            ),
             "at one of the ends": "The schedule rushes through both ends.",
         },
         _shape_of_eps,
@@ -393,9 +395,8 @@ def _minus_sign_of_edm() -> str:
 
 
 def _negative_percent() -> float:
-    """Negative share of EDM's mixture on N(0, 1), in percent."""
-    share = analysis.verdict(CATALOGUE["edm"], information=elbo.known("gaussian").information)
-    return 100 * share.negative_share
+    """Negative share of EDM's mixture on the ring of eight, in percent."""
+    return 100 * elbo.negative_share("edm", "ring8")
 
 
 prediction(
@@ -433,7 +434,8 @@ prediction(
 prediction(
     "negative-share",
     Number(
-        "By the size of the ELBOs: what percentage of EDM's mixture is negative on N(0, 1)?",
+        "By the size of the ELBOs: what percentage of EDM's mixture is negative on the narrow "
+        "Gaussians of ring8?",
         _negative_percent,
         "The red area looks large, but L is almost 0 where it lies.",
         "%",

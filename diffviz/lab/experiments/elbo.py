@@ -7,7 +7,7 @@ With e(λ) = E‖eps − eps_hat‖² of the exact denoiser, the information is 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,9 @@ from diffviz.compute.cache import cached
 from diffviz.recipes.entries import objective
 from diffviz.theory import analysis
 from diffviz.theory.objectives import Objective
-from diffviz.theory.paths import COSINE
+
+if TYPE_CHECKING:
+    from diffviz.sampling.likelihood import Bound
 
 LOWEST, HIGHEST = -20.0, 20.0  # λ in nats, between which the terms of data are known
 PICTURE_RANGE = -10.0, 10.0  # λ in nats, the range of the pictures
@@ -193,29 +195,31 @@ def divergence(
 
 
 class Mixture(NamedTuple):
-    """A weighted loss as a signed mixture of the divergences L(t; x) (arXiv 2303.00848, thm 1).
+    """A weighted loss as a signed mixture of the divergences L(λ; x) (arXiv 2303.00848, thm 1).
 
     Attributes:
-        law: dw/dt over the maximum of w: the law p_w(t) of the noise, shape (n,).
+        weighting: w over its maximum, shape (n,).
+        law: −dw/dλ over the maximum of w: the signed law of noise levels, shape (n,).
         mixture: The loss as w(λ) L at the ends less ∫ w′ L dλ, in nats.
         direct: The loss as ½ ∫ w e dλ, in nats.
     """
 
+    weighting: NDArray
     law: NDArray
     mixture: float
     direct: float
 
 
 class Divergences(NamedTuple):
-    """L(t; x) of gmm1 over the time of the cosine path, and weighted losses as mixtures of it.
+    """L(λ; x) of gmm1, and weighted losses as mixtures of it.
 
     Attributes:
-        time: Time of the cosine path, falling, shape (n,).
-        curves: L(t; x) in nats by label: of three points, and the mean; each (n,).
+        logsnr: Grid of λ in nats, shape (n,).
+        curves: L(λ; x) in nats by label: of three points, and the mean; each (n,).
         mixtures: The weighted losses, by objective.
     """
 
-    time: NDArray
+    logsnr: NDArray
     curves: dict[str, NDArray]
     mixtures: dict[str, Mixture]
 
@@ -241,7 +245,6 @@ def divergences(
     grid = np.linspace(*PICTURE_RANGE, 401) if logsnr is None else logsnr
     logsnr = increasing(grid, "logsnr")
     toy = toys.toy("gmm1")
-    time = COSINE.time(logsnr)
     noise_entropy = np.log(2 * np.pi * math.e * expit(-logsnr)) / 2
     mean = np.array([toy.entropy(level) for level in logsnr]) - noise_entropy  # I(x; z_λ)
     points = np.array([-1.5, 0.0, 0.5])
@@ -252,11 +255,12 @@ def divergences(
     for name in objectives:
         w = objective(name).weighting(logsnr)
         mixtures[name] = Mixture(
-            law=np.gradient(w, time) / w.max(),
+            weighting=w / w.max(),
+            law=-np.gradient(w, logsnr) / w.max(),
             mixture=w[-1] * mean[-1] - w[0] * mean[0] - np.trapezoid(mean, w),
             direct=np.trapezoid(w * mmse, logsnr) / 2,
         )
-    return Divergences(time, curves | {"mean": mean}, mixtures)
+    return Divergences(logsnr, curves | {"mean": mean}, mixtures)
 
 
 def negative_share(name: str, toy: str = "gmm1") -> float:
@@ -633,3 +637,134 @@ def probe_spread(gaussian: bool, probes: Sequence[int] = tuple(2 ** np.arange(7)
         generator=torch.Generator().manual_seed(0),
     )[0]
     return np.array([estimates.reshape(-1, int(k)).mean(1).std().item() for k in probes])
+
+
+class Averages(NamedTuple):
+    """The average −log p of a toy by four routes, in nats.
+
+    Attributes:
+        exact: The entropy.
+        bound: The average −ELBO of the exact denoiser with λ in [−10, 10].
+        trace: By the ODE with the exact trace, at some points.
+        probes: The same with four probes of ±1.
+        stderr: Standard error of ``probes``.
+    """
+
+    exact: float
+    bound: float
+    trace: float
+    probes: float
+    stderr: float
+
+
+@cached
+def averages(name: str, points: int = 300) -> Averages:
+    """The average −log p of a toy, exactly, by its ELBO and by the ODE.
+
+    The ODE is run at some points only. What it differs by from log p there is added to the entropy.
+
+    Args:
+        name: Name of a toy that is a mixture.
+        points: Number of points for the ODE.
+
+    Returns:
+        The averages.
+
+    Raises:
+        ValueError: There is no such toy, or it is no mixture.
+    """
+    import torch
+
+    from diffviz.data import toys
+    from diffviz.sampling import likelihood
+
+    toy, theory = toys.toy(name), known(name)
+    x = toy.sample(points, torch.Generator().manual_seed(0))
+    noise = torch.Generator().manual_seed(1)
+    trace, probes = (
+        toy.log_prob(x) - estimate + theory.entropy
+        for estimate, _ in (
+            likelihood.log_likelihood(toy, x, steps=100, probes=count, generator=noise)
+            for count in (None, 4)
+        )
+    )
+    return Averages(
+        exact=theory.entropy,
+        bound=float(negative_elbo(theory, *PICTURE_RANGE)),
+        trace=trace.mean().item(),
+        probes=probes.mean().item(),
+        stderr=probes.std().item() / math.sqrt(points),
+    )
+
+
+# --- bits of images and levels of a loss -------------------------------------------------------
+
+
+class Bits(NamedTuple):
+    """Bits per dimension of some images under one model, on average.
+
+    Attributes:
+        bound: By the ELBO.
+        exact: By the density.
+        difference: How far the first lies above the second.
+        stderr: Standard error of the difference.
+    """
+
+    bound: float
+    exact: float
+    difference: float
+    stderr: float
+
+
+@cached
+def bits_of_clothing(images: int = 12) -> dict[str, Bits]:
+    """Bits of clothes under a kernel density of 4,000 of them, a diffusion model that memorises.
+
+    Pixels of 0 to 255 get uniform noise of one step and are mapped to [−1, 1], so that
+    bits = nats / (d log 2) + log₂ 128.
+
+    Args:
+        images: Number of images of each kind.
+
+    Returns:
+        Bits of images that the model holds ("held") and of new ones ("new").
+    """
+    import torch
+
+    from diffviz.data import files, toys
+    from diffviz.sampling import likelihood
+
+    whole = files.load("fashion")["images"]
+    pixels = (whole + np.random.default_rng(0).random(whole.shape)) / 128 - 1
+    memory = toys.dataset(pixels[:4000], bandwidth=0.3, unit=False)
+    found = {}
+    for kind, some in {"held": pixels[:images], "new": pixels[4500 : 4500 + images]}.items():
+        noise = torch.Generator().manual_seed(0)
+        bound = likelihood.elbo(memory, some, low=-12, high=12, generator=noise).bits + 7
+        exact = 7 - memory.log_prob(some) / (some[0].size * math.log(2))
+        off = bound - exact
+        found[kind] = Bits(
+            bound=bound.mean().item(),
+            exact=exact.mean().item(),
+            difference=off.mean().item(),
+            stderr=off.std().item() / math.sqrt(images),
+        )
+    return found
+
+
+def lost_by_level(
+    bound: "Bound", ideal: "Bound", pieces: Sequence[tuple[float, float]]
+) -> list[float]:
+    """Nats that a network loses against the exact denoiser, by pieces of λ.
+
+    Args:
+        bound: The network's ELBO.
+        ideal: That of the exact denoiser, at the same levels and with the same noise.
+        pieces: Lowest and highest λ of each piece, in nats.
+
+    Returns:
+        Nats of each piece, averaged over the data.
+    """
+    lost = ((bound.error - ideal.error) * ideal.weight).mean(1) / 2
+    level = ideal.logsnr[:, 0]
+    return [lost[(level >= low) & (level < high)].sum().item() for low, high in pieces]

@@ -1,9 +1,11 @@
 """Figures of the weighted loss as a mixture of ELBOs, the terms of one, and its rivals."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
@@ -14,15 +16,13 @@ from diffviz.lab.experiments.elbo import (
     Routes,
     divergences,
     end_points,
-    negative_share,
     probe_spread,
     routes,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, OTHERS, draw_under, from_noise, legend, line_of
+from diffviz.lab.figures.style import NEUTRAL, OTHERS, SHORT_LOGSNR, draw_under, legend, line_of
 from diffviz.plots.style import NEGATIVE
 
-COSINE_TIME = "time t, cosine path   [0 data, 1 noise]"
 DIMENSION = 2  # of ring8
 # One colour for one quantity in all pictures of this file.
 SHADE_OF = {
@@ -38,53 +38,74 @@ POINT_SHADES = (OTHERS[5], plots.PALETTE[4], OTHERS[7], SHADE_OF["−ELBO"])
 
 @figure(
     "augmentation",
-    "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, "
-    "EDM's a signed one",
+    "Two weightings, their signed laws of noise −w′, L(λ; x) on gmm1, and the product −w′ · L: a "
+    "falling weighting is a mean of ELBOs, EDM's a signed one",
 )
 def augmentation(losses: Divergences | None = None) -> Axes:
-    """Draw L(t; x) of points, and two weightings as laws of noise.
+    """Draw two weightings, their slopes, L(λ; x) of points, and how much each ELBO counts.
 
     Args:
         losses: What ``experiments.elbo.divergences`` returned; computed by default.
 
     Returns:
-        The first panel.
+        The first of four panels: w, −w′, L, −w′ · L.
     """
-    first, *others = plots.axes(12.5, 4.2, columns=3)
     losses = divergences() if losses is None else losses
-    time = losses.time
-    plots.lines(
-        time,
-        losses.curves,
-        xlabel=COSINE_TIME,
-        ylabel="nats",
-        title="L on gmm1: KL from noise up to t",
-        colours=dict(zip(losses.curves, POINT_SHADES, strict=False)).__getitem__,
-        ax=first,
+    panels = plots.axes(10.5, 7, columns=2, rows=2)
+    logsnr, mean = losses.logsnr, losses.curves["mean"]
+    laws = {name: loss.law for name, loss in losses.mixtures.items()}
+    shades = dict(zip(losses.curves, POINT_SHADES, strict=False))
+    drawn: tuple[tuple[str, str, Mapping[str, NDArray]], ...] = (
+        (
+            "Two weightings",
+            "w over its maximum",
+            {name: loss.weighting for name, loss in losses.mixtures.items()},
+        ),
+        ("Their slopes, turned over", "−w′ over the maximum of w", laws),
+        ("L on gmm1: KL from noise up to λ", "nats", losses.curves),
+        (
+            "How much each ELBO counts",
+            "−w′ · L, over the maximum of w",
+            {name: law * mean for name, law in laws.items()},
+        ),
     )
-    for ax, (name, (law, mixture, direct)) in zip(others, losses.mixtures.items(), strict=True):
+    for ax, (title, ylabel, curves) in zip(panels, drawn, strict=True):
+        colours = shades.__getitem__ if curves is losses.curves else plots.colour
         plots.lines(
-            time,
-            {name: law},
-            xlabel=COSINE_TIME,
-            ylabel="dw/dt over max w",
-            title=f"{name}: mixture {mixture:.3f}, direct {direct:.3f}",
+            logsnr,
+            curves,
+            xlabel=SHORT_LOGSNR,
+            ylabel=ylabel,
+            title=title,
+            colours=colours,
             outside=None,
             ax=ax,
         )
-        below = np.minimum(law, 0)
-        ax.fill_between(time, below, 0, color=NEGATIVE, alpha=0.35, lw=0, gid="negative")
-        ax.axhline(0, color=NEUTRAL, lw=0.8)
-    for ax in (first, *others):
-        from_noise(ax)
-    others[1].annotate(
-        f"negative: {negative_share('edm'):.2%}\nof the rest, by L",
-        (0.3, 0.2),
-        xycoords="axes fraction",
-        color=NEGATIVE,
-        fontsize=10,
-    )
-    return first
+        ax.xaxis.set_major_locator(MultipleLocator(5))
+        legend(ax)
+    for ax in (panels[1], panels[3]):
+        _fill_negative(ax, logsnr, laws, mean if ax is panels[3] else np.ones_like(mean))
+    _tell_both_routes(panels[3], losses)
+    return panels[0]
+
+
+def _fill_negative(ax: Axes, logsnr: NDArray, laws: Mapping[str, NDArray], factor: NDArray) -> None:
+    """Fill what is negative of each law times a factor, and draw the line of 0."""
+    for name, law in laws.items():
+        below = np.minimum(law * factor, 0)
+        gid = f"{name}:negative"
+        ax.fill_between(logsnr, below, 0, color=NEGATIVE, alpha=0.6, lw=0, gid=gid)
+    ax.axhline(0, color=NEUTRAL, lw=0.8)
+
+
+def _tell_both_routes(ax: Axes, losses: Divergences) -> None:
+    """Write into the legend what the loss adds up to by ELBOs and by errors."""
+    told = [
+        f"{name}: {loss.mixture:.3f} by ELBOs, {loss.direct:.3f} by errors"
+        for name, loss in losses.mixtures.items()
+    ]
+    ax.set_ylim(top=1.35 * ax.get_ylim()[1])  # room for the legend
+    legend(ax, [line_of(ax, name) for name in losses.mixtures], labels=told, loc="upper left")
 
 
 def bits_per_dimension(nats: ArrayLike) -> NDArray:
@@ -113,14 +134,14 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     """
     left, middle, right = plots.axes(13, 4.2, columns=3)
     ring = end_points() if ring is None else ring
-    label = "λ_max   [λ_min = −10]"
+    label = "$\\lambda_{\\max}$   [$\\lambda_{\\min}$ = −10]"
     prior = np.full(len(ring.high), np.interp(-10, ring.low, ring.prior))
     plots.lines(
         ring.high,
         {"prior": prior, **ring.terms},
         xlabel=label,
         ylabel="nats",
-        title="two large terms, a small sum",
+        title="Two large terms, a small sum",
         colours=SHADE_OF.__getitem__,
         ax=left,
     )
@@ -134,7 +155,7 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
         "E[−ELBO] − entropy": ring.reconstruction_gap,
         "½ e^(−λ_max) · 200": ring.leading_gap,
     }
-    title = "what is lost at the data end"
+    title = "What is lost at the data end"
     plots.lines(
         ring.high,
         gaps,
@@ -146,17 +167,20 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     )
     draw_under(middle, "E[−ELBO] − entropy")
     line_of(middle, "½ e^(−λ_max) · 200").set(ls="--", lw=1.4)
-    legend(middle, handlelength=3)
+    told = ["E[−ELBO] − entropy", "½ exp(−$\\lambda_{\\max}$) · 200"]
+    legend(middle, [line_of(middle, name) for name in gaps], labels=told, handlelength=3)
     ends = {"prior term": ring.prior, "prior term − I(x; z_λ_min)": ring.prior_gap}
     plots.lines(
         ring.low,
         ends,
-        xlabel="λ_min",
+        xlabel="$\\lambda_{\\min}$",
         ylabel="nats",
-        title="what is lost at the noise end",
+        title="What is lost at the noise end",
         colours=dict(zip(ends, (SHADE_OF["prior"], NEUTRAL), strict=True)).__getitem__,
         ax=right,
     )
+    told = ["prior term", "prior term − I(x; z) at $\\lambda_{\\min}$"]
+    legend(right, [line_of(right, name) for name in ends], labels=told, loc="upper left")
     for ax in (middle, right):
         ax.set_yscale("log")
     middle.set_ylim(1e-7, 20)
@@ -279,15 +303,16 @@ def vae_stack(layers: int = 3) -> Axes:
         _draw_arrow(ax, left, right, -0.28, words, "0.35" if is_last else plots.PALETTE[0])
     spans = (
         (-0.28, 0.28, "prior"),
-        (0.28, layers - 1, "diffusion: one KL for each layer"),
+        (0.28, layers - 1, "diffusion: one KL for each learnt decoder"),
         (layers - 1, layers, "reconstruction"),
     )
     for left, right, name in spans:
-        ax.plot([left + 0.06, right - 0.06], [-1.3] * 2, color=NEGATIVE, lw=2, gid=name)
-        ax.text((left + right) / 2, -1.4, name, ha="center", va="top", color=NEGATIVE)
+        shade = SHADE_OF[name.split(":", maxsplit=1)[0]]
+        ax.plot([left + 0.06, right - 0.06], [-1.3] * 2, color=shade, lw=3, gid=name)
+        ax.text((left + right) / 2, -1.4, name, ha="center", va="top", color=shade)
     ax.set(xlim=(-0.45, layers + 0.35), ylim=(-1.85, 1.15))
     ax.axis("off")
-    title = "grey: fixed; blue: learnt decoders; red: what the ELBO adds up"
+    title = f"{layers} noisings, {layers - 1} learnt decoders (blue), and the 3 terms of the ELBO"
     ax.set_title(title, fontsize=11)
     ax.figure.subplots_adjust(left=0.02, right=0.98, bottom=0.03, top=0.9)
     return ax

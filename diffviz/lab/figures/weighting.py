@@ -243,6 +243,9 @@ def loss_density(
         title = f"loss density, {data}"
         plots.weighting_curves(WIDE, losses, scale="unit area", ax=ax, outside=outside, title=title)
         ax.set_ylabel("share of the loss per nat (base-free)")
+    top = max(ax.get_ylim()[1] for ax in others)
+    for ax in others:
+        ax.set_ylim(top=top)  # one scale, so that heights compare
     for ax in (first, *others):
         ax.set_xlabel(SHORT_LOGSNR)
     others[-1].figure.subplots_adjust(wspace=0.36)

@@ -21,34 +21,40 @@ def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("panel", "name", "factor", "stated"),
-    [(1, "sigmoid-bias2", 2, 0.80203125), (2, "edm", 1, 1.19878449)],
+    ("name", "factor", "stated"),
+    [("sigmoid-bias2", 2, 0.80203125), ("edm", 1, 1.19878449)],
 )
-def test_the_law_times_the_elbos_adds_up_to_the_loss_of_the_table(
-    panel, name, factor, stated, drawn
-):
-    """∫ p_w(t) L(t) dt and the two ends, from the lines as drawn.
+def test_the_law_times_the_elbos_adds_up_to_the_loss_of_the_table(name, factor, stated, drawn):
+    """−∫ w′ L dλ and the two ends, from the lines as drawn.
 
     The table's w has another constant for the sigmoid.
     """
-    time, mean = data(drawn["augmentation"], 0, "mean")
-    _, law = data(drawn["augmentation"], panel, name)
-    grid = np.linspace(-10, 10, 401)
-    w = dv.objective(name).weighting(grid)
+    figure = drawn["augmentation"]
+    logsnr, mean = data(figure, 2, "mean")
+    _, law = data(figure, 1, name)
+    _, counted = data(figure, 3, name)
+    np.testing.assert_allclose(counted, law * mean, atol=1e-12)
+    w = dv.objective(name).weighting(logsnr)
+    np.testing.assert_allclose(data(figure, 0, name)[1], w / w.max(), rtol=1e-9)
     ends = w[-1] * mean[-1] - w[0] * mean[0]
-    found = ends - w.max() * np.trapezoid(law * mean, time)  # time falls along the line
+    found = ends + w.max() * np.trapezoid(counted, logsnr)
     assert found == pytest.approx(factor * stated, rel=5e-3)
-    title = drawn["augmentation"].axes[panel].get_title()
-    assert title == f"{name}: mixture {factor * stated:.3f}, direct {factor * stated:.3f}"
+    told = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
+    assert f"{name}: {factor * stated:.3f} by ELBOs, {factor * stated:.3f} by errors" in told
 
 
-def test_only_edms_law_is_negative_and_by_0_35_percent(drawn):
-    _, falling = data(drawn["augmentation"], 1, "sigmoid-bias2")
-    time, signed = data(drawn["augmentation"], 2, "edm")
+def test_only_edms_law_is_negative_and_its_elbos_by_0_35_percent(drawn):
+    figure = drawn["augmentation"]
+    _, falling = data(figure, 1, "sigmoid-bias2")
+    logsnr, signed = data(figure, 1, "edm")
     assert falling.min() > -1e-9
-    turn = 2 / np.pi * np.arctan(np.exp(3.307777567 / 2))  # time of the peak on the cosine path
-    assert (signed[time > turn + 0.005] < 0).all() and (signed[time < turn - 0.005] > 0).all()
-    assert "0.35%" in drawn["augmentation"].axes[2].texts[0].get_text()
+    peak = -3.307777567
+    assert (signed[logsnr < peak - 0.06] < 0).all() and (signed[logsnr > peak + 0.06] > 0).all()
+    _, counted = data(figure, 3, "edm")
+    rest = np.trapezoid(np.maximum(counted, 0), logsnr)
+    rest += data(figure, 0, "edm")[1][-1] * data(figure, 2, "mean")[1][-1]
+    share = -np.trapezoid(np.minimum(counted, 0), logsnr) / rest
+    assert share == pytest.approx(0.0035, abs=5e-5)
 
 
 def test_single_kl_curves_are_half_the_integral_of_their_errors_and_a_gaussians_is_closed():
@@ -158,9 +164,11 @@ def test_the_stack_has_a_box_for_each_variable_and_all_three_terms(drawn):
     boxes = [text.get_text() for text in ax.texts if text.get_gid()]
     assert boxes == ["z at λ₁", "z at λ₂", "z at λ₃", "data x"]
     spans = {line.get_gid(): line.get_xdata() for line in ax.lines}
-    assert list(spans) == ["prior", "diffusion: one KL for each layer", "reconstruction"]
-    assert spans["prior"].max() < spans["diffusion: one KL for each layer"].min()
-    assert spans["reconstruction"].min() > spans["diffusion: one KL for each layer"].max()
+    assert list(spans) == ["prior", "diffusion: one KL for each learnt decoder", "reconstruction"]
+    prior, diffusion, reconstruction = spans.values()
+    assert prior.max() < diffusion.min()
+    assert reconstruction.min() > diffusion.max()
+    assert ax.get_title() == "3 noisings, 2 learnt decoders (blue), and the 3 terms of the ELBO"
 
 
 def test_the_stack_has_as_many_layers_as_are_asked_for():
