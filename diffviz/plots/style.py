@@ -41,6 +41,7 @@ OTHERS = (
     "#117733",
     "#2F4F4F",
 )
+LIGHTER = "#D9A383", "#BD7048"  # shades of the sixth of OTHERS, for its variants
 NEGATIVE = "#CC3311"  # parts of a density below 0
 DRAWN = "#D0006F"  # what a reader draws by hand
 BEST = "#222222"  # the best that there can be; nearly black, since black is the ELBO's colour

@@ -41,7 +41,8 @@ from diffviz.lab.experiments.sampling import (
     settled_photos,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, OTHERS, from_noise, legend, line_of, named_lines
+from diffviz.lab.figures.style import NEUTRAL, from_noise, legend, line_of, named_lines
+from diffviz.plots.style import LIGHTER, OTHERS
 from diffviz.theory.paths import COSINE, LINEAR
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ BAND_DASH: Any = (0, (3, 1.5))
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
 SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": "black"}
 EULER = "Euler"
-EULER_SHADES = ("#D9A383", "#BD7048", OTHERS[5])  # from the linear frame to the VP frame
+EULER_SHADES = *LIGHTER, OTHERS[5]  # from the linear frame to the VP frame
 NOISE = "0.5"  # what is added on the way; no solver
 VARIANCE_SHADES = ("0.65", "0.4", "0.0")  # from the least variance to the largest
 CALLS_ASKED = (10, 100)  # the calls at which the notebook asks for the best solver
