@@ -52,6 +52,7 @@ from diffviz.probing.session import Chunk, Response, State
 TOLERANCE = 2e-3  # relative error up to which an assumption holds
 TOLERANCE_OF_FEW_BITS = 0.05  # the same where the network gets bfloat16 or half
 RARE = 0.01  # share of draws that may miss the tolerance
+A_LITTLE = 0.01  # by which data grow, so little that hardly any cross a threshold
 FEW_COMPONENTS = 256  # components that are read where all agree
 SCATTER = 0.01  # relative scatter of the weights of one level that counts
 MIXED = 0.1  # relative change of a slope by errors of other components that counts
@@ -344,7 +345,7 @@ def _needs_data(chunk: Chunk) -> bool:
 
 
 def _has_levels_of_data(chunk: Chunk) -> bool:
-    """Whether data and noise add up beside each other alone, as where data choose their levels."""
+    """Whether data and noise add up only while the data are there, as where data choose levels."""
     alone = [chunk.run(state).z for state in (State.DATA, State.NOISE, State.NOTHING)]
     both = chunk.run(State.BOTH).z
     if len({z.shape for z in (both, *alone)}) > 1 or not chunk.draws.noises:
@@ -352,11 +353,11 @@ def _has_levels_of_data(chunk: Chunk) -> bool:
     if not _differ(alone[0] + alone[1] - alone[2], both):
         return False
     beside = chunk.knowing(replace(chunk.draws.known, needs_data=True))
-    noise, data = beside.run(State.NOISE).z, beside.run(State.DATA)
+    noise, data = (beside.run(state).z for state in (State.NOISE, State.DATA))
     twice = {number: 2 * noise for number, noise in enumerate(beside.draws.noises)}
     more_noise = beside.run(State.NOISE, noises=twice).z
-    more_data = beside.run(State.DATA, data=2 * beside.x).z
-    return not (_differ(more_noise, 2 * noise) or _differ(more_data, 2 * data.z))
+    added = beside.run(State.DATA, data=(1 + A_LITTLE) * beside.x).z - data
+    return not (_differ(more_noise, 2 * noise) or _differ(added, A_LITTLE * data))
 
 
 def _differ(one: Tensor, other: Tensor) -> bool:
@@ -379,7 +380,9 @@ def _has_noise_of_fixed_size(chunk: Chunk) -> bool:
 def _is_rescaled_noise(chunk: Chunk) -> bool:
     """Whether z with noise that is always on is finite and linear in the data.
 
-    So it is where noise is divided by its own size, and not where z is.
+    So it is where noise is divided by its own size, and not where z is. The data are taken three
+    times: a factor of 2 would fit whatever z does, since with such noise a state without data is
+    extrapolated from once and twice the data.
     """
     without = chunk.run(State.NOTHING).z
     once = chunk.run(State.DATA).z - without

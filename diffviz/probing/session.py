@@ -290,7 +290,8 @@ class Chunk:
         Returns:
             z and the gradient at the network's output. Where noise needs data, a state without
             them is the same one with data, less what the data alone give. Where noise is always on
-            too, that is what twice the data add.
+            too, it is extrapolated from once and twice the data, 2 f(x) − f(2x). Neither looks at
+            ``data``.
 
         Raises:
             ValueError: The loss does not call its network, or carries no gradient to its output.

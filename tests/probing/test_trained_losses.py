@@ -48,17 +48,18 @@ def test_a_weight_by_data_that_few_samples_have_is_read_for_each():
     assert not any("target is another one" in note for note in measured.notes)
 
 
-def test_levels_that_data_choose_are_read_with_the_data_on():
+@pytest.mark.parametrize("threshold", [0, 0.5])
+def test_levels_that_data_choose_are_read_with_the_data_on(threshold):
     def loss(model, x):
         n = len(x)
-        is_chosen = x[:, 0, 0, 0] > 0
+        is_chosen = x[:, 0, 0, 0] > threshold
         return flow(model, x, torch.where(is_chosen, torch.rand(n), torch.randn(n).sigmoid()))
 
     measured = probe(loss, X, draws=3200, batch=64)
     assert measured.kind == "u"
     np.testing.assert_allclose(measured.alpha + measured.sigma, 1, atol=1e-5)
     np.testing.assert_allclose(256 * measured.multiplier, 1, rtol=1e-4)
-    share = float((X[:, 0, 0, 0] > 0).double().mean())
+    share = float((X[:, 0, 0, 0] > threshold).double().mean())
     t = np.sort(measured.sigma)
     law = share * t + (1 - share) * stats.norm.cdf(np.log(t / (1 - t)))
     assert np.abs(law - (np.arange(len(t)) + 0.5) / len(t)).max() < 0.02
