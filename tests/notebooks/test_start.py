@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from notebook_prose import assert_says, cells, printed
+from scipy.special import expit
 
 import diffviz as dv
 from diffviz.lab.experiments import strips
@@ -124,6 +125,30 @@ def test_the_photograph_comes_out_where_most_of_the_variance_is_noise(text):
     by_level = dict(zip(shown.logsnr.tolist(), seen, strict=True))
     assert by_level[-2.0] > 0.8
     assert by_level[-8.0] < 0.5
+
+
+def test_the_moons_are_blurred_at_2_and_clear_at_4(text):
+    """By the share of points further than a quarter of a standard deviation from the moons."""
+    moons = dv.toy("moons", unit=True)
+    clean, true = (
+        moons.sample(2000, torch.Generator().manual_seed(seed)).double() for seed in (0, 1)
+    )
+    eps = torch.randn(clean.shape, generator=torch.Generator().manual_seed(2), dtype=clean.dtype)
+    off = [
+        (torch.cdist(clean + np.exp(-level / 2) * eps, true).amin(1) > 0.25).double().mean().item()
+        for level in (2.0, 4.0)
+    ]
+    assert off[0] > 0.05 > 0.01 > off[1]
+    assert_says(text, "They are blurred at λ = 2 and clear at λ = 4")
+
+
+def test_near_pure_noise_the_weight_is_large_and_the_loss_small(text):
+    """The error of the exact ε̂ on N(0, 1) is α², which falls faster than the weighting rises."""
+    flow = dv.objective("fm-ot")
+    far, middle = flow.weighting([-10.0, 0.0])
+    assert far > 100 * middle
+    assert far * expit(-10.0) < 0.1 * middle * expit(0.0)
+    assert_says(text, "A large weight is not yet a large loss")
 
 
 def test_neighbours_are_alike_in_the_photograph_so_that_an_eye_averages(text):
