@@ -41,7 +41,7 @@ test:  ## lint, types, pages, tests, notebooks, a look in a real browser
 # others give way to it, and so do the short checks beside the tests. Long files come first (LONGEST in tests/conftest.py), so
 # that all processes end together.
 suite: $(TEST) $(PEERS)  ## the tests, the notebooks, and each of their controls moved in a real browser
-	$(BIN)/pytest -q -rs -n $(PROCESSES) --no-loadscope-reorder --nbmake --nbmake-timeout=300 notebooks tests
+	$(BIN)/pytest -q -rs -n $(PROCESSES) --no-loadscope-reorder --nbmake --nbmake-timeout=600 notebooks tests
 
 callbacks: $(TEST) $(OTHERS)  ## the tests that need what users bring to us, such as Lightning and pandas
 	PYTHONPATH=.others nice $(BIN)/pytest -q -rs $(NEED_OTHERS)

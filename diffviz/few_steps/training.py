@@ -157,7 +157,8 @@ def clean(model: Network, z: Tensor, t: Tensor) -> Tensor:
 
 def _along(model: Network, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
     """What the network says at (z, r, t), and its derivative along (direction, 0, 1)."""
-    if isinstance(model, KnowsSlope):
+    # a subclass may have a forward of its own, of which an inherited rule knows nothing
+    if isinstance(model, KnowsSlope) and type(model) in (FlowMap, _SideBySide):
         return model.along(batch.z, batch.r, batch.t, direction)
     with warnings.catch_warnings(), forward_ad.dual_level():
         # torch's own rules for forward mode are made by a function that torch deprecates
@@ -285,7 +286,7 @@ def train(
         data: What has ``sample(n, generator)``, such as a toy; its points have one axis.
         steps: Steps of Adam, whose rate falls to 0 by a half cosine.
         batch: Points of a step.
-        rate: Learning rate at the start.
+        rate: Learning rate at the start, at most 1e30.
         width: Units of a hidden layer.
         seed: Seed of weights, data, noise and times.
 
@@ -323,7 +324,7 @@ def train_seeds(
         seeds: Seeds of weights, data, noise and times.
         steps: Steps of Adam, whose rate falls to 0 by a half cosine.
         batch: Points of a step of each network.
-        rate: Learning rate at the start.
+        rate: Learning rate at the start, at most 1e30.
         width: Units of a hidden layer.
 
     Returns:

@@ -109,7 +109,7 @@ def offset_shift(strength: float, pixels: int) -> float:
     The noise has the variance 1 + κ² N there, so λ moves by −ln(1 + κ² N).
 
     Args:
-        strength: c, above 0.
+        strength: κ, above 0.
         pixels: N, the number of pixels of a channel.
 
     Returns:

@@ -86,7 +86,9 @@ def test_a_bar_is_closed_where_the_loss_fails(clock, capsys):
     clock(100)
     with pytest.raises(RuntimeError, match="no such file"):
         measure.probe(failing, X, draws=100, batch=1)
-    assert not capsys.readouterr().err.strip("\r").split("\r")[-1].strip()
+    drawn = capsys.readouterr().err
+    assert "probe: " in drawn
+    assert not drawn.strip("\r").split("\r")[-1].strip()
 
 
 def test_in_a_notebook_the_bar_is_a_widget_below_the_cell(clock, capsys, monkeypatch):

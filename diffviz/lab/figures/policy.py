@@ -83,9 +83,9 @@ def gain_law(
         The Axes.
 
     Raises:
-        ValueError: A name is unknown, or ``finest`` is outside of ``SCALES``.
+        ValueError: A name is unknown, or ``finest`` is below ``SCALES`` or above 1.
     """
-    finest = number(finest, "finest", SCALES[0], SCALES[-1])
+    finest = number(finest, "finest", SCALES[0], 1.0)
     start = np.log10(finest)
     log_c = np.r_[start, np.log10(SCALES[finest * 1.001 < SCALES])]
     curves = {name: np.interp(log_c, np.log10(SCALES), np.log10(gains(name))) for name in names}
@@ -102,10 +102,10 @@ def gain_law(
     whole = finest == SCALES[0]
     for name, curve in curves.items():
         height = curve[0] + (END_OFFSETS.get(name, 0.0) if whole else 0.0)
-        words = name if whole else f"{name}: {_times_less(curve[0])}"
+        label = name if whole else f"{name}: {_times_less(curve[0])}"
         style = {"color": plots.colour(name), "fontsize": 9, "ha": "right", "va": "center"}
-        ax.text(start - 0.06, height, words, style)
-    room = 1.05 if whole else 0.45 * (1 - start)  # for the words, in units of log₁₀ c
+        ax.text(start - 0.06, height, label, style)
+    room = 1.05 if whole else 0.45 * (1 - start)  # for the labels, in units of log₁₀ c
     lowest = min(curve[0] for curve in curves.values())
     ax.set(xlim=(start - room, 1.05), ylim=(lowest - 0.2, 1.1))
     ax.set_xticks(range(int(np.ceil(start)), 2))

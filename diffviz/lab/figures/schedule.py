@@ -24,6 +24,7 @@ from diffviz.lab.experiments.schedule import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, UNIFORM, from_noise, put_under
+from diffviz.plots.style import FOCUS
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
@@ -36,6 +37,7 @@ SAMPLER_COLOURS = {
     "EDM log-normal": plots.colour("edm"),
     "logit-normal(0, 1)": plots.colour("sd3"),
 }
+PATH_COLOURS = {COSINE.name: plots.colour("iddpm-cosine"), LINEAR.name: plots.colour("fm-ot")}
 
 
 def _shift_label(shift: float) -> str:
@@ -131,7 +133,7 @@ def equal_times(path: Path = COSINE, n: int = 24, strip: plots.Strip | None = No
     levels = path.logsnr(times)
     look: dict[str, Any] = {
         "outside": None,
-        "colours": {path.name: plots.colour("iddpm-cosine")}.__getitem__,
+        "colours": {path.name: PATH_COLOURS.get(path.name, FOCUS)}.__getitem__,
     }
     title = "equal steps of time lie close together where p(λ) is high"
     over = {path.name: path.time(WIDE)}

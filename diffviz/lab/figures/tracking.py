@@ -239,10 +239,13 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
 
 def _name_lines(ax: Axes, trained: DensityOrGrid) -> None:
     """Name each grid at the end of its two lines; a legend says what the dashes mean."""
+    logs: dict[str, list[float]] = {place: [] for place in GRIDS}
+    for (place, _), errors in trained.distances.items():
+        logs[place].append(float(np.log(errors[-1])))
+    heights = {place: float(np.exp(np.mean(ends))) for place, ends in logs.items()}
     lowest = 0.0
-    for place in GRIDS:
-        ends = [values[-1] for (grid, _), values in trained.distances.items() if grid == place]
-        lowest = max(float(np.exp(np.mean(np.log(ends)))), LABEL_STEP * lowest)
+    for place in sorted(heights, key=lambda place: heights[place]):
+        lowest = max(heights[place], LABEL_STEP * lowest)
         at = (1.12 * STEPS[-1], lowest)
         ax.annotate(f"{SHORT_GRIDS[place]} grid", at, va="center", color=GRID_COLOURS[place])
     ax.annotate("true points", (1.12 * STEPS[-1], 1.0), va="center", color=NEUTRAL)

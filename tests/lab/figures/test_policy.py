@@ -162,7 +162,7 @@ def test_the_gain_law_from_another_scale_says_how_much_less_each_counts():
     check_type(ax.figure)
 
 
-@pytest.mark.parametrize("finest", [0.0, 1e-5, 11.0, np.nan])
+@pytest.mark.parametrize("finest", [0.0, 1e-5, 1.1, np.nan])
 def test_the_gain_law_is_drawn_at_the_scales_of_the_experiment_only(finest):
     with pytest.raises(ValueError, match="finest"):
         figures.policy.gain_law(("elbo",), finest=finest)
