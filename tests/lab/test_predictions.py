@@ -135,6 +135,9 @@ def test_the_truths_are_those_of_other_routes():
     }
     for name, value in wanted.items():
         assert asked(name).truth() == pytest.approx(value, rel=2e-3), name
+    assert (
+        f"β is {wanted['nats-an-octave'] / np.log(2):.2f} between" in asked("nats-an-octave").lesson
+    )
 
 
 def edms_negative_percent_on_the_ring():
@@ -176,6 +179,7 @@ def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
         ("what-pairing-breaks", "the second"),
         ("best-at-ten", "AB3 on dz/dθ"),
         ("own-grid", "one"),
+        ("best-in-one-step", "shortcut"),
     ],
 )
 def test_a_choice_that_is_measured_is_what_its_notebook_goes_on_to_show(name, truth):

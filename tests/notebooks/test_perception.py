@@ -65,6 +65,7 @@ def test_the_levels_of_frequencies_are_right(text):
         text,
         f"drowns at λ = {coarse:.2f}, and structure of 64 at λ = {fine:.2f}",
         f"That is {(fine - coarse) / 4:.2f} an octave",
+        f"By the mean slope of the photographs that would be {mean * np.log(2):.2f}",
         f"$2\\log 2$, which is {spectra.logsnr_shift(resolution=0.5):.3f}",
         f"$\\beta = {(fine - coarse) / np.log(16):.2f}$, more than the mean slope {mean:.2f}",
     )
@@ -83,7 +84,7 @@ def test_the_shares_of_loss_are_right(text):
         text,
         f"{percent(flow.weighting)} of flow matching's $w$ on [-10, 10] lies below λ = 0, "
         f"but {percent(flow.loss)} of its loss",
-        f"{100 * min(each):.1f} to {percent(max(each))}",
+        f"its share runs from {100 * min(each):.1f} to {percent(max(each))}",
         "the ELBO spends least there, then ε-prediction with the cosine schedule, EDM, and flow",
         f"spends *more* there, {share('sd3')}",
     )
@@ -144,6 +145,8 @@ def test_the_two_definitions_are_said_to_agree_where_they_do(text):
         "About clean data both agree that it counts less than the middle",
         "About noise they disagree",
     )
+    assert view.projection(10.0) < view.projection(np.linspace(-10, 10, 201)).max() / 2
+    assert_says(text, "to a peak in the middle, and beyond it falls to less than half of that")
     quarter = perception_experiments.shares("fm-ot").loss
     assert quarter == pytest.approx(0.25, abs=0.03)
     assert_says(text, "spends about a quarter of its loss below λ = 0, not almost all")
@@ -193,7 +196,14 @@ def test_the_slopes_of_implied_weightings_are_right(text):
         rises = np.diff(seen(name).rate_distortion(levels)) > 0
         assert rises.any() == (name == "daly"), name
         assert not rises[levels[1:] > -5.5].any(), name
-    assert_says(text, "(Daly's curve alone rises a little, up to about λ = -6.)")
+    assert_says(text, "four fall everywhere", "Daly's rises a little up to about λ = -6")
+    projected, removed = (
+        [np.ptp(np.log(getattr(seen(name), kind)(levels))) for name in NAMES]
+        for kind in ("projection", "rate_distortion")
+    )
+    spans = f"factors of {np.exp(min(projected)):.0f} to {np.exp(max(projected)):.0f}"
+    assert_says(text, f"they span {spans}, where those on the left span more than 10⁴")
+    assert min(removed) > np.log(1e4)
     assert min(noisy) > -0.5
     assert max(clean) < -0.5
 
@@ -310,7 +320,7 @@ def test_how_the_projection_leans_by_the_distance_is_as_said(text):
     assert sum(ratio > 1 for ratio in far.values()) == 4
     assert_says(
         text,
-        "For four of the five curves λ = -10 then counts less than λ = 10. "
+        "For four of the five curves λ = -10 counts less there than λ = 10. "
         f"For the older of Barten's it counts {near['barten_1999']:.1f} times as much",
         "At 60 pixels per degree it does for four of the five curves",
     )
@@ -390,13 +400,16 @@ def test_what_is_said_of_sound_is_right(text):
         )
         for curve in (sensitivities.a_weighting, np.ones_like)
     )
-    low, high = view.projection(np.array([-8.0, 2.0]))
+    levels = np.linspace(-10, 10, 401)
+    projection = view.projection(levels)
+    low, high = view.projection(-8.0), projection.max()
+    assert levels[projection.argmax()] == pytest.approx(-0.5, abs=0.2)
     heard, everything = (slope(found.rate_distortion, -8, -4) for found in (view, flat))
     verdict = dv.verdict(dv.from_weighting(view.rate_distortion, stats.uniform(-10, 20)))
     assert_says(
         text,
         f"takes {-20 * np.log10(sensitivities.a_weighting(63)):.0f} dB off at 63 Hz",
-        f"The projection rises, from {low:.2f} at λ = -8 to {high:.2f} at λ = 2",
+        f"The projection rises from {low:.2f} at λ = -8 to {high:.2f} at its peak near λ = -0.5",
         f"| λ from -8 to -4 | {heard:+.2f} | {everything:.2f} |",
         f"| λ from -4 to 2 | {slope(view.rate_distortion, -4, 2):.2f} | "
         f"{slope(flat.rate_distortion, -4, 2):.2f} |",
@@ -466,6 +479,7 @@ def test_the_answers_of_the_exercises_are_right(text):
         f"`answer = {movshon:.0f}`",
         f"Mannos–Sakrison it is at {mannos:.0f} (and once more at {near:.0f}), "
         f"for Barten 1999 at {barten:.0f}",
+        f"(Mannos–Sakrison's has that slope at {near:.0f} too, where its line begins.)",
         f"`answer = -2 * np.log(2)`, {-2 * np.log(2):.3f}",
         f"`answer = {level_of(8):.2f}`",
     )

@@ -14,6 +14,7 @@ from diffviz.data import toys
 from diffviz.lab.experiments import forward_process, roads
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
+from diffviz.lab.explorers.policy import compare
 from diffviz.lab.figures.policy import METHOD_COLOURS
 from diffviz.policy import bandit, methods, steps, surrogates
 from diffviz.theory import elbo_mixture
@@ -41,6 +42,7 @@ def test_nothing_is_lost_from_likelihood_to_elbo(prose, moved):
     error = np.abs((before.nats - after.nats).numpy() - exact).max()
     assert error < 10 * np.exp(-16)
     assert_says(prose, "the error is of the order of e^(-16)")
+    assert dv.paths.VP.sigma(16.0) ** 2 == pytest.approx(np.exp(-16), rel=1e-6)
     assert torch.equal(before.prior, after.prior)
     assert torch.equal(before.reconstruction, after.reconstruction)
 
@@ -110,7 +112,13 @@ def test_flatness_by_its_numbers(prose):
     flat = policy_experiments.flatness()
     by_correlation = sorted(flat, key=lambda name: flat[name].correlation)
     assert by_correlation == sorted(flat, key=lambda name: flat[name].ratio)
-    assert_says(prose, "without exception")
+    assert_says(prose, "For this change, at both scales at once", "without exception")
+    excess = {
+        name: row.correlation - policy_experiments.counted(row.ratio) for name, row in flat.items()
+    }
+    assert all(excess[name] > 0.005 for name in by_correlation[:3])
+    assert all(excess[name] < 0.005 for name in by_correlation[-3:])
+    assert_says(prose, "(The least flat ones lie a little above it.)")
     lines = printed("06_policy")
     for name, row in flat.items():
         each = ", ".join(
@@ -132,6 +140,38 @@ def test_flatness_by_its_numbers(prose):
     assert flat["fm-ot"].ratio < flat["min-snr-5-eps"].ratio
     assert fine["fm-ot"] > fine["min-snr-5-eps"]
     assert_says(prose, "Three do not: Min-SNR, SD3 and InDI")
+
+
+def slopes_of_modes(surrogate):
+    """Slope of a surrogate on the place of an action, within each of the five modes."""
+    x = policy_experiments._policies().x.numpy().ravel()
+    mode = np.rint(x + 2).clip(0, 4)
+    return np.array([np.polyfit(x[mode == k], surrogate[mode == k], 1)[0] for k in range(5)])
+
+
+def test_one_stripe_runs_the_wrong_way(prose):
+    """In two modes the action further left gains; flow matching's blur says right in all."""
+    change = policy_experiments.changes()["both"]
+    exact, surrogate = (slopes_of_modes(part) for part in (change.exact, change.surrogate["fm-ot"]))
+    moved_left = exact < 0
+    assert moved_left.tolist() == [False, True, False, False, True]
+    stripes = surrogate / exact
+    assert stripes[1] < -0.05
+    assert abs(stripes[4]) < 0.02
+    assert (stripes[~moved_left] > 0.3).all()
+    assert_says(prose, "One stripe even runs the wrong way, and the top one is level")
+    policies, flow = policy_experiments._policies(), WEIGHTINGS["fm-ot"]
+    before, after = (
+        dv.elbo(one, policies.x, low=-16, high=16, levels=16, exact=True)
+        for one in (policies.old, policies.new["both"])
+    )
+
+    def noisy(level):
+        return flow.weighting(np.ravel(level)).reshape(np.shape(level)) * (level < 2)
+
+    blurred = slopes_of_modes((before.weighted(noisy) - after.weighted(noisy)).numpy())
+    assert (blurred > 0).all()
+    assert_says(prose, "within each mode an action further to the right counts as better")
 
 
 def test_what_hides_the_fine_change_lies_at_noisier_levels(prose):
@@ -159,7 +199,7 @@ def test_what_hides_the_fine_change_lies_at_noisier_levels(prose):
     assert_says(
         prose,
         "Above λ = 2 the surrogate of every weighting follows the log-ratio",
-        "it makes the larger part of their surrogate",
+        "that the blur is the larger part of their surrogate",
     )
 
 
@@ -186,11 +226,46 @@ def test_mean_ratios_by_their_numbers(prose):
     assert_says(
         prose,
         f"the mean ratio is {after[0]:.2f} however many draws are averaged",
-        f"it comes down to {first[-1]:.2f} with 128 draws, where flow matching without noise is",
+        f"it comes down to {first[-1]:.2f} with 128 draws, which is that of flow matching "
+        "without noise",
         f"gain of {change.slope('fm-ot'):.2f} on this change",
         f"exact: {np.exp(change.exact).mean():.2f} on these actions, 1 over all",
     )
     assert first[-1] == pytest.approx(ratios["FM without noise"][0], abs=0.01)
+
+
+def test_the_answer_on_two_scales(prose):
+    assert policy_experiments.SCALES[20] == pytest.approx(0.01)
+    flow, default = (
+        policy_experiments.two_scale_correlation(policy_experiments.gains(name)[20])
+        for name in ("fm-ot", DEFAULT)
+    )
+    assert_says(prose, f"is {flow:.3f} for flow matching and {default:.3f} for FPO's default")
+
+
+def test_the_answer_on_draws(prose):
+    """The means that the explorer's last line has, as the notebook opens it."""
+    x = np.random.default_rng(0).standard_normal((200, 2))
+    ends, means = {}, {}
+    for draws, places in (("1", 12), ("8", 12), ("128", 4)):
+        state = {"weighting": DEFAULT, "draws": draws, "log_c": -2.0, "fine": 0.3, "size": 0.6}
+        found = [compare(x, {**state, "seed": seed}) for seed in range(places)]
+        first = [np.exp(one.surrogate / one.gain).mean() for one in found]
+        after = [np.exp(one.singles / one.gain).mean() for one in found]
+        means[draws] = first, after
+        ends[draws] = [f"between {min(some):.2f} and {max(some):.2f}" for some in (first, after)]
+    exact = np.exp(found[0].exact).mean()
+    assert means["1"][0] == pytest.approx(means["1"][1])
+    assert_says(
+        prose,
+        f"With 8 draws that are averaged first, the mean is {ends['8'][0]}",
+        f"it is {ends['8'][1]} there, where the exact mean on these actions is {exact:.2f}",
+        f"the two orders are one, and the mean is {ends['1'][0]}",
+        "right to within 0.03 if they are averaged first",
+        "With the exponential first it stays above 1.6",
+    )
+    assert np.abs(np.array(means["128"][0]) - exact).max() < 0.03
+    assert min(means["128"][1]) > 1.6
 
 
 def test_the_error_of_a_gaussian_policy_has_the_part_that_is_stated():
@@ -268,12 +343,12 @@ def test_collapse_by_its_numbers(prose):
     )
     assert len(held) == 3
     assert all(min(history.goals) >= 3 for history in held)
-    assert_says(prose, "The term leaves three goals or four at each of the three seeds")
+    assert_says(prose, "keeps all four goals in the picture, or nearly so: three at least")
     lost, kept = (sum(history.goals[-1] for history in runs) for runs in (fpo, held))
     assert lost < kept
     assert all(0.5 < history.reward[-1] < 0.75 for history in held)
     assert min(history.reward[-1] for history in fpo) > 0.75
-    assert_says(prose, "between 0.5 and 0.75 at the end, where those without it are above 0.75")
+    assert_says(prose, "between 0.5 and 0.75 at the end", "of the runs without it is above 0.75")
     colours = METHOD_COLOURS["FPO"], METHOD_COLOURS["FPO + KL"]
     assert colours == ("#CC6677", "#332288")
     assert_says(
@@ -311,7 +386,11 @@ def test_noise_of_steps_by_its_numbers(prose):
     limit = steps.FlowGRPOStep(0.7).ddim_eta(level[0], level[0] + 1e-6)
     assert limit == pytest.approx(0.7 / np.sqrt(2), rel=1e-4)
     assert_says(prose, r"DDIM with $\eta = a/\sqrt 2$")
+    eta = 0.7 / np.sqrt(2)
+    in_the_limit = ((1 + eta**2) / (2 * eta)) ** 2
+    assert_says(prose, f"is η = {eta:.2f}, and the formula gives {in_the_limit:.2f}")
     costs = {name: roads.excess(name, 10) for name in roads.RULES}
+    assert costs["Flow-GRPO, a = 0.7"] == pytest.approx(in_the_limit, rel=0.05)
     assert_says(
         prose,
         f"DanceGRPO pays {costs['DanceGRPO, η = 0.3']:.1f} times the KL of the actions, "
@@ -358,7 +437,9 @@ def test_two_roads_by_their_numbers(prose):
     weighting = roads._method("FPO").objective.weighting(np.linspace(-6, 6, 13))
     flow = WEIGHTINGS["fm-ot"].weighting(np.linspace(-6, 6, 13))
     np.testing.assert_allclose(weighting, flow, rtol=1e-9)
-    assert_says(prose, "at twice the learning rate", "FPO has the weighting of flow matching")
+    assert_says(
+        prose, "at twice the learning rate", "*FPO* is run here under the weighting of flow"
+    )
     assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
     assert_says(prose, "NFT learns faster than FPO, and AWM", "is slowest")
     (goals,) = re.findall(r"^NFT .*goals \[(.*)\]", printed("06_policy"), re.M)
@@ -377,6 +458,11 @@ def test_the_forward_process_by_its_numbers(prose):
     assert policy_experiments.SCALES[20] == pytest.approx(0.01)
     assert all(fine[name] == pytest.approx(27.4, abs=0.3) for name in losses[2:])
     assert fine["AWM"] == pytest.approx(10, abs=1e-6)
+    for policy in forward_process.POLICIES:
+        assert dv.compare(
+            forward_process.forward_objective("FPO", policy), WEIGHTINGS[DEFAULT]
+        ).same
+    assert_says(prose, "*FPO* is its default again")
     assert_says(prose, "a change of variance 0.01 about 27 times less", "counts it ten times less")
     verdicts = {
         (name, policy): dv.verdict(forward_process.forward_objective(name, policy))
@@ -389,6 +475,8 @@ def test_the_forward_process_by_its_numbers(prose):
     assert_says(prose, "a shoulder between λ = 0 and 2", "AWM's weighting even rises")
     assert verdicts["NFT as released", forward_process.FIRST].monotone
     assert_says(prose, "although it was one at the first policy")
+    assert awm[1].peak == pytest.approx(-20)
+    assert_says(prose, "at λ = -20, is the end of the grid")
     for name in losses[:2]:
         first, learned = (verdicts[name, policy] for policy in forward_process.POLICIES)
         np.testing.assert_array_equal(first.w, learned.w)
@@ -399,6 +487,8 @@ def test_the_exercises_numbers(prose):
     sigmoid = dv.objective("sigmoid-bias2")
     ratio = elbo_mixture.gain(sigmoid, 10.0) / elbo_mixture.gain(sigmoid)
     assert_says(prose, f"= {4 / np.pi**2:.3f}", f"κ(10)/κ(1) is {ratio:.2f}")
+    assert policy_experiments.SCALES[-1] == pytest.approx(10)
+    assert_says(prose, "The last of them is that of the coarser change")
     ends = {name: policy_experiments.gains(name)[-1] for name in WEIGHTINGS if name != "elbo"}
     nearest = sorted(ends, key=lambda name: abs(np.log(ends[name])))[:2]
     assert nearest == ["sigmoid-bias2", DEFAULT]

@@ -78,6 +78,9 @@ def test_three_gradients_of_one_sample_are_worked_through(text):
     np.testing.assert_allclose(np.array(gain.group(1).split(), dtype=float), sigma**2)
     assert float(gain.group(2)) == pytest.approx(sigma**2)
     assert_says(text, r"The target of this sample is $1\cdot x + 0\cdot\varepsilon$")
+    alpha = np.sqrt(1 - sigma**2)
+    assert alpha - -sigma * sigma / alpha == pytest.approx(1 / alpha)
+    assert_says(text, r"$a = -\sigma$ and $b = \alpha$, so that gain² is $1/\alpha^2$")
 
 
 # --- what is not squared ------------------------------------------------------------------------
@@ -101,6 +104,7 @@ def test_the_note_says_where_the_curve_of_huber_holds(text, x):
     assert "largest deviation 0.00% at λ = -8.8 over 98% of its draws, ± 2.8% there" in printed(
         NOTEBOOK
     )
+    assert_says(text, "It agrees with flow matching over 98 % of that recipe's draws")
     assert_says(text, "at λ = −8.8, where few draws fall: a deviation below 2.8 % would not")
 
 

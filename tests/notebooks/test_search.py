@@ -150,4 +150,4 @@ def test_other_goals_have_other_winners(text):
     """For likelihood the ELBO is ahead of flow matching, which was far ahead of it for the eye."""
     tiny = search_experiment.search("ring8", "likelihood", "sigmoid", points=4, seeds=3, steps=150)
     assert (tiny.second["elbo"] < tiny.second["fm-ot"] - 0.05).all()
-    assert_says(text, "on ring8, not shown here, has the ELBO ahead of flow matching")
+    assert_says(text, "on eight clusters in a ring, not shown here, has the ELBO ahead")
