@@ -150,6 +150,8 @@ def test_the_names_of_the_text_are_what_it_says(text):
     assert entry("masked-mean") == ("linear", "masked", "independent")
     assert entry("simple-batch") == ("linear", "batch", "independent")
     assert entry("amused")[1] == "batch"
+    assert entry("muse")[:2] == ("sine", "batch")
+    assert_says(text, "`muse` and `maskgit` have one schedule, but divide by different numbers")
     assert dv.masked_objective("dplm-linear").factor([0.0]) == pytest.approx(0.5)
     assert_says(text, "`masked-mean` takes the mean over the masked tokens of each sequence")
 
@@ -162,19 +164,40 @@ def test_a_sequence_of_masks_counts_as_said(text):
         }
         assert sorted(most, key=most.get)[-2:] == ["maskgit", "amused"]
     assert_says(text, "It is `amused`, at each of these lengths, and `maskgit` comes second")
-    low = {
-        name: masked.inside(dv.masked_objective(name), np.array([-6.0]))[0]
-        / masked.inside(dv.masked_objective(name), np.array([0.0]))[0]
-        for name in ("elbo", "maskgit", "simple")
-    }
-    assert max(low, key=low.get) == "maskgit"
-    assert_says(text, "It is `maskgit`: far to the left its curve is the highest")
+    for level in (-6.0, -4.0, -2.0):
+        low = {
+            name: masked.inside(dv.masked_objective(name), np.array([level]))[0]
+            / masked.inside(dv.masked_objective(name), np.array([0.0]))[0]
+            for name in ("elbo", "maskgit", "simple")
+        }
+        assert max(low, key=low.get) == "maskgit"
+    assert_says(
+        text,
+        "spends most where much is hidden, below λ = -2?",
+        "It is `maskgit`: far to the left its curve is the highest",
+    )
+
+
+def score_entropy_of_the_text(p_hat, level):
+    """The formula of the text where uniform noise of three tokens has turned 0 into 1."""
+    alpha, m = expit(level), expit(-level)
+    ratios = [alpha * p + m / 3 for p in (np.eye(3)[[0, 0]], p_hat)]
+    s, s_hat = (ratio / ratio[:, 1:2] for ratio in ratios)
+    terms = s_hat - s * np.log(s_hat) + s * (np.log(s) - 1)
+    return m / 3 * (terms[:, 0] + terms[:, 2])
 
 
 def test_the_dear_mistake_costs_what_is_said(text):
     p_hat = np.array([[0.5, 0.45, 0.05], [0.5, 0.05, 0.45]])
     truth, seen = np.zeros(2, int), np.ones(2, int)
     first, second = noises.density_by_scores(masked.NOISES["uniform"], truth, seen, p_hat, 0.0)
+    assert score_entropy_of_the_text(p_hat, 0.0) == pytest.approx([first, second], rel=1e-12)
+    elsewhere = noises.density_by_scores(masked.NOISES["uniform"], truth, seen, p_hat, 0.7)
+    assert score_entropy_of_the_text(p_hat, 0.7) == pytest.approx(elsewhere, rel=1e-12)
+    assert_says(
+        text,
+        r"$\frac{m}{K}\sum_{y \ne z}\big(\hat s_y - s_y \log \hat s_y + s_y (\log s_y - 1)\big)$",
+    )
     assert_says(text, f"the first costs {first:.2f} and the second {second:.2f}")
 
 
