@@ -46,6 +46,8 @@ def test_one_euler_step_suffices_as_far_as_stated(text):
     assert_says(text, "around −1.5 and 0.5, of which the second is the larger one")
 
 
+# torch's own rules for forward mode are made by a function that torch deprecates
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 def test_the_code_of_meanflow_is_its_error(text):
     """The three lines of the notebook, on a network with random weights."""
     import torch
@@ -116,6 +118,29 @@ def test_long_jumps_are_as_rare_as_stated(text):
     assert round(once[0], -3) == 12_000 and once[1] == pytest.approx(28)
     assert_says(text, "once in 12,000 draws", "once in 28 draws")
     assert few_steps.share_of_long_jumps("ict") == 0
+    assert_says(text, "For `ict`, *never* is about the levels that are compared")
+
+
+def test_ict_jumps_to_the_data_from_every_level_that_it_draws(text):
+    """The noisier neighbour is above t = 0.9 as often as a log-normal law of σ says."""
+    import torch
+
+    from diffviz.few_steps.training import Batch, consistency_errors
+
+    ends = []
+
+    def network(z, r, t):
+        ends.append(r)
+        return z
+
+    x, eps, r, t = torch.ones(4, 1), torch.zeros(4, 1), torch.full((4,), 0.5), torch.full((4,), 0.6)
+    consistency_errors(network, Batch(x, eps, t, r))
+    assert len(ends) == 2 and all((end == 0).all() for end in ends)
+    drawn = dv.few_step("ict").pairs.mass([-1e3, -2 * math.log(9), 1e3])[0].sum()
+    law = stats.norm(-1.1, 2.0)  # of log σ, which is cut off at 0.002 and 80
+    low, edge, high = law.cdf(np.log([0.002, 9, 80]))
+    assert drawn == pytest.approx((high - edge) / (high - low), rel=0.01)
+    assert_says(text, f"In one draw of {1 / drawn:.0f} it does so from $t > 0.9$")
 
 
 def test_the_factor_moves_weight_as_stated(text):
@@ -160,6 +185,34 @@ def test_the_loss_of_improved_consistency_training_is_no_square(text):
 
 
 @pytest.mark.slow
+def test_the_titles_name_what_comes_near(text):
+    """Near is one distance in both titles; MeanFlow is the form that is not improved."""
+    near = {
+        data: {
+            (name, steps)
+            for name in few_steps.NAMES
+            for steps, mean in zip(
+                few_steps.STEPS, few_steps.errors_by_seed(name, data).mean(0), strict=True
+            )
+            if mean < 0.25
+        }
+        for data in few_steps.DATA
+    }
+    gaussian, clusters = few_steps.DATA
+    assert {name for name, steps in near[gaussian] if steps == 1} == {"shortcut", "ict"}
+    assert {steps for name, steps in near[clusters] if name == "meanflow"} == {2}
+    assert "ict" not in {name for name, _ in near[clusters]}
+    assert figures.FINDINGS[gaussian] == "one Gaussian: two are near in one step"
+    assert figures.FINDINGS[clusters] == "two clusters: MeanFlow is near in two steps only"
+    assert_says(
+        text,
+        "*near* what is within 0.25 on average. The two of the left title are `shortcut` and `ict`",
+        "the MeanFlow of the right title is `meanflow`, not its improved form",
+        "on two clusters `ict` is not near",
+    )
+
+
+@pytest.mark.slow
 def test_what_small_networks_learn(text):
     """Trainings grow the last bits of a sum, so only what holds with a margin is said."""
     gaussian, clusters = few_steps.DATA
@@ -184,6 +237,10 @@ def test_what_small_networks_learn(text):
         assert (found[name][:, 2] > 0.8 * unmoved).all()
     assert found["shortcut"].max() < 0.2 < 0.5 * unmoved
     assert (found["ict"][:, 0] > 0.6 * unmoved).all()
+    nearest = {name: found[name][:, 0] for name in few_steps.NAMES}  # one step, at each seed
+    assert all(
+        (nearest["shortcut"] < 0.7 * nearest[name]).all() for name in nearest if name != "shortcut"
+    )
     assert (found["meanflow"][:, 1] < 0.5 * found["meanflow"][:, 0]).all()
     assert_says(
         text,

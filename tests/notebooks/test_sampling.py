@@ -87,6 +87,7 @@ def test_ddim_weighs_all_velocities_alike(text):
     for n in range(2, 14):  # a DDPM step goes on to s'²/s, and s is the tangent of the angle
         s, after = np.tan(n * delta), np.tan((n - 1) * delta)
         assert n * delta - np.arctan(after**2 / s) == pytest.approx((2 - 1 / n) * delta, rel=0.02)
+        assert n * delta - (n - 1) ** 2 * delta / n == pytest.approx((2 - 1 / n) * delta, rel=1e-9)
     assert (np.diff(rising[-12:]) < 0).all()
     assert len(rising) - rising.argmax() == pytest.approx(12, abs=1)
 
@@ -121,6 +122,11 @@ def test_the_divide_of_the_first_picture_is_a_quantile_of_the_noise(text):
     flow = sampling_experiments.line_flow(points=11, data="gmm1")
     z = flow.z[:, :, 0]
     assert ((z[0] < divide) == (z[-1] < 0)).all()
+    times, _ = flow.on(COSINE)
+    clock = 2 / np.pi * np.arctan(np.exp(-np.asarray(flow.logsnr) / 2))
+    np.testing.assert_allclose(times, clock, atol=1e-9)
+    assert np.abs(times - flow.on(LINEAR)[0]).max() > 0.03
+    assert_says(text, "the time of the cosine schedule, $t = (2/\\pi)\\arctan s$")
 
 
 def test_the_paths_over_the_angle_are_bounded_and_those_over_the_noise_are_not(text):
@@ -155,10 +161,14 @@ def test_the_best_solvers_at_ten_and_a_hundred_calls_are_those_said(text):
     assert winners == {(100, karras): "RK4"}
     early = best[10, "uniform in FM's t"][1][ab3]
     late = best[100, karras][1]
+    for law in sampling_experiments.LAWS:  # where no lines are drawn
+        for name, steps in (("Heun", 5), ("RK4", 2), ("RK4", 3)):
+            assert sampling_experiments.rms(name, law, "gmm2d", steps)[0] > 0.5
     assert_says(
         text,
         "At 10 calls AB3 is best on all four grids",
         f"on FM's grid its error is {early:.3f} already",
+        "they were run with five steps and with two and three, and their errors are above one half",
         f"an error of {late['RK4']:.1e} against {late[ab3]:.1e}".replace("e-0", "e-"),
     )
 
@@ -434,6 +444,9 @@ def settled_digits():
 
 
 def test_a_network_is_early_or_late_on_another_grid_as_is_said(text, settled_digits):
+    for name in TRAINED:
+        assert settled_digits[name, EDM] > sampling_experiments.settled("digits", EDM)[18]
+    assert_says(text, "On Karras' grid each network has more than the exact denoiser")
     said = stated(rf"is late \({NUMBER}\); .* is early \({NUMBER}, .* own: {NUMBER}\)", text)
     found = [settled_digits[key] for key in (("fm-ot", EDM), ("edm", FM), ("fm-ot", FM))]
     assert found == pytest.approx(said, abs=0.03)
