@@ -190,7 +190,7 @@ export function minus(text) {
 export function verdictWords({ monotone, peak, negativeShare }) {
   return monotone
     ? "monotone"
-    : `peak ${(peak + 0).toFixed(2)}, negative ${percent(negativeShare)}`;
+    : `peak ${(Math.round(100 * peak) / 100 + 0).toFixed(2)}, negative ${percent(negativeShare)}`;
 }
 
 /**

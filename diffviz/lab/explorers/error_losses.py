@@ -288,7 +288,7 @@ def verdict_words(verdict: analysis.Verdict) -> str:
     """
     if verdict.monotone:
         return "monotone"
-    return f"peak {verdict.peak + 0.0:.2f}, negative {verdict.negative_share:.1%}"
+    return f"peak {verdict.peak:z.2f}, negative {verdict.negative_share:.1%}"
 
 
 def cells(objective: Objective, state: State, errors: Curve, grid: NDArray) -> tuple[str, str, str]:
