@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
 import torch
 from numpy.typing import ArrayLike
@@ -96,14 +96,6 @@ def _scale(t: float) -> float:
     return math.hypot(1 - t, t)
 
 
-@runtime_checkable
-class KnowsSlope(Protocol):
-    """A network that knows its derivative along a path, without forward differentiation."""
-
-    def along(self, z: Tensor, r: Tensor, t: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-        """u(z, r, t), and its derivative along (direction, 0, 1) without a gradient."""
-
-
 # --- parts of networks ----------------------------------------------------------------------------
 
 
@@ -177,8 +169,7 @@ def perceptron_along(
 class FlowMap(nn.Module):
     """u(z, r, t) by a perceptron on z, t and t − r with their sines and cosines.
 
-    The output layer starts at 0, so that the first map leaves states where they are. A subclass
-    with a ``forward`` of its own needs its own ``along`` too.
+    The output layer starts at 0, so that the first map leaves states where they are.
 
     Args:
         dim: Number of components of z.

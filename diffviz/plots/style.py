@@ -41,6 +41,7 @@ OTHERS = (
     "#117733",
     "#2F4F4F",
 )
+UNIFORM = OTHERS[2]  # of a law or a grid with λ spread evenly
 LIGHTER = "#D9A383", "#BD7048"  # shades of the sixth of OTHERS, for its variants
 NEGATIVE = "#CC3311"  # parts of a density below 0
 DRAWN = "#D0006F"  # what a reader draws by hand

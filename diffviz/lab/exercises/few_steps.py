@@ -26,10 +26,14 @@ def _jump(u: Average, z: NDArray, t: float, r: float) -> NDArray:
     return z - (t - r) * u(z, r, t)
 
 
-def _shortcut_target(u: Average, z: NDArray, r: float, t: float) -> NDArray:
-    """The mean of the average velocities of two steps of half the length."""
-    m = (t + r) / 2
-    return (u(z, m, t) + u(_jump(u, z, t, m), r, m)) / 2
+def _mean_of_halves(second: Callable[..., NDArray]) -> Callable[..., NDArray]:
+    """The target for a second half step ``second(u, z, r, m, t)``, where m lies half way."""
+
+    def target(u: Average, z: NDArray, r: float, t: float) -> NDArray:
+        m = (t + r) / 2
+        return (u(z, m, t) + second(u, z, r, m, t)) / 2
+
+    return target
 
 
 def _some_average(rng: np.random.Generator) -> Average:
@@ -46,26 +50,23 @@ def shortcut_target(answer: Any) -> str:
         (_some_average(rng), rng.standard_normal(6), *np.sort(rng.uniform(0, 1, 2)).tolist())
         for _ in range(4)
     ]
-    mistakes: dict[str, Callable[..., NDArray]] = {
+    mistakes = {
         "The second half starts where the first one ends, at z_m and not at z.": (
-            lambda u, z, r, t: (u(z, (t + r) / 2, t) + u(z, r, (t + r) / 2)) / 2
+            _mean_of_halves(lambda u, z, r, m, t: u(z, r, m))
         ),
         "The second half starts at the time m, not at t.": (
-            lambda u, z, r, t: (u(z, (t + r) / 2, t) + u(_jump(u, z, t, (t + r) / 2), r, t)) / 2
+            _mean_of_halves(lambda u, z, r, m, t: u(_jump(u, z, t, m), r, t))
         ),
         "The sign: z_m = z − (t − m) u(z, m, t), since time runs down to the data.": (
-            lambda u, z, r, t: (
-                (u(z, (t + r) / 2, t) + u(2 * z - _jump(u, z, t, (t + r) / 2), r, (t + r) / 2)) / 2
-            )
+            _mean_of_halves(lambda u, z, r, m, t: u(2 * z - _jump(u, z, t, m), r, m))
         ),
         "The first half has the length t − m: z_m = z − (t − m) u(z, m, t).": (
-            lambda u, z, r, t: (
-                (u(z, (t + r) / 2, t) + u(z - (t - r) * u(z, (t + r) / 2, t), r, (t + r) / 2)) / 2
-            )
+            _mean_of_halves(lambda u, z, r, m, t: u(z - (t - r) * u(z, m, t), r, m))
         ),
     }
+    right = _mean_of_halves(lambda u, z, r, m, t: u(_jump(u, z, t, m), r, m))
     hint = "Jump from t to m = (t + r)/2, then from there to r; average the two velocities."
-    return judged(answer, _shortcut_target, cases, mistakes, hint)
+    return judged(answer, right, cases, mistakes, hint)
 
 
 def long_jumps(std: float) -> float:

@@ -18,7 +18,7 @@ from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
 from diffviz.lab.explorers.controls import parameter_slider, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.work import Newest
-from diffviz.plots.style import OTHERS
+from diffviz.plots.style import UNIFORM
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis, laws
 from diffviz.theory.families import Parameter
@@ -76,7 +76,7 @@ DENSITY_COLOURS = {  # those of the objectives that draw from them
     "FM, uniform t": plots.colour("fm-ot"),
     "SD3, logit-normal t": plots.colour("sd3"),
     "EDM, log-normal σ": plots.colour("edm"),
-    "uniform λ": OTHERS[2],
+    "uniform λ": UNIFORM,
 }
 LABELS = {"low": "from λ", "high": "to λ"}  # of parameters that are not called by their names
 WEIGHTINGS = (

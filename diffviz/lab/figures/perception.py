@@ -359,6 +359,18 @@ def _widen_main_eye(ax: Axes) -> None:
             line.set(lw=3, zorder=3)
 
 
+def _draw_both(ax: Axes, view: Implied, title: str) -> None:
+    """Both weightings of one eye or ear, beside the references."""
+    _draw_implied(
+        ax,
+        {"rate–distortion": view.rate_distortion, "projection": view.projection},
+        title=title,
+        xlabel=plots.LOGSNR,
+        ylabel="log₁₀ w on the ε error, 0 at λ = 0",
+    )
+    ax.set_ylim(-4.2, 2.4)
+
+
 def two_definitions(view: Implied | None = None) -> Axes:
     """Draw the rate–distortion and the projection weighting of one eye.
 
@@ -370,15 +382,8 @@ def two_definitions(view: Implied | None = None) -> Axes:
     """
     (ax,) = plots.axes(7.6, 4.4)
     view = seen() if view is None else view
-    _draw_implied(
-        ax,
-        {"rate–distortion": view.rate_distortion, "projection": view.projection},
-        title="two definitions disagree about low SNR",
-        xlabel=plots.LOGSNR,
-        ylabel="log₁₀ w on the ε error, 0 at λ = 0",
-    )
+    _draw_both(ax, view, "two definitions disagree about low SNR")
     _name_curves(ax, loc="lower left")
-    ax.set_ylim(-4.2, 2.4)
     return ax
 
 
@@ -476,13 +481,6 @@ def hearing(view: Implied | None = None) -> Axes:
     )
     left.set(xscale="log", xlim=(20, 20000), ylim=(-55, 5))
     view = heard() if view is None else view
-    _draw_implied(
-        right,
-        {"rate–distortion": view.rate_distortion, "projection": view.projection},
-        title="what an ear implies on pink noise",
-        xlabel=plots.LOGSNR,
-        ylabel="log₁₀ w on the ε error, 0 at λ = 0",
-    )
+    _draw_both(right, view, "what an ear implies on pink noise")
     _name_curves(right)
-    right.set_ylim(-4.2, 2.4)
     return left

@@ -23,8 +23,8 @@ from diffviz.lab.experiments.schedule import (
     shifted,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, UNIFORM, from_noise, put_under
-from diffviz.plots.style import FOCUS
+from diffviz.lab.figures.style import NEUTRAL, from_noise, put_under
+from diffviz.plots.style import FOCUS, UNIFORM
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 

@@ -15,7 +15,6 @@ from diffviz.plots.style import OTHERS
 
 NEUTRAL = "0.4"  # lines of reference
 TRUTH = "0.35"  # points of the data
-UNIFORM = OTHERS[2]  # of a law or a grid with λ spread evenly
 SHORT_LOGSNR = "log-SNR λ   [noise ← → data]"
 
 

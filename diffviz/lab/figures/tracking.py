@@ -26,8 +26,8 @@ from diffviz.lab.experiments.tracking import (
     watched_loss,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, UNIFORM, draw_under, legend, line_of
-from diffviz.plots.style import FOCUS
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, legend, line_of
+from diffviz.plots.style import FOCUS, UNIFORM
 
 EXACT = "exact denoiser"
 MEMORIES = {0.9: "noisy", 0.99: "a fair choice", 0.999: "smooth and late"}  # by decay
