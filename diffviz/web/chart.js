@@ -207,10 +207,21 @@ export class ChartPanel {
       return;
     }
     this.structure = structure;
+    const crosshair = this.crosshair();
     this.uplot?.destroy();
     this.drawLegend(names, dark);
-    this.uplot = new uPlot(this.options(names, dark), this.table, this.plot);
+    const options = this.options(names, dark);
+    options.hooks.ready = [(plot) => setCrosshair(plot, crosshair)];
+    this.uplot = new uPlot(options, this.table, this.plot);
     if (this.chart.strokes) this.listenToStrokes();
+  }
+
+  /** Where the crosshair is: its place, and its share of the height; null without one. */
+  crosshair() {
+    if (!this.uplot) return null;
+    const { idx, top } = this.uplot.cursor;
+    if (idx === null || idx === undefined) return null;
+    return { x: this.uplot.data[0][idx], share: top / this.uplot.over.clientHeight };
   }
 
   /**
@@ -436,6 +447,9 @@ export class ChartPanel {
 
   /** @param {number} width @param {number} height */
   resize(width, height) {
+    // a line that the values under the crosshair once needed stays, else the picture would jump
+    if (width !== this.size.width) this.legend.style.minHeight = "";
+    this.legend.style.minHeight = `${this.legend.offsetHeight}px`;
     if (this.chart) this.placeLabels({ width, height: height - this.legend.offsetHeight });
     const others = [this.title, this.legend, this.ylabel, this.xlabel];
     const rest = others.reduce((sum, one) => sum + one.offsetHeight, 0);
@@ -454,6 +468,18 @@ export class ChartPanel {
   destroy() {
     this.uplot?.destroy();
   }
+}
+
+/**
+ * Put the crosshair of axes before on those that are made anew.
+ *
+ * @param {any} plot
+ * @param {{x: number, share: number} | null} crosshair
+ */
+function setCrosshair(plot, crosshair) {
+  if (!crosshair) return;
+  const left = plot.valToPos(crosshair.x, "x");
+  plot.setCursor({ left, top: crosshair.share * plot.over.clientHeight });
 }
 
 /**

@@ -501,6 +501,24 @@ def test_a_label_that_says_the_anchor_changes_on_the_same_axes(opened):
     assert "A constant factor" in page.control("anchor").locator("label").get_attribute("title")
 
 
+def test_the_crosshair_moves_where_its_values_need_another_line_of_the_legend(opened):
+    """Charts that are drawn anew keep their crosshair; those that are settled stay as they are."""
+    page = opened(ScheduleExplorer(picture="six views", shift=3))
+    for chart in page.page.locator(".dv-chart").all():
+        plot = chart.locator(".dv-plot")
+        places = []
+        for _ in range(3):
+            plot.press("ArrowRight")
+            page.settle()
+            places.append(chart.locator(".dv-place").inner_text())
+        assert len(set(places)) == 3 and all(place.startswith("at ") for place in places)
+        assert all(chart.locator(".dv-entry .dv-value").all_inner_texts())
+        height = plot.bounding_box()["height"]
+        page.page.mouse.move(1, 1)
+        page.settle()
+        assert plot.bounding_box()["height"] == height
+
+
 def test_points_are_set_and_taken_away_by_keys(opened):
     page = opened(TrajectoryExplorer())
     left = page.page.locator(".dv-canvas").first
