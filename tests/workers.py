@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import struct
 import sys
 import threading
 from concurrent.futures import Future
@@ -50,6 +51,16 @@ def square_at_the_second_try(x, folder):
         flag.touch()
         die()
     return x * x
+
+
+def die_in_the_middle_of_a_result():
+    """End this process when a part of its answer is written."""
+    frame = sys._getframe()
+    while "link" not in frame.f_locals:
+        frame = frame.f_back
+    length = struct.pack("!i", 1000)  # of the message that follows, as multiprocessing writes it
+    os.write(frame.f_locals["link"].fileno(), length + b"a part")
+    die()
 
 
 def wait_forever(folder):

@@ -10,6 +10,7 @@ and the other tasks are finished.
 """
 
 import asyncio
+import atexit
 import json
 import multiprocessing
 import os
@@ -21,18 +22,12 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import (
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    InvalidStateError,
-    ProcessPoolExecutor,
-)
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import ModuleType
@@ -347,8 +342,8 @@ class _Call(NamedTuple):
 class ProcessExecutor(Executor):
     """A pool of processes in which the death of one touches nothing but its own task.
 
-    Each worker is a process pool of one, so that it is known which task it ran when it died. That
-    task is tried again in a new process, three times in all.
+    Each worker has a thread here that hands it one task after the other, so that it is known which
+    task it ran when it died. That task is tried again in a new process, three times in all.
 
     Functions and classes of the main module, such as those of a notebook's cells, are sent by
     value. Workers never run the main script, which therefore needs no ``if __name__ ==
@@ -374,6 +369,7 @@ class ProcessExecutor(Executor):
         ]
         for thread in self._threads:
             thread.start()
+        atexit.register(self.terminate)  # else Python would wait for the processes at its end
 
     def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
         """Hand a task to the next worker that is free.
@@ -412,6 +408,7 @@ class ProcessExecutor(Executor):
         if wait:
             for thread in self._threads:
                 thread.join()
+            atexit.unregister(self.terminate)
 
     def terminate(self) -> None:
         """End the processes now. Their tasks fail, and those that have not begun are cancelled."""
@@ -452,53 +449,67 @@ class ProcessExecutor(Executor):
             worker.close()
 
     def _run(self, call: _Call, worker: "_Worker") -> None:
-        """Run a task in a worker, which is started again if it dies."""
+        """Run a task in a worker and settle its future."""
+        try:
+            call.future.set_result(self._result(call, worker))
+        except BaseException as error:
+            call.future.set_exception(error)
+
+    def _result(self, call: _Call, worker: "_Worker") -> Any:
+        """The result of a task from a worker, which is started again if it dies."""
         for _ in range(TRIES):
             try:
-                call.future.set_result(worker.run(call.pickled))
-                return
-            except BrokenProcessPool as error:
+                return worker.run(call.pickled)
+            except BrokenProcessPool:
                 if self._stopped.is_set():
-                    call.future.set_exception(error)
-                    return
+                    raise
                 worker.start()
-            except BaseException as error:
-                call.future.set_exception(error)
-                return
-        call.future.set_exception(WorkerDied(_death_message(call.function, call.arguments)))
+                if self._stopped.is_set():  # just now
+                    worker.terminate()
+        raise WorkerDied(_death_message(call.function, call.arguments))
 
 
 class _Worker:
-    """One process, which can be started again."""
+    """One process, which can be started again.
+
+    Only the process holds the far end of the link. When it dies, even in the middle of a result,
+    the link ends here. (The standard library's pool of processes waits for ever in this case.)
+    """
 
     def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor
-        self._ready: Future
+        self._link: Connection
+        self._process: BaseProcess
         self.start()
 
     def start(self) -> None:
         """Start the process, in the place of one that died."""
+        context = _context()
         with _STARTING, _environment(threads.ONE_THREAD), _without_main_module():
-            self._pool = ProcessPoolExecutor(
-                1, mp_context=_context(), initializer=_prepare, initargs=(dict(os.environ),)
-            )
-            self._ready = self._pool.submit(os.getpid)
+            self._link, far_end = context.Pipe()
+            self._process = context.Process(target=_work, args=(far_end, dict(os.environ)))
+            self._process.start()
+            far_end.close()
 
     def run(self, pickled: bytes) -> Any:
         """Run a task and return its result; BrokenProcessPool if the process dies."""
-        succeeded, result = cloudpickle.loads(self._pool.submit(_call, pickled).result())
+        try:
+            self._link.send_bytes(pickled)
+            answer = self._link.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise BrokenProcessPool("the process that ran a task died") from error
+        succeeded, result = cloudpickle.loads(answer)
         if succeeded:
             return result
         raise result
 
     def terminate(self) -> None:
         """End the process now."""
-        with suppress(BrokenProcessPool, ProcessLookupError):
-            os.kill(self._ready.result(), signal.SIGTERM)
+        self._process.terminate()
 
     def close(self) -> None:
-        """End the process and wait for it."""
-        self._pool.shutdown()
+        """Let the process end, and wait for it."""
+        self._link.close()
+        self._process.join()
 
 
 _STARTING = threading.Lock()
@@ -565,17 +576,24 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
+def _work(link: Connection, environment: Mapping[str, str]) -> None:
+    """Run tasks until the parent closes its end of the link."""
+    _prepare(environment)
+    with suppress(EOFError, OSError):
+        while True:
+            link.send_bytes(_call(link.recv_bytes()))
+
+
 def _call(pickled: bytes) -> bytes:
     """Run a task in a worker: whether it succeeded, and its result or error, pickled."""
-    function, arguments, keywords = cloudpickle.loads(pickled)
     try:
-        outcome = True, function(*arguments, **keywords)
+        function, arguments, keywords = cloudpickle.loads(pickled)
+        return cloudpickle.dumps((True, function(*arguments, **keywords)))
     except BaseException as error:
         note = f"In a worker process:\n{traceback.format_exc()}"
         sent = _that_travels(error.with_traceback(None))
         sent.add_note(note)
-        outcome = False, sent
-    return cloudpickle.dumps(outcome)
+        return cloudpickle.dumps((False, sent))
 
 
 def _that_travels(error: BaseException) -> BaseException:

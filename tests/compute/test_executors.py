@@ -24,6 +24,7 @@ from distributed.scheduler import KilledWorker
 from joblib.externals.loky import get_reusable_executor
 from workers import (
     OnlySubmits,
+    die_in_the_middle_of_a_result,
     fail,
     fail_in_an_odd_way,
     interrupt,
@@ -192,6 +193,11 @@ def test_a_task_that_kills_each_worker_is_named_and_the_others_are_finished(pool
     assert pool.submit(square, 4).result() == 16
 
 
+def test_a_worker_that_dies_in_the_middle_of_a_result_is_missed(pool):
+    assert isinstance(pool.submit(die_in_the_middle_of_a_result).exception(), WorkerDied)
+    assert pool.submit(square, 4).result() == 16
+
+
 def test_errors_come_back_with_the_place_where_they_arose(pool):
     error = pool.submit(fail, 3).exception()
     assert str(error) == "no 3"
@@ -234,6 +240,22 @@ def test_an_executor_that_is_shut_down_takes_no_task():
     pool.shutdown()
     with pytest.raises(RuntimeError, match="shut down"):
         pool.submit(square, 3)
+
+
+@pytest.mark.slow
+def test_a_program_ends_though_its_executor_was_not_shut_down():
+    program = """
+from diffviz.compute.executors import ProcessExecutor
+print(ProcessExecutor(2).submit(pow, 2, 10).result())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=with_tests(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("1024\n", "")
 
 
 def ended(process):
