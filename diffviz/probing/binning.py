@@ -34,6 +34,8 @@ FEWEST_OF_A_LINE = 8  # draws on either side
 SHARE_OF_A_LINE = 0.01  # of all draws, at most, on either side
 SURE = 5  # standard errors of a difference of means that is a jump
 POOLED = 2  # bins to either side whose scatter counts for the error of a bin
+OFTEN = 10  # times as often as others of a continuous law comes a level that is an atom
+LEAST_REST = 20  # draws beside atoms from which on a law is no table of them alone
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,25 @@ class Levels:
     logsnr: NDArray
     mass: NDArray
     factor: NDArray
+
+
+def atoms_of(label: NDArray) -> NDArray:
+    """Which levels of a continuous law come back more often than chance has it.
+
+    So do those at which times are clamped. A table of levels has no atoms in this sense, however
+    uneven its masses are: it is none of a continuous law.
+
+    Args:
+        label: A whole number that draws of one level share, int, shape (n,).
+
+    Returns:
+        For each label up to the largest whether it is that of an atom, bool.
+    """
+    counts = np.bincount(label)
+    often = counts >= OFTEN * np.median(counts[counts > 0])
+    rest = counts[~often & (counts > 0)]
+    is_continuous = rest.sum() >= LEAST_REST and len(rest) > rest.sum() / 2
+    return often if is_continuous else np.zeros_like(often)
 
 
 def cells(logsnr: NDArray) -> NDArray:

@@ -220,6 +220,9 @@ def probe(
     with _borrowed(network, _modules(network, loss), session):
         first_batch = batch or min(draws, FIRST_LOOK, max(1, NUMBERS_A_CALL // x[0].numel()))
         first_look = look(session.chunk(0, 1, first_batch), size)
+        if first_look.known.grows_with_data and len(x) > 1:
+            session.x = x[:1]  # so that the noise has one unit
+            first_look = look(session.chunk(0, 1, first_batch), size)
         plan = _plan(first_look, x, draws, batch)
         reading = _measure(session, first_look, plan, progress=progress)
     measured = conclude(
