@@ -252,8 +252,8 @@ def _flatness(chunk: Chunk, direction: Tensor, mixed: bool) -> Coupling:
         return Coupling(notes=(note,), clamped=True)
     if not mixed and _is_flat_near_the_target(chunk, direction):
         note = (
-            "the gradient near the target is not that of a squared loss (clamped from below?): "
-            "the weighting is that of large errors"
+            "the gradient near the target is not that of a squared loss (clamped from below, "
+            "or an absolute error is added?): the weighting is that of large errors"
         )
         return Coupling(notes=(note,))
     return Coupling()

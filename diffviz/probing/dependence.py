@@ -113,6 +113,7 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
         notes += _notes_on_levels(chunk)
     if own.inputs:
         notes.append(OF_ANOTHER_CALL)
+    notes += _notes_on_judges(chunk, direction) if causes else []
     notes += _sentences(causes, weights)
     if not (causes or weights or own.inputs):
         notes += _notes_on_other_terms(chunk, direction)
@@ -203,6 +204,18 @@ def _sentences(causes: list[str], weights: list[str]) -> list[str]:
             "answers given here (0 in other calls of the same network)"
         ]
     return []
+
+
+def _notes_on_judges(chunk: Chunk, direction: Tensor) -> list[str]:
+    """Says which networks get the output too, so that they compare it with something."""
+    judges = sorted(set(judges_of(chunk, direction)) - CATEGORICAL)
+    if not judges:
+        return []
+    return [
+        f"the output is passed on to a network ({', '.join(judges)}): if it compares output and "
+        "data, as a perceptual term does, that is a term besides the squared error; probe the loss "
+        "without it"
+    ]
 
 
 def _share_that_stays(plain: Tensor, others: list[Tensor]) -> float:

@@ -295,7 +295,7 @@ def _coupling_of(
         return Coupling()
     judges = judges_of(chunk, direction)
     by = f" ({', '.join(judges)})" if judges else ""
-    if CATEGORICAL & set(judges):
+    if CATEGORICAL & set(judges) and not form.added:
         note = (
             f"the network answers with categories{by}: a discrete or masked diffusion has no "
             "Gaussian noise, and so no weighting over log-SNR"

@@ -89,8 +89,9 @@ class Measured:
 
         A continuous law with atoms, such as that of clamped times, is no table.
         """
-        if atoms_of(self.label).any():
-            return False
+        rest = self.without_atoms()
+        if rest is not self:
+            return rest.discrete
         return bool(self.label.max() + 1 < min(self.samples, len(self.label) / 2))
 
     @property

@@ -517,7 +517,7 @@ def _label_levels(times: list[NDArray], logsnr: NDArray) -> NDArray:
         comes_back = atoms_of(label)[label]
         is_atom = comes_back & _is_apart(label, logsnr)
         if is_atom.any():
-            return _label_atoms(logsnr, is_atom)
+            return _label_atoms(label, logsnr, is_atom)
         if label.max() < 0.9 * len(label) and not comes_back.any():
             return label
     return np.arange(len(logsnr))
@@ -536,17 +536,23 @@ def _is_apart(label: NDArray, logsnr: NDArray) -> NDArray:
     return ((high - low < 2 * counts) & (spread == 0))[label]
 
 
-def _label_atoms(logsnr: NDArray, is_atom: NDArray) -> NDArray:
-    """Numbers of levels of a continuous law with atoms, in increasing order, shape (n,).
+def _label_atoms(label: NDArray, logsnr: NDArray, is_atom: NDArray) -> NDArray:
+    """Numbers of levels of a law with atoms, in increasing order of log-SNR, shape (n,).
 
-    Draws of one atom may be on both sides of a bound between two rounded values.
+    Draws of one atom may have two labels, on both sides of a bound between two rounded values. The
+    other draws have a number each, unless they are of a table.
     """
-    order = np.argsort(logsnr)
-    near = np.diff(logsnr[order]) < 2 * 10.0**-ROUNDED
+    mean = (np.bincount(label, logsnr) / np.maximum(np.bincount(label), 1))[label]
+    order = np.lexsort((label, mean))
+    rest = label[~is_atom]
+    is_table = len(np.unique(rest)) < len(rest) / 2
+    near = np.diff(mean[order]) < 2 * 10.0**-ROUNDED
     alike = near & is_atom[order][1:] & is_atom[order][:-1]
-    label = np.empty(len(logsnr), int)
-    label[order] = np.append(0, np.cumsum(~alike))
-    return label
+    if is_table:
+        alike |= np.diff(label[order]) == 0
+    numbers = np.empty(len(logsnr), int)
+    numbers[order] = np.append(0, np.cumsum(~alike))
+    return numbers
 
 
 def _notes_on_atoms(label: NDArray, logsnr: NDArray) -> tuple[str, ...]:

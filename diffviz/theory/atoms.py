@@ -239,6 +239,9 @@ class ListsLevels(Protocol):
     def levels(self) -> tuple[NDArray, NDArray, NDArray]:
         """Increasing log-SNR, probability and factor on the eps squared error, each (levels,)."""
 
+    def without_atoms(self) -> "ListsLevels":
+        """The same without levels that come back more often than those beside them."""
+
 
 def measured_levels(measured: Any) -> WeightedLevels | None:
     """The levels of a measured loss that trains on a table.
@@ -247,12 +250,13 @@ def measured_levels(measured: Any) -> WeightedLevels | None:
         measured: Anything; only a measured loss on a table has levels.
 
     Returns:
-        The levels that were drawn, with their masses and factors; None without a table.
+        The levels that were drawn, with their masses and factors, without those of clamped times;
+        None without a table.
     """
     if isinstance(measured, type) or not isinstance(measured, ListsLevels):
         return None
     if not measured.discrete:
         return None
-    logsnr, mass, factor = measured.levels()
+    logsnr, mass, factor = measured.without_atoms().levels()
     between = FactorBetweenLevels(logsnr, factor)
     return WeightedLevels(logsnr, mass, between, len(logsnr))

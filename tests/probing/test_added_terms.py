@@ -74,6 +74,36 @@ def test_an_added_term_is_named_and_nothing_else_is_guessed(loss):
     np.testing.assert_allclose(quantiles, 2 * np.log([1 / 9, 1, 9]), atol=0.03)
 
 
+def infonce(model, x):
+    """The output of a sample is told from the targets of others, as by cross-entropy."""
+    output, target = flow(model, x, torch.randn_like(x))
+    scores = F.normalize(output.flatten(1)) @ F.normalize(target.flatten(1)).T / 0.1
+    return F.mse_loss(output, target) + 0.1 * F.cross_entropy(scores, torch.arange(len(x)))
+
+
+def test_a_contrastive_term_is_no_loss_of_categories():
+    notes = probe(infonce, X, draws=400).notes
+    assert any(note.startswith(OF_COMPONENTS) for note in notes)
+    assert not any("categories" in note for note in notes)
+
+
+def test_a_perceptual_term_is_said_to_get_the_output():
+    torch.manual_seed(1)
+    features = torch.nn.Conv2d(4, 8, 3)
+
+    def loss(model, x):
+        t, noise = torch.rand(len(x)), torch.randn_like(x)
+        z = (1 - wide(t)) * x + wide(t) * noise
+        output = model(z, t)
+        estimate = z - wide(t) * output
+        perceptual = F.mse_loss(features(estimate).relu(), features(x).relu())
+        return F.mse_loss(output, noise - x) + 0.1 * perceptual
+
+    measured = probe(loss, X, draws=400)
+    assert any("passed on to a network (Conv2d): if it compares" in n for n in measured.notes)
+    assert measured.refusal
+
+
 UNITS = {
     "of the batch": lambda x: x.std(),
     "of each sample": lambda x: x.std(EACH, keepdim=True),

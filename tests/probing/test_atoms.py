@@ -101,11 +101,33 @@ def test_many_atoms_are_named_together():
     assert any("0.5 of the draws are at 8 levels alone, from λ = -4.16 to 4.16" in n for n in notes)
 
 
-def test_a_table_has_no_atoms_however_uneven_it_is():
-    counts = np.array([5, 5, 5, 5, 400])
-    assert not atoms_of(np.repeat(np.arange(5), counts)).any()
+def test_levels_of_a_few_have_no_atoms_however_uneven_they_are():
+    assert not atoms_of(np.repeat(np.arange(5), [5, 5, 5, 5, 400])).any()
+    bell = np.ceil(400 * stats.norm.pdf(np.linspace(-4, 4, 100))).astype(int)
+    assert not atoms_of(np.repeat(np.arange(100), bell)).any()
     label = np.concatenate([np.arange(100), np.full(50, 100)])
     np.testing.assert_array_equal(np.flatnonzero(atoms_of(label)), [100])
+
+
+def test_a_clamped_step_of_a_table_is_an_atom_and_the_table_stays():
+    """Steps 0 to 50 of 1,000 are one, which holds 0.051 of the draws."""
+    kept = torch.linspace(0.99, 0.01, 1000)
+
+    def loss(model, x):
+        step = torch.randint(0, 1000, (len(x),)).clamp(50)
+        noise = torch.randn_like(x)
+        share = kept[step][:, None]
+        return ((model(share.sqrt() * x + (1 - share).sqrt() * noise, step) - noise) ** 2).mean()
+
+    measured = dv.probe(loss, X)
+    level = float(torch.logit(kept[50]))
+    (note,) = [note for note in measured.notes if "exactly" in note]
+    assert note.startswith(f"0.051 of the draws are at λ = {level:.3g} exactly")
+    assert measured.discrete
+    assert "equal to" not in str(measured)
+    logsnr, mass, _ = measured.without_atoms().levels()
+    np.testing.assert_allclose(logsnr, torch.logit(kept[51:]).flip(0), atol=1e-4)
+    np.testing.assert_allclose(mass, 1 / 949)
 
 
 def test_a_continuous_law_with_a_steep_peak_has_no_atoms():
