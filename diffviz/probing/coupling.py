@@ -158,16 +158,15 @@ def _coupled_errors(chunk: Chunk, plain: Response, direction: Tensor) -> Couplin
         before, after = plain.gradient[kept], others.gradient[kept]
         if not _moved(plain.z[kept], others.z[kept]) and _moved(before, after):
             return _by_errors(before, after)
-    return _coupled_outputs(chunk)
+    return _coupled_outputs(chunk, plain.z)
 
 
-def _coupled_outputs(chunk: Chunk) -> Coupling | None:
+def _coupled_outputs(chunk: Chunk, z: Tensor) -> Coupling | None:
     """What is said where outputs of other samples near a sample's own change its gradient.
 
     So they do where samples are pushed apart, and not where all have the same output or very
     different ones.
     """
-    z = chunk.run(State.BOTH).z
     generator = torch.Generator().manual_seed(0)
     near, other = (
         NEAR_EACH_OTHER * torch.randn(z.shape, generator=generator).to(z) for _ in range(2)

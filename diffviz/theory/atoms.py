@@ -239,8 +239,13 @@ class ListsLevels(Protocol):
     def levels(self) -> tuple[NDArray, NDArray, NDArray]:
         """Increasing log-SNR, probability and factor on the eps squared error, each (levels,)."""
 
-    def without_atoms(self) -> "ListsLevels":
-        """The same without levels that come back more often than those beside them."""
+
+@runtime_checkable
+class MayHaveAtoms(Protocol):
+    """A measured loss of which some levels may come back, as those of clamped times do."""
+
+    def without_atoms(self) -> ListsLevels:
+        """The same without these levels."""
 
 
 def measured_levels(measured: Any) -> WeightedLevels | None:
@@ -257,6 +262,8 @@ def measured_levels(measured: Any) -> WeightedLevels | None:
         return None
     if not measured.discrete:
         return None
-    logsnr, mass, factor = measured.without_atoms().levels()
+    if isinstance(measured, MayHaveAtoms):
+        measured = measured.without_atoms()
+    logsnr, mass, factor = measured.levels()
     between = FactorBetweenLevels(logsnr, factor)
     return WeightedLevels(logsnr, mass, between, len(logsnr))
