@@ -113,8 +113,7 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
         notes += _notes_on_levels(chunk)
     if own.inputs:
         notes.append(OF_ANOTHER_CALL)
-    notes += _notes_on_judges(chunk, direction) if causes else []
-    notes += _sentences(causes, weights)
+    notes += _notes_on_judges(chunk, direction, causes) + _sentences(causes, weights)
     if not (causes or weights or own.inputs):
         notes += _notes_on_other_terms(chunk, direction)
     return Dependence(tuple(causes), tuple(notes), tuple(weights), own.inputs)
@@ -206,9 +205,9 @@ def _sentences(causes: list[str], weights: list[str]) -> list[str]:
     return []
 
 
-def _notes_on_judges(chunk: Chunk, direction: Tensor) -> list[str]:
-    """Says which networks get the output too, so that they compare it with something."""
-    judges = sorted(set(judges_of(chunk, direction)) - CATEGORICAL)
+def _notes_on_judges(chunk: Chunk, direction: Tensor, causes: list[str]) -> list[str]:
+    """Says which networks get the output too, where the target comes from a network."""
+    judges = sorted(set(judges_of(chunk, direction)) - CATEGORICAL) if causes else []
     if not judges:
         return []
     return [

@@ -259,12 +259,14 @@ class Measured:
         return self._binned(grid, weighted=True)
 
     def _binned(self, grid: NDArray, *, weighted: bool) -> tuple[NDArray, NDArray]:
-        """Averages over bins, and their standard errors from replicates, without atoms."""
+        """Averages over bins, and their standard errors, of the draws that are in no atom."""
         rest = self.without_atoms()
-        if rest is not self:
-            share = len(rest.label) / len(self.label)
-            mean, error = rest._binned(grid, weighted=weighted)
-            return share * mean, share * error
+        share = len(rest.label) / len(self.label)
+        mean, error = rest._binned_without_atoms(grid, weighted=weighted)
+        return share * mean, share * error
+
+    def _binned_without_atoms(self, grid: NDArray, *, weighted: bool) -> tuple[NDArray, NDArray]:
+        """Averages over bins, and their standard errors from replicates."""
         mean = self._averages(slice(None), grid, weighted)
         groups = [np.flatnonzero(self.order % REPLICATES == group) for group in range(REPLICATES)]
         groups = [group for group in groups if len(group)]
