@@ -401,6 +401,11 @@ def _(edges=GRID):
     return measured().weighting(edges)
 
 
+@door("Report.without_atoms")
+def _():
+    return measured().without_atoms().levels()
+
+
 @door("Report.levels")
 def _():
     return measured().levels()

@@ -34,6 +34,9 @@ FEWEST_OF_A_LINE = 8  # draws on either side
 SHARE_OF_A_LINE = 0.01  # of all draws, at most, on either side
 SURE = 5  # standard errors of a difference of means that is a jump
 POOLED = 2  # bins to either side whose scatter counts for the error of a bin
+OFTEN = 10  # times as often as those beside it comes a level that is an atom
+BESIDE = 2  # levels on either side that are compared with it
+LEAST_REST = 20  # levels from which on a law may have atoms
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,32 @@ class Levels:
     logsnr: NDArray
     mass: NDArray
     factor: NDArray
+
+
+def atoms_of(label: NDArray) -> NDArray:
+    """Which levels come back more often than chance has it.
+
+    So do those at which times are clamped, in a continuous law or in a table. Their neighbours
+    tell, since masses of a law vary slowly. A table of a few levels has no atoms in this sense,
+    however uneven its masses are.
+
+    Args:
+        label: A whole number that draws of one level share, in the order of levels, int, shape
+            (n,).
+
+    Returns:
+        For each label up to the largest whether it is that of an atom, bool.
+    """
+    counts = np.bincount(label)
+    is_atom = np.zeros(len(counts), bool)
+    drawn = np.flatnonzero(counts)
+    n = len(drawn)
+    if n < LEAST_REST:
+        return is_atom
+    first = np.clip(np.arange(n) - BESIDE, 0, n - 1 - 2 * BESIDE)
+    beside = counts[drawn][first[:, None] + np.arange(1 + 2 * BESIDE)]
+    is_atom[drawn] = counts[drawn] >= OFTEN * np.median(beside, axis=1)
+    return is_atom
 
 
 def cells(logsnr: NDArray) -> NDArray:

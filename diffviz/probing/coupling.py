@@ -24,11 +24,18 @@ OUTPUTS = (0.737, 23.7, 741.3)  # sizes of output at which a gradient is looked 
 NEAR = 0.02  # error of a component at which the gradient is compared with that of large ones
 OFF = 0.1  # relative difference of these gradients that counts
 KNOTS = 40  # between which weights follow a line
+NEAR_EACH_OTHER = 0.3  # size of outputs between which samples that are pushed apart feel it
+ADDED = 0.1  # relative part of a change of gradients that is along no sample's own
 RARE = 0.01  # share of the numbers that may differ by chance
 
 BY_OTHERS = (
     "the weight of a sample depends on the errors of the others (the hardest are kept, or samples "
     "are ranked or compared in pairs, as chosen with rejected ones?)"
+)
+OF_OTHERS = (
+    "the loss has a term besides the error of each sample: its gradient at one sample depends on "
+    "the outputs of others (samples are pushed apart or compared, as by a dispersive term?): path "
+    "and density are as told; probe the loss without that term"
 )
 OF_UNKNOWN_TARGET = (
     "path and density are as told, the target is not; probe the loss before that step"
@@ -151,11 +158,40 @@ def _coupled_errors(chunk: Chunk, plain: Response, direction: Tensor) -> Couplin
         before, after = plain.gradient[kept], others.gradient[kept]
         if not _moved(plain.z[kept], others.z[kept]) and _moved(before, after):
             return _by_errors(before, after)
-    return None
+    return _coupled_outputs(chunk, plain.z)
+
+
+def _coupled_outputs(chunk: Chunk, z: Tensor) -> Coupling | None:
+    """What is said where outputs of other samples near a sample's own change its gradient.
+
+    So they do where samples are pushed apart, and not where all have the same output or very
+    different ones.
+    """
+    generator = torch.Generator().manual_seed(0)
+    near, other = (
+        NEAR_EACH_OTHER * torch.randn(z.shape, generator=generator).to(z) for _ in range(2)
+    )
+    kept = torch.arange(len(z)) < len(z) // 2
+    one = chunk.run(State.BOTH, near)
+    two = chunk.run(State.BOTH, torch.where(kept[:, None].to(z.device), near, other))
+    before, after = one.gradient[kept], two.gradient[kept]
+    if _moved(one.z[kept], two.z[kept]) or not _moved(before, after):
+        return None
+    return _by_errors(before, after)
+
+
+def _is_added(before: Tensor, after: Tensor) -> bool:
+    """Whether gradients of samples change by more than a factor of each, as by a term of others."""
+    change = after - before
+    along = (change * before).sum(1, keepdim=True) / before.square().sum(1, keepdim=True)
+    rest = change - along.nan_to_num(0) * before
+    return bool(rest.norm() > ADDED * change.norm())
 
 
 def _by_errors(before: Tensor, after: Tensor) -> Coupling:
     """What is said where the errors of some samples change the gradients of others."""
+    if _is_added(before, after):
+        return Coupling(notes=(OF_OTHERS,), refusal=f"no weighting: {OF_OTHERS}")
     ratio = (after * before).sum(1) / before.square().sum(1)
     known = ratio[ratio.isfinite()]
     is_one_factor = len(known) > 1 and bool((known / known[0] - 1).abs().max() < COMMON)
@@ -215,8 +251,8 @@ def _flatness(chunk: Chunk, direction: Tensor, mixed: bool) -> Coupling:
         return Coupling(notes=(note,), clamped=True)
     if not mixed and _is_flat_near_the_target(chunk, direction):
         note = (
-            "the gradient near the target is not that of a squared loss (clamped from below?): "
-            "the weighting is that of large errors"
+            "the gradient near the target is not that of a squared loss (clamped from below, "
+            "or an absolute error is added?): the weighting is that of large errors"
         )
         return Coupling(notes=(note,))
     return Coupling()

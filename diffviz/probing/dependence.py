@@ -113,7 +113,7 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
         notes += _notes_on_levels(chunk)
     if own.inputs:
         notes.append(OF_ANOTHER_CALL)
-    notes += _sentences(causes, weights)
+    notes += _notes_on_judges(chunk, direction, causes) + _sentences(causes, weights)
     if not (causes or weights or own.inputs):
         notes += _notes_on_other_terms(chunk, direction)
     return Dependence(tuple(causes), tuple(notes), tuple(weights), own.inputs)
@@ -203,6 +203,18 @@ def _sentences(causes: list[str], weights: list[str]) -> list[str]:
             "answers given here (0 in other calls of the same network)"
         ]
     return []
+
+
+def _notes_on_judges(chunk: Chunk, direction: Tensor, causes: list[str]) -> list[str]:
+    """Says which networks get the output too, where the target comes from a network."""
+    judges = sorted(set(judges_of(chunk, direction)) - CATEGORICAL) if causes else []
+    if not judges:
+        return []
+    return [
+        f"the output is passed on to a network ({', '.join(judges)}): if it compares output and "
+        "data, as a perceptual term does, that is a term besides the squared error; probe the loss "
+        "without it"
+    ]
 
 
 def _share_that_stays(plain: Tensor, others: list[Tensor]) -> float:

@@ -226,6 +226,8 @@ class Known:
         always_on: Noise cannot be switched off, as where it is divided by its own size.
         needs_data: Noise reaches the network only where there are data, as where a mask is made
             from them.
+        grows_with_data: Noise is as large as the data make it, as where it is drawn in units of
+            their own spread. It needs data too.
         unit_noise: Each sample's noise has mean 0 and mean square 1, so that a loss that rescales
             or turns it leaves its size as it is. So it has in each channel of an image, and where
             noise needs data, apart in components with data and without.
@@ -235,6 +237,7 @@ class Known:
     in_parts: bool = False
     always_on: bool = False
     needs_data: bool = False
+    grows_with_data: bool = False
     unit_noise: bool = False
 
     def role(self, call: RandomCall, drawn: Tensor, data: Tensor) -> Role:

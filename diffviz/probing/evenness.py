@@ -169,6 +169,7 @@ def are_quantiles(measured: Measured) -> bool:
     Returns:
         Whether they are. A table is none.
     """
+    measured = measured.without_atoms()
     gaps = np.diff(np.sort(measured.logsnr))
     if len(gaps) < FEWEST_GAPS or measured.discrete or not gaps.min() > 0:
         return False

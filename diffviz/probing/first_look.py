@@ -55,11 +55,18 @@ RARE = 0.01  # share of draws that may miss the tolerance
 A_LITTLE = 0.01  # by which data grow, so little that hardly any cross a threshold
 FEW_COMPONENTS = 256  # components that are read where all agree
 SCATTER = 0.01  # relative scatter of the weights of one level that counts
+FAR = 2.0**7  # size of output at which a squared error outgrows what is added to it
+NEARLY_SQUARED = 0.02  # relative deviation there from one slope for all components
 MIXED = 0.1  # relative change of a slope by errors of other components that counts
 SAMPLES_OF_NOISE = 512  # from which correlations are told
 NUMBERS_OF_NOISE = 2**18
 SCATTER_OF_SIZE = 10.0  # nats times the root of the number of components, in estimates of a level
 SAME_LEVEL = 0.2  # nats, less than which rounding to few bits may move a level
+ADDED = (
+    "the loss has a term besides the squared error that mixes components and grows more slowly (a "
+    "similarity of output and target or of features, a norm?): target and factor cannot be told; "
+    "probe the loss without that term"
+)
 ONE_LEVEL_A_FACTOR = (
     "a batch has one level, and its gradients are divided by what its own errors give: the weight "
     "of a level is that of its error; probe the loss before that step"
@@ -84,6 +91,7 @@ class FirstLook:
         coupling: What of a sample's weight is not its own.
         mixed: The gradient at one component depends on the errors of others.
         loose: Levels depend on draws that were not put in even order.
+        added: Something that is no squared error is added to one, and hides its target.
     """
 
     assumptions: Assumptions
@@ -99,6 +107,7 @@ class FirstLook:
     coupling: Coupling = field(default_factory=Coupling)
     mixed: bool = False
     loose: bool = False
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ class LossForm:
         uneven: Components weigh differently.
         inexact: The factor is no exact description of the loss.
         mixed: The gradient at one component depends on the errors of others.
+        added: Something that is no squared error is added to one, and hides its target.
     """
 
     method: Method
@@ -120,6 +130,7 @@ class LossForm:
     uneven: bool = False
     mixed: bool = False
     inexact: bool = False
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,7 +189,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         other = _random_signs(signs, nothing.z)
         form = _form_of(chunk, assumptions, other, tolerance)
     assumptions = _with_form(assumptions, form)
-    unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
+    unexplained = not form.added and _fails(np.nan_to_num(first.target_error), tolerance)
     dependence = find_dependence(chunk, direction, unexplained=unexplained)
     one_level = _has_one_level(first, tolerance)
     coupling = _coupling_of(chunk, direction, form, dependence)
@@ -200,9 +211,10 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         dependence=dependence,
         known=chunk.draws.known,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
-        inexact=path.inexact or form.inexact or coupling.found or dependence.changes,
+        inexact=path.inexact or form.inexact or form.added or coupling.found or dependence.changes,
         coupling=coupling,
         mixed=form.mixed,
+        added=form.added,
         loose=_follows_the_seed(chunk, path.assumptions, first),
     )
 
@@ -283,7 +295,7 @@ def _coupling_of(
         return Coupling()
     judges = judges_of(chunk, direction)
     by = f" ({', '.join(judges)})" if judges else ""
-    if CATEGORICAL & set(judges):
+    if CATEGORICAL & set(judges) and not form.added:
         note = (
             f"the network answers with categories{by}: a discrete or masked diffusion has no "
             "Gaussian noise, and so no weighting over log-SNR"
@@ -324,7 +336,8 @@ def _with_known_draws(chunk: Chunk) -> Chunk:
             if _is_rescaled_noise(chunk.knowing(known)):
                 return chunk.knowing(replace(known, unit_noise=True))
     if _needs_data(chunk) or _has_levels_of_data(chunk):
-        chunk = chunk.knowing(replace(chunk.draws.known, needs_data=True))
+        grows = _grows_with_data(chunk)
+        chunk = chunk.knowing(replace(chunk.draws.known, needs_data=True, grows_with_data=grows))
     if all(noise.numel() != chunk.x.numel() for noise in chunk.draws.noises):
         in_parts = chunk.knowing(replace(chunk.draws.known, in_parts=True))
         chunk = in_parts if _has_noise_in_parts(in_parts) else chunk
@@ -342,6 +355,14 @@ def _needs_data(chunk: Chunk) -> bool:
         return len(noise) == 0
     lost = (noise == chunk.run(State.NOTHING).z) | noise.isnan()
     return bool((lost & (beside != 0) & beside.isfinite()).double().mean() > RARE)
+
+
+def _grows_with_data(chunk: Chunk) -> bool:
+    """Whether the noise beside twice the data is twice as large, as in units of their spread."""
+    once = chunk.run(State.BOTH).z - chunk.run(State.DATA).z
+    data = 2 * chunk.x
+    twice = chunk.run(State.BOTH, data=data).z - chunk.run(State.DATA, data=data).z
+    return not _differ(twice, 2 * once)
 
 
 def _has_levels_of_data(chunk: Chunk) -> bool:
@@ -453,7 +474,8 @@ def _path_and_noise(
         chunk = chunk.knowing(replace(chunk.draws.known, unit_noise=True))
         chunk.run(State.NOTHING)  # records the draws
         path = _look_at_path(chunk, assumptions, tolerance)
-    return chunk, replace(path, inexact=path.inexact or is_rescaled)
+    is_changed = is_rescaled or chunk.draws.known.grows_with_data
+    return chunk, replace(path, inexact=path.inexact or is_changed)
 
 
 def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> Finding:
@@ -470,14 +492,26 @@ def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> F
     z = chunk.standin.calls[chunk.standin.number or 0].z
     require(
         in_order or data is not None,
-        f"the network gets {tuple(z.shape)} for x {tuple(chunk.x.shape)}, and its numbers are not "
-        "those of x one by one: pick z by inputs=, or give x as the network sees it",
+        f"the network gets {tuple(z.shape)} for x {tuple(chunk.x.shape)}, and {_misfit(chunk, z)}",
     )
     left_out = data is not None and data.held is not None
     augmented = read_augmented(chunk, assumptions, tolerance) if left_out else None
     if augmented is not None:
         return _finish(chunk, Finding(augmented[1], (AUGMENTED,)))
     return _look_at_places(chunk, assumptions, tolerance, data, noises)
+
+
+def _misfit(chunk: Chunk, z: Tensor) -> str:
+    """Why the numbers of z are not those of x, and what to do, in words."""
+    if chunk.draws.noises or z.numel() >= chunk.x.numel():
+        return (
+            "its numbers are not those of x one by one: pick z by inputs=, or give x as the "
+            "network sees it"
+        )
+    return (
+        "no noise is drawn: if x holds pairs of data and noise, as for reflow, write a loss that "
+        "takes the data alone and draws the noise; path, levels and factor are the same"
+    )
 
 
 def _look_at_places(
@@ -752,7 +786,14 @@ def _fails(error: NDArray, tolerance: float) -> bool:
 
 
 def _notes_on_noise(chunk: Chunk, external: bool, components: int) -> tuple[str, ...]:
-    """Says that sigma is estimated where the noise cannot be switched off, or is rescaled."""
+    """Says where sigma is estimated, or is one of rescaled noise."""
+    if chunk.draws.known.grows_with_data:
+        return (
+            "the noise grows with the data (drawn in units of their own spread or size?): all is "
+            "read for the first sample in the place of each, and λ is higher by 2 log k for data "
+            "of a k times smaller spread; to have no such step, give x standardised and leave it "
+            "out",
+        )
     if chunk.draws.known.unit_noise:
         return (
             "the noise is rescaled by its own statistics (divided by its standard deviation, norm "
@@ -866,11 +907,28 @@ def _local_form(chunk: Chunk, assumptions: Assumptions, other: Tensor) -> LossFo
     )
     if decay.isfinite().any():
         note += f"; at 1 it is {decay.nanmedian():.3g} times that"
+    if mixed and _is_squared_far_out(chunk, direction, other):
+        return LossForm(method=Method.SUM_RULE, notes=(ADDED,), factor_readable=False, added=True)
     components_apart = not mixed and bool((decay[decay.isfinite()] > 0).all())
     method = Method.BISECTION if components_apart else Method.SUM_RULE
     return LossForm(
         method, (note,), factor_readable=components_apart, uneven=components_apart, inexact=True
     )
+
+
+def _is_squared_far_out(chunk: Chunk, direction: Tensor, other: Tensor) -> bool:
+    """Whether a loss is a squared error where errors are large, with one weight for a sample.
+
+    So it is where something is added that grows more slowly, such as a cosine.
+    """
+    slopes = []
+    for signs in (direction, other):
+        far, farther = (chunk.run(State.BOTH, FAR * k * signs).gradient for k in (1, 2))
+        slopes.append((farther - far) * signs)
+    h = slopes[0].mean(1, keepdim=True)
+    active = (h > 0)[:, 0] & h[:, 0].isfinite()
+    error = torch.stack([relative_error(one, h.expand_as(one)) for one in slopes]).amax(0)
+    return bool(active.any() and error[active].median() < NEARLY_SQUARED)
 
 
 def _size_in_words(assumptions: Assumptions) -> str:

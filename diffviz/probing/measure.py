@@ -219,7 +219,7 @@ def probe(
     _keep_freed_memory()
     with _borrowed(network, _modules(network, loss), session):
         first_batch = batch or min(draws, FIRST_LOOK, max(1, NUMBERS_A_CALL // x[0].numel()))
-        first_look = look(session.chunk(0, 1, first_batch), size)
+        first_look = _look(session, first_batch, size)
         plan = _plan(first_look, x, draws, batch)
         reading = _measure(session, first_look, plan, progress=progress)
     measured = conclude(
@@ -231,6 +231,15 @@ def probe(
     return _with_notes_on_calls(
         measured, reading, plan, stratified=stratified, given=batch is not None
     )
+
+
+def _look(session: Session, batch: int, error: ErrorSize | LeastError | None) -> FirstLook:
+    """A first look; where noise grows with the data, one sample stands for all from then on."""
+    first_look = look(session.chunk(0, 1, batch), error)
+    if not first_look.known.grows_with_data or len(session.x) == 1:
+        return first_look
+    session.x = session.x[:1]  # so that the noise has one unit
+    return look(session.chunk(0, 1, batch), error)
 
 
 def _with_notes_on_calls(

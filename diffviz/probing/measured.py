@@ -1,7 +1,7 @@
 """What a probe measured, draw by draw, with its densities, weightings and summary."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,7 @@ from diffviz.checks import brief, count, increasing, number, require
 from diffviz.probing.binning import (
     Levels,
     are_smooth,
+    atoms_of,
     bin_averages,
     cells,
     describe_family,
@@ -84,7 +85,13 @@ class Measured:
 
     @property
     def discrete(self) -> bool:
-        """Whether the draws repeat, as those of a table of noise levels do."""
+        """Whether the draws repeat, as those of a table of noise levels do.
+
+        A continuous law with atoms, such as that of clamped times, is no table.
+        """
+        rest = self.without_atoms()
+        if rest is not self:
+            return rest.discrete
         return bool(self.label.max() + 1 < min(self.samples, len(self.label) / 2))
 
     @property
@@ -107,6 +114,34 @@ class Measured:
                 f"part must be a slice, indices or a mask of the draws, got {brief(part)}"
             )
         return selected
+
+    def without_atoms(self) -> Self:
+        """The draws of a continuous law without those at levels that come back, its atoms.
+
+        A loss that clamps its times draws the levels at the ends again and again. They have no
+        density, so that curves are those of all other draws.
+
+        Returns:
+            The same with fewer draws; itself where there are no atoms.
+
+        Example:
+            >>> def loss(model, x):
+            ...     t = torch.rand(len(x)).clamp(min=0.25)
+            ...     noise = torch.randn_like(x)
+            ...     z = (1 - t)[:, None] * x + t[:, None] * noise
+            ...     return ((model(z, t) - (noise - x)) ** 2).mean()
+            >>> measured = dv.probe(loss, torch.linspace(-1, 1, 128).reshape(64, 2), draws=2000)
+            >>> len(measured.without_atoms().logsnr)
+            1500
+        """
+        atoms = atoms_of(self.label)
+        if not atoms.any():
+            return self
+        kept = ~atoms[self.label]
+        names = ("logsnr", "alpha", "sigma", "a", "b", "multiplier", "order")
+        arrays = {name: getattr(self, name)[kept] for name in names}
+        number = np.cumsum(~atoms & (np.bincount(self.label) > 0)) - 1
+        return replace(self, label=number[self.label[kept]], **arrays)
 
     def levels(self, part: Any = slice(None)) -> tuple[NDArray, NDArray, NDArray]:
         """Distinct log-SNR with their probabilities and factors.
@@ -158,7 +193,7 @@ class Measured:
         bins = count(bins, "bins")
         mass = number(mass, "mass", 0, 1)
         require(mass > 0, f"mass must be above 0, got {mass}")
-        logsnr, share, _ = self.levels()
+        logsnr, share, _ = self.without_atoms().levels()
         middle = np.cumsum(share) - share / 2
         low, high = np.interp([(1 - mass) / 2, (1 + mass) / 2], middle, logsnr)
         require(
@@ -180,7 +215,8 @@ class Measured:
             edges: Increasing edges of the bins, shape (bins + 1,).
 
         Returns:
-            p(λ) and its standard error, each of shape (bins,).
+            p(λ) and its standard error, each of shape (bins,). Levels that clamped times come back
+            to have no density, so that they are left out, and the integral is below 1.
 
         Raises:
             ValueError: The edges do not increase or are not finite.
@@ -223,6 +259,13 @@ class Measured:
         return self._binned(grid, weighted=True)
 
     def _binned(self, grid: NDArray, *, weighted: bool) -> tuple[NDArray, NDArray]:
+        """Averages over bins, and their standard errors, of the draws that are in no atom."""
+        rest = self.without_atoms()
+        share = len(rest.label) / len(self.label)
+        mean, error = rest._binned_without_atoms(grid, weighted=weighted)
+        return share * mean, share * error
+
+    def _binned_without_atoms(self, grid: NDArray, *, weighted: bool) -> tuple[NDArray, NDArray]:
         """Averages over bins, and their standard errors from replicates."""
         mean = self._averages(slice(None), grid, weighted)
         groups = [np.flatnonzero(self.order % REPLICATES == group) for group in range(REPLICATES)]
@@ -270,7 +313,7 @@ class Measured:
         Returns:
             A line for each, and one for each note.
         """
-        levels = Levels(*self.levels())
+        levels = Levels(*self.without_atoms().levels())
         lines = [f"target: {self.kind}", f"path: {self.frame}"]
         if self.scale != 1:
             lines[-1] += f", data times {self.scale:.4g}"

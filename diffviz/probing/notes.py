@@ -15,6 +15,7 @@ from diffviz.probing.dropped import Dropped, nothing_dropped
 from diffviz.probing.first_look import FirstLook
 
 GAUSSIAN_KURTOSIS = 3
+CORRELATED = "the noise is correlated"
 FEW = 1e-3  # share of the draws up to which rounding may be the cause
 SOME = 0.01  # share of the draws that is more than chance
 
@@ -149,7 +150,9 @@ def other_than_gaussian(evidence: Evidence) -> str | None:
     """Noise that is not Gaussian; its kurtosis is known well enough from 64 components on."""
     first_look = evidence.first_look
     measurable = first_look.assumptions.estimated_noise and first_look.components >= 64
-    if not measurable or not abs(evidence.kurtosis - GAUSSIAN_KURTOSIS) > 0.2:
+    is_correlated = any(CORRELATED in note for note in first_look.notes)  # few are independent
+    allowed = 1.0 if is_correlated else 0.2
+    if not measurable or not abs(evidence.kurtosis - GAUSSIAN_KURTOSIS) > allowed:
         return None
     return (
         f"the noise is not Gaussian (kurtosis {evidence.kurtosis:.2f}): λ and w(λ) mean nothing "
@@ -173,6 +176,7 @@ def other_target(evidence: Evidence) -> str | None:
     is_average = first_look.assumptions.method is Method.TWO_OUTPUTS
     if (
         is_average
+        or first_look.added
         or first_look.coupling.refusal
         or not evidence.residuals["target"] > evidence.first_look.tolerance
     ):
@@ -231,7 +235,8 @@ def scattered_factor(evidence: Evidence) -> str | None:
 def unreadable_factor(evidence: Evidence) -> str | None:
     """The factor could not be read at all."""
     first_look = evidence.first_look
-    if first_look.factor_readable or first_look.coupling.has_target:
+    is_told = first_look.coupling.has_target or first_look.added
+    if first_look.factor_readable or is_told:
         return None
     return (
         "neither squared nor a function of each component's error: the factor cannot be told, "

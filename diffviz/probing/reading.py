@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffviz.checks import require
+from diffviz.probing.binning import atoms_of
 from diffviz.probing.coefficients import Coefficients, Method
 from diffviz.probing.dropped import Dropped, filled, find_dropped, nothing_dropped, without_skipped
 from diffviz.probing.first_look import FirstLook
@@ -35,6 +36,10 @@ NO_DRAW = (
 SCATTER_OF_FACTORS = 0.02  # step of log alpha between draws of near sigma
 FEWEST_OF_FACTORS = 50  # draws
 NO_GAIN = 1e-4  # relative size of a gain that counts as 0
+ROUNDED = 4  # digits of log-SNR by which draws of one level are told where no time tells
+ROUNDING_OF_A_LEVEL = 2e-5  # nats from the mean of draws of one level, less than a rounded digit
+NEAR_AN_ATOM = 1e-3  # nats within which an atom holds more draws than there are others
+MOST_NAMED = 3  # atoms that are named one by one
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,8 @@ def _conclude_group(
     if kind != "network" and other_target(evidence) is None and _tells_targets(first_look):
         others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
         evidence = replace(evidence, other_targets=others)
+    label = _label_levels(coefficients.scalars, logsnr)
+    atoms = _notes_on_atoms(label, logsnr)
     return Measured(
         logsnr=logsnr,
         alpha=alpha,
@@ -172,15 +179,15 @@ def _conclude_group(
         a=a,
         b=b,
         multiplier=multiplier,
-        label=_label_levels(coefficients.scalars, logsnr),
+        label=label,
         order=coefficients.order,
         kind=kind,
         frame=frame.description,
         scale=frame.scale,
         stratified=True,
         residuals=residuals,
-        notes=(*first_look.notes, *changed, *noise.notes, *write_notes(evidence)),
-        exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
+        notes=(*first_look.notes, *changed, *noise.notes, *write_notes(evidence), *atoms),
+        exact=not (first_look.inexact or noise.notes or any_is_grave(evidence) or atoms),
         refusal=_refusal(first_look, evidence),
     )
 
@@ -189,7 +196,8 @@ def _tells_targets(first_look: FirstLook) -> bool:
     """Whether the target of each draw is known well enough to be compared with others."""
     assumptions = first_look.assumptions
     is_estimated = assumptions.external_noise or assumptions.estimated_noise
-    return not (is_estimated or first_look.mixed or first_look.coupling.refusal)
+    is_hidden = first_look.mixed or first_look.added or bool(first_look.coupling.refusal)
+    return not (is_estimated or is_hidden)
 
 
 @np.errstate(all="ignore")
@@ -500,14 +508,73 @@ def _label_levels(times: list[NDArray], logsnr: NDArray) -> NDArray:
 
     Draws of equal time are one level if their log-SNR is equal too. If no argument of the network
     is such a time, draws of equal log-SNR are one level. If log-SNR hardly repeats either, the law
-    is continuous and each draw has a number of its own.
+    is continuous and each draw has a number of its own, but for atoms, where many are equal.
     """
-    for values in (*times, np.round(logsnr, 4)):
+    for values in (*times, np.round(logsnr, ROUNDED)):
         _, label = np.unique(values, return_inverse=True)
-        repeats = label.max() < 0.9 * len(label)
-        if repeats and _agree(label, logsnr):
+        if not _agree(label, logsnr):
+            continue
+        comes_back = atoms_of(label)[label]
+        is_atom = comes_back & _is_apart(label, logsnr)
+        if is_atom.any():
+            return _label_atoms(label, logsnr, is_atom)
+        if label.max() < 0.9 * len(label) and not comes_back.any():
             return label
     return np.arange(len(logsnr))
+
+
+def _is_apart(label: NDArray, logsnr: NDArray) -> NDArray:
+    """Whether more draws have the level of a label than are near it with another, shape (n,).
+
+    A density with a spike also gives many draws of nearly one level, and more of them near it.
+    """
+    counts = np.bincount(label)
+    mean = np.bincount(label, logsnr) / np.maximum(counts, 1)
+    in_order = np.sort(logsnr)
+    low, high = (np.searchsorted(in_order, mean + side) for side in (-NEAR_AN_ATOM, NEAR_AN_ATOM))
+    spread = np.bincount(label, np.abs(logsnr - mean[label]) > ROUNDING_OF_A_LEVEL)
+    return ((high - low < 2 * counts) & (spread == 0))[label]
+
+
+def _label_atoms(label: NDArray, logsnr: NDArray, is_atom: NDArray) -> NDArray:
+    """Numbers of levels of a law with atoms, in increasing order of log-SNR, shape (n,).
+
+    Draws of one atom may have two labels, on both sides of a bound between two rounded values. The
+    other draws have a number each, unless they are of a table.
+    """
+    mean = (np.bincount(label, logsnr) / np.maximum(np.bincount(label), 1))[label]
+    order = np.lexsort((label, mean))
+    rest = label[~is_atom]
+    is_table = len(np.unique(rest)) < len(rest) / 2
+    near = np.diff(mean[order]) < 2 * 10.0**-ROUNDED
+    alike = near & is_atom[order][1:] & is_atom[order][:-1]
+    if is_table:
+        alike |= np.diff(label[order]) == 0
+    numbers = np.empty(len(logsnr), int)
+    numbers[order] = np.append(0, np.cumsum(~alike))
+    return numbers
+
+
+def _notes_on_atoms(label: NDArray, logsnr: NDArray) -> tuple[str, ...]:
+    """Says which levels of a continuous law come back, and how often."""
+    counts = np.bincount(label)
+    atoms = np.flatnonzero(atoms_of(label))
+    if not len(atoms):
+        return ()
+    mean = np.bincount(label, logsnr) / counts
+    shares = counts[atoms] / len(label)
+    if len(atoms) > MOST_NAMED:
+        named = f"{shares.sum():.2g} of the draws are at {len(atoms)} levels alone, from λ = "
+        named += f"{mean[atoms].min():.3g} to {mean[atoms].max():.3g}"
+    else:
+        named = " and ".join(
+            f"{share:.2g} of the draws are at λ = {at:.3g}"
+            for share, at in zip(shares, mean[atoms], strict=True)
+        )
+    return (
+        f"{named} exactly (times clamped to an end, or set to one?): such a level has a mass and "
+        "no density, and p and w are those of all other draws",
+    )
 
 
 def _agree(label: NDArray, logsnr: NDArray) -> bool:

@@ -240,6 +240,14 @@ class ListsLevels(Protocol):
         """Increasing log-SNR, probability and factor on the eps squared error, each (levels,)."""
 
 
+@runtime_checkable
+class MayHaveAtoms(Protocol):
+    """A measured loss of which some levels may come back, as those of clamped times do."""
+
+    def without_atoms(self) -> ListsLevels:
+        """The same without these levels."""
+
+
 def measured_levels(measured: Any) -> WeightedLevels | None:
     """The levels of a measured loss that trains on a table.
 
@@ -247,12 +255,15 @@ def measured_levels(measured: Any) -> WeightedLevels | None:
         measured: Anything; only a measured loss on a table has levels.
 
     Returns:
-        The levels that were drawn, with their masses and factors; None without a table.
+        The levels that were drawn, with their masses and factors, without those of clamped times;
+        None without a table.
     """
     if isinstance(measured, type) or not isinstance(measured, ListsLevels):
         return None
     if not measured.discrete:
         return None
+    if isinstance(measured, MayHaveAtoms):
+        measured = measured.without_atoms()
     logsnr, mass, factor = measured.levels()
     between = FactorBetweenLevels(logsnr, factor)
     return WeightedLevels(logsnr, mass, between, len(logsnr))

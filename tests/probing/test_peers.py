@@ -781,7 +781,10 @@ def test_every_case_is_in_one_row_of_the_table():
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_what_a_package_weights_is_measured_and_the_page_says_how_well(group, found):
-    """Kind and bound of every case hold; the stated deviation is a bound, and no loose one."""
+    """Kind and bound of every case hold; the stated deviation is a bound, and no loose one.
+
+    It has room, since rounding differs between processors.
+    """
     cases, deviation, start = row(group, found)
     for case in cases:
         measured, off = found(case)
@@ -793,7 +796,7 @@ def test_what_a_package_weights_is_measured_and_the_page_says_how_well(group, fo
         if line.startswith(start)
     )
     stated = float(re.search(r"\| ([\d.]+) %", line)[1]) / 100
-    assert deviation <= stated <= 2 * deviation + 1e-4
+    assert deviation <= stated <= 3 * deviation + 2e-4
 
 
 def test_v_prediction_of_denoising_diffusion_pytorch_weights_like_eps(found):
@@ -871,8 +874,11 @@ def test_zero_terminal_snr_leaves_one_step_out_with_a_word(found):
     assert any(note.startswith("0.001 of the draws gave no finite") for note in measured.notes)
 
 
+ROOM = 1.4  # of the stated bounds over what is measured, for other processors
+
+
 if __name__ == "__main__":
-    print("| package | losses | cases | largest deviation |\n|---|---|---|---|")
+    print("| package | losses | cases | deviation at most |\n|---|---|---|---|")
     for name in GROUPS:
         _, deviation, start = row(name, lambda case: measure(CASES[case][0], *CASES[case][3:]))
-        print(f"{start} {np.ceil(1e4 * deviation * 1.15 + 0.2) / 100:.2g} % |")
+        print(f"{start} {np.ceil(1e4 * ROOM * deviation) / 100:.2f} % |")
