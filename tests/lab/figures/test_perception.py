@@ -216,9 +216,8 @@ def test_a_single_group_of_eyes_has_its_two_kinds_side_by_side_at_one_scale():
     assert left.get_ylim() == right.get_ylim()
     assert left.get_xlabel() == plots.LOGSNR
     for ax in (left, right):
-        ends = [label for label in ax.texts if label.get_color() != "black"]
-        assert {text.get_color() for text in ends} == {
-            perception_figures.colour_of(name) for name in ("fm-ot", *views)
+        assert {text.get_color() for text in ax.texts} == {
+            perception_figures.colour_of(name) for name in ("elbo", "fm-ot", *views)
         }
         assert ax.get_legend() is None
     for panel, kind in enumerate(("rate_distortion", "projection")):
