@@ -208,9 +208,22 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
+    _draw_dots(ax, chart)
+    _draw_marks(ax, chart)
+    ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
+    _set_ticks(ax, chart)
+
+
+def _draw_dots(ax: Axes, chart: Chart) -> None:
+    """Draw the points that have no line, over the curves or under them."""
+    colour = _colour_function(chart.colours)
     for name, (x, y) in chart.dots.items():
         order = UNDER if name in chart.under else OVER
         ax.plot(x, y, "o", ms=4, color=colour(name), gid=name, label=name, zorder=order)
+
+
+def _draw_marks(ax: Axes, chart: Chart) -> None:
+    """Draw vertical lines with their labels."""
     for label, place in chart.marks.items():
         ax.axvline(place, color="0.5", lw=1, gid=f"{label}:mark")
         ax.annotate(
@@ -223,7 +236,10 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
             color="0.3",
             va="top",
         )
-    ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
+
+
+def _set_ticks(ax: Axes, chart: Chart) -> None:
+    """Put ticks where a chart asks for them."""
     for axis, places in ((ax.xaxis, chart.xticks), (ax.yaxis, chart.yticks)):
         if places:
             axis.set_ticks(places, [f"{place:g}" for place in places])
