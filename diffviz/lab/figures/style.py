@@ -103,7 +103,7 @@ def label_ends(
     moved = spread_out(heights, apart)
     has_leaders = leaders and bool((abs(moved - heights) > LEADER_FROM * apart).any())
     gap = sign * (LEADER if has_leaders else NO_LEADER)
-    beside = offset_copy(ax.transAxes, ax.figure, x=gap, units="points")
+    beside = offset_copy(ax.transAxes, ax.get_figure(root=True), x=gap, units="points")
     for name, height, place in zip(ends, heights, moved, strict=True):
         style: dict[str, Any] = {"color": colours(name), "lw": 0.7, "arrowstyle": "-"}
         style |= {"shrinkA": 1, "shrinkB": 1, "relpos": ((1 - sign) / 2, 0.5)}
