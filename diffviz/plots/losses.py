@@ -76,7 +76,8 @@ def loss_curves(
     if ends is not None:
         x, low, high = ends
         shade: dict[str, Any] = {"color": "0.5", "alpha": 0.35, "lw": 1.5, "zorder": 1}
-        shades = {FLOOR: ax.fill_between(x, _positive(low), high, gid=FLOOR, **shade)}
+        bottom = np.maximum(low, ax.get_ylim()[0])  # 0 would be an edge straight down
+        shades = {FLOOR: ax.fill_between(x, bottom, high, gid=FLOOR, **shade)}
         if outside is not None:
             place_legend(ax, list(curves), outside=outside, shades=shades)
     return ax

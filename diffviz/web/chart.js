@@ -8,6 +8,7 @@ const DASHES = [[], [6, 2], [2, 1.5], [7, 2, 1.5, 2]]; // as in diffviz.plots.st
 const LINE_WIDTH = 2;
 const ALIKE = 0.25; // share of a curve that hides another, from which on one of them is dashed
 const FAINT = 0.4;
+const DOT_RADIUS = 3; // px
 const MARGINS = { x: 44, y: 70 }; // px of a chart that a label in the middle of its axis cannot use
 /** What a key moves: places of the curves, and a share of the vertical axis. */
 const KEYS = {
@@ -188,15 +189,14 @@ export class ChartPanel {
   /** Draw again, on new axes where something other than the values has changed. */
   draw() {
     if (!this.chart || !this.size.width) return;
-    const { curves, xscale, yscale, colours, strokes } = this.chart;
+    const { curves, xscale, yscale, xticks, yticks, colours, strokes } = this.chart;
     const dark = this.context.isDark();
     const names = Object.keys(curves);
     const shades = names.map((name) => colours[name]);
     this.placeLabels(this.size);
     const outside = [this.xlabel, this.ylabel].map((label) => label.textContent !== "");
-    const structure = JSON.stringify(
-      [names, xscale, yscale, this.direction, shades, outside, this.dashes, strokes, dark],
-    );
+    const axes = [xscale, yscale, xticks, yticks, this.direction, outside];
+    const structure = JSON.stringify([axes, names, shades, this.dashes, strokes, dark]);
     if (structure === this.structure) {
       this.uplot.batch(() => {
         this.uplot.setData(this.table, false);
@@ -276,15 +276,15 @@ export class ChartPanel {
       legend: { show: false },
       scales: { x: { ...scale("x"), dir: this.direction }, y: scale("y") },
       axes: [
-        { ...axis, label: xlabel, size: 34, space: tickSpace(26, 50) },
-        { ...axis, label: ylabel, size: 46, space: tickSpace(16, 30) },
+        { ...axis, label: xlabel, size: 34, space: tickSpace(26, 50), ...ticksAt(chart.xticks) },
+        { ...axis, label: ylabel, size: 46, space: tickSpace(16, 30), ...ticksAt(chart.yticks) },
       ],
       series: [{}, ...series],
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
       hooks: {
         setCursor: [(plot) => this.showValues(plot.cursor.idx)],
-        drawAxes: [(plot) => this.drawBands(plot, dark)],
-        draw: [(plot) => this.drawDots(plot, dark, ink)],
+        drawAxes: [(plot) => this.drawUnder(plot, dark)],
+        draw: [(plot) => this.drawOver(plot, dark, ink)],
       },
     };
   }
@@ -347,9 +347,14 @@ export class ChartPanel {
     this.context.moved(strokes, [...this.context.state()[strokes], point]);
   }
 
-  /** Bands around curves, under them. */
-  drawBands(plot, dark) {
+  /** What lies under the curves: bands around them, and some of the dots. */
+  drawUnder(plot, dark) {
     const { ctx } = plot;
+    const isUnder = (name) => this.chart.under.includes(name);
+    ctx.save();
+    clipTo(plot);
+    this.drawDots(plot, dark, isUnder);
+    ctx.restore();
     for (const [name, [low, high]] of Object.entries(this.chart.bands)) {
       const places = this.chart.x[name] ?? this.chart.x;
       const points = [];
@@ -367,28 +372,26 @@ export class ChartPanel {
     }
   }
 
-  /** Dots, marks, and where a curve starts or stops inside the picture. */
-  drawDots(plot, dark, ink) {
+  /** The dots of some names. */
+  drawDots(plot, dark, isDrawn) {
+    for (const [name, [x, y]] of Object.entries(this.chart.dots).filter(([one]) => isDrawn(one))) {
+      const shade = readable(this.chart.colours[name], dark);
+      for (let k = 0; k < x.length; k++) drawDot(plot, x[k], y[k], shade);
+    }
+  }
+
+  /** The other dots, marks, and where a curve starts or stops inside the picture. */
+  drawOver(plot, dark, ink) {
     const { ctx } = plot;
     const ratio = devicePixelRatio;
     ctx.save();
-    ctx.beginPath();
-    ctx.rect(plot.bbox.left, plot.bbox.top, plot.bbox.width, plot.bbox.height);
-    ctx.clip();
-    const dot = (x, y, colour, radius) => {
-      ctx.fillStyle = colour;
-      ctx.beginPath();
-      ctx.arc(plot.valToPos(x, "x", true), plot.valToPos(y, "y", true), radius * ratio, 0, 7);
-      ctx.fill();
-    };
-    const shade = (name) => readable(this.chart.colours[name], dark);
-    for (const [name, [x, y]] of Object.entries(this.chart.dots)) {
-      for (let k = 0; k < x.length; k++) dot(x[k], y[k], shade(name), 3);
-    }
+    clipTo(plot);
+    this.drawDots(plot, dark, (name) => !this.chart.under.includes(name));
     Object.keys(this.chart.curves).forEach((name, place) => {
       const values = this.table[place + 1];
       for (const index of endsInside(values)) {
-        dot(this.table[0][index], values[index], shade(name), 3);
+        const shade = readable(this.chart.colours[name], dark);
+        drawDot(plot, this.table[0][index], values[index], shade);
       }
     });
     ctx.setLineDash([]); // the last curve has left its own
@@ -468,6 +471,33 @@ export class ChartPanel {
   destroy() {
     this.uplot?.destroy();
   }
+}
+
+/** Draw inside the axes only, until the context is restored. */
+function clipTo({ ctx, bbox }) {
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+}
+
+/** A dot at a place of the axes. */
+function drawDot(plot, x, y, colour) {
+  const { ctx } = plot;
+  const [left, top] = [plot.valToPos(x, "x", true), plot.valToPos(y, "y", true)];
+  ctx.fillStyle = colour;
+  ctx.beginPath();
+  ctx.arc(left, top, DOT_RADIUS * devicePixelRatio, 0, 7);
+  ctx.fill();
+}
+
+/** What uPlot is told of an axis with ticks of its own; nothing for round numbers. */
+function ticksAt(places) {
+  if (!places.length) return {};
+  return {
+    splits: () => places,
+    filter: () => places, // a logarithmic axis would name powers of ten only
+    values: () => places.map(figures),
+  };
 }
 
 /**

@@ -18,7 +18,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from diffviz import checks, plots
@@ -35,10 +35,14 @@ COLUMN_WIDTH = 86  # characters of a row of a table
 NOTE_WIDTH = 100  # characters of a note in a line
 SPARE_LINES = 0.2  # under the last one
 SQUARE_WIDTH = 0.6  # of a column of squares, over that of charts
+SQUARES_FROM = 2  # columns beyond which charts beside a square are squares, too
+SQUARES_HEIGHT = 3.2  # inches of a row of such panels
 TEXT_SIZE = 9  # points
+BETWEEN = " ·\u00a0"  # what stands between two parts of that paragraph, and at no end of a line
 HEADING_WIDTH = 122  # of the paragraph above all panels, which is in thin type
 TITLE_SIZE = 10  # points, where panels share the width
 LEGEND_SIZE = 8  # points
+UNDER, OVER = 2, 5  # order of dots; curves have 3 and more
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
 LEGEND_NAME = 16  # characters of names of which two stand side by side
@@ -56,7 +60,8 @@ def figure(view: View, size: tuple[float, float] | None = None, heading: str = "
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
     """
     checks.instance(view, "view", View, "a view such as View((chart,))")
-    above = wrap(checks.text(heading, "heading"), HEADING_WIDTH)
+    lines = wrap(checks.text(heading, "heading"), HEADING_WIDTH)
+    above = [line.rstrip(BETWEEN) for line in lines]
     if size is not None:
         _check_size(size)
     pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
@@ -87,6 +92,8 @@ def _part_heights(
     rows = -(-len(pictures) // columns)
     middle = rows * max(map(_height, pictures), default=CHART_HEIGHT)
     middle /= 1 if columns == 1 else 1.4
+    if _are_squares(pictures, columns):
+        middle = rows * SQUARES_HEIGHT
     bottom = LINE_HEIGHT * (_count_lines(view) + SPARE_LINES) if _has_text(view) else 0.0
     top = [LINE_HEIGHT * len(above)] if above else []
     return [*top, max(middle, 0.1), max(bottom, 0.01)]
@@ -104,6 +111,17 @@ def _draw_pictures(
         is_alone = _takes_the_row(panel, column, number == len(pictures) - 1)
         cell = cells[row, :] if is_alone else cells[row, column]
         _draw(drawing, cell, panel, columns)
+    if _are_squares(pictures, columns):
+        for ax in drawing.axes[-len(pictures) :]:
+            ax.set_box_aspect(1)
+
+
+def _are_squares(pictures: Sequence[Panel], columns: int) -> bool:
+    """Whether charts stand in a row with a square: then all are squares of one height."""
+    is_chart = [isinstance(panel, Chart) for panel in pictures]
+    is_square = [isinstance(panel, Cloud) and panel.equal for panel in pictures]
+    alone = all(one or other for one, other in zip(is_chart, is_square, strict=True))
+    return columns > SQUARES_FROM and alone and any(is_chart) and any(is_square)
 
 
 def _takes_the_row(panel: Panel, column: int, is_last: bool) -> bool:
@@ -127,6 +145,8 @@ def _write_heading(drawing: Figure, cell: SubplotSpec, lines: list[str]) -> None
 
 def _column_widths(pictures: Sequence[Panel], columns: int) -> list[float]:
     """How wide the columns are: one of square pictures alone would have a blank beside them."""
+    if _are_squares(pictures, columns):
+        return [1.0] * columns
     widths = []
     for column in range(columns):
         panels = pictures[column::columns]
@@ -177,9 +197,9 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         colours=colour,
         ax=ax,
     )
-    if chart.curves and outside:
+    if _needs_legend(chart) and outside:
         place_legend(ax, list(chart.curves), outside=True)
-    elif chart.curves:
+    elif _needs_legend(chart):
         _place_legend_below(ax, list(chart.curves))
     _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
     _drop_joints(ax, chart)
@@ -188,8 +208,22 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
+    _draw_dots(ax, chart)
+    _draw_marks(ax, chart)
+    ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
+    _set_ticks(ax, chart)
+
+
+def _draw_dots(ax: Axes, chart: Chart) -> None:
+    """Draw the points that have no line, over the curves or under them."""
+    colour = _colour_function(chart.colours)
     for name, (x, y) in chart.dots.items():
-        ax.plot(x, y, "o", ms=4, color=colour(name), gid=name, label=name)
+        order = UNDER if name in chart.under else OVER
+        ax.plot(x, y, "o", ms=4, color=colour(name), gid=name, label=name, zorder=order)
+
+
+def _draw_marks(ax: Axes, chart: Chart) -> None:
+    """Draw vertical lines with their labels."""
     for label, place in chart.marks.items():
         ax.axvline(place, color="0.5", lw=1, gid=f"{label}:mark")
         ax.annotate(
@@ -202,7 +236,20 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
             color="0.3",
             va="top",
         )
-    ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
+
+
+def _set_ticks(ax: Axes, chart: Chart) -> None:
+    """Put ticks where a chart asks for them."""
+    for axis, places in ((ax.xaxis, chart.xticks), (ax.yaxis, chart.yticks)):
+        if places:
+            axis.set_ticks(places, [f"{place:g}" for place in places])
+            axis.set_minor_locator(NullLocator())
+
+
+def _needs_legend(chart: Chart) -> bool:
+    """Whether the label of the vertical axis does not yet say what is drawn."""
+    names = list(chart.curves)
+    return len(names) > 1 or (len(names) == 1 and names[0] not in chart.ylabel)
 
 
 def _place_legend_below(ax: Axes, names: list[str]) -> None:

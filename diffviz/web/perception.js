@@ -122,7 +122,7 @@ function weightingChart(state, data, implied) {
     xlabel: data.label,
     ylabel: "log₁₀ w on the ε error",
     title: "implied weightings",
-    ylim: [-4, 3.5],
+    ylim: [-5, 5],
     colours: data.colours,
     dashes: { [RATE_DISTORTION]: 0, [PROJECTION]: 1 },
     marks: { λ: state.logsnr },
@@ -150,7 +150,7 @@ function bandChart(state, data, photograph, eye) {
     title: "bands seen and known",
     xscale: "log",
     xlim: [0.9, 0.55 * side],
-    ylim: [0, 1.25],
+    ylim: [0, 1.05],
     colours: data.colours,
   });
 }

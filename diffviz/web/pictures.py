@@ -47,6 +47,9 @@ class Chart:
         marks: Vertical lines: label to place.
         bands: Name of a curve to the lower and the upper end of a band around it, each (n,).
         dots: Name to places and values of points without a line, two arrays (m,) each.
+        under: Names of dots that lie under the curves, such as a cloud around a line.
+        xticks: Places at which the horizontal axis has ticks; round ones by default.
+        yticks: Values at which the vertical axis has ticks; round ones by default.
         strokes: Name of the ``Points`` control that takes what a reader draws; none by default.
     """
 
@@ -65,6 +68,9 @@ class Chart:
     marks: Mapping[str, float] = field(default_factory=dict)
     bands: Mapping[str, tuple[ArrayLike, ArrayLike]] = field(default_factory=dict)
     dots: Mapping[str, tuple[ArrayLike, ArrayLike]] = field(default_factory=dict)
+    under: Sequence[str] = ()
+    xticks: Sequence[float] = ()
+    yticks: Sequence[float] = ()
     strokes: str = ""
 
     def places(self, name: str) -> NDArray:

@@ -23,6 +23,9 @@ export function chart(parts) {
     marks: {},
     bands: {},
     dots: {},
+    under: [],
+    xticks: [],
+    yticks: [],
     strokes: "",
     ...parts,
   };

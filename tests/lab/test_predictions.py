@@ -180,6 +180,10 @@ def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
         ("best-at-ten", "AB3 on dz/dθ"),
         ("own-grid", "one"),
         ("best-in-one-step", "shortcut"),
+        ("who-strays-least", "in the middle, λ = 4"),
+        ("first-to-lose-a-goal", "AWR"),
+        ("under-one-clip", "the root"),
+        ("best-for-the-eye", "flow matching"),
     ],
 )
 def test_a_choice_that_is_measured_is_what_its_notebook_goes_on_to_show(name, truth):

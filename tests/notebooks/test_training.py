@@ -3,6 +3,7 @@
 Numbers of trainings have room for another machine's last digits.
 """
 
+import ast
 import importlib.util
 import itertools
 import re
@@ -21,6 +22,8 @@ from diffviz.lab.exercises import check
 from diffviz.lab.experiments import side_by_side
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.experiments.training import LARGE, SEEDS, SMALL
+from diffviz.lab.explorers import WeightingExplorer
+from diffviz.lab.explorers.drawn_training import training_of
 
 NOTEBOOK = "03_training"
 
@@ -313,6 +316,50 @@ def test_the_papers_densities_keep_factors_of_v_within_bounds(text):
         "over more than two orders of magnitude",
         "ε-cosine's factor varies widely with its own density too",
     )
+
+
+def logs_at(trained, level):
+    """log10 of the excess of each objective of a training at a level."""
+    return [np.interp(level, training_experiments.GRID, one) for one in np.log10(trained.excess[0])]
+
+
+def test_the_answer_on_the_same_levels(text):
+    """What the dashboard has before and after its switch."""
+    kept = [
+        list(side_by_side.side_by_side(("elbo", "fm-ot"), even=even))[-1] for even in (False, True)
+    ]
+    own, even = (np.log10(one.excess[0]) for one in kept)
+    np.testing.assert_allclose(own[0], even[0], atol=1e-6)
+    for level in (-6, 10):
+        (_, before), (_, after) = (logs_at(one, level) for one in kept)
+        assert abs(before - after) < 0.25
+    assert_says(text, "The ELBO's curve stays exactly as it was", "nearly as it was at both ends")
+
+
+def test_the_answer_on_doublings_of_the_width(text):
+    by_width = [training_experiments.at_width(width) for width in (8, 16, 64)]
+    small, double, large = (
+        np.mean([one.excess_at(name, 6.0) for name in training_experiments.NAMES])
+        for one in by_width
+    )
+    assert small - double > double - large > 0
+    ends = [[one.excess_at(name, -6.0) for one in by_width] for name in ("elbo", "iddpm-cosine")]
+    assert np.ptp(ends, axis=1).max() < 0.4  # where flow matching gains 0.8
+    assert_says(text, "it buys more than the two after it together")
+
+
+def test_the_answer_on_the_hill(text):
+    """The training that the explorer's picture shows, at the levels of its table."""
+    (source,) = (cell.source for cell in cells(NOTEBOOK) if cell.source.startswith("hill = "))
+    hill = ast.literal_eval(source.split("\n")[0].removeprefix("hill = "))
+    explorer = WeightingExplorer(("fm-ot", "edm"), "none", drawing=True, drawn=hill)
+    training = training_of(explorer.state, explorer.objectives(), "drawn")
+    assert training.names == ("drawn", "fm-ot", "edm")
+    trained = side_by_side.trained(training)
+    middle, noise = (logs_at(trained, level) for level in (4, -4))
+    assert all(0.15 < other - middle[0] < 0.5 for other in middle[1:])
+    assert noise[0] - max(noise[1:]) > np.log10(30)
+    assert_says(text, "about half the excess of the other two", "more than 30 times theirs")
 
 
 def rank_correlation(pairs):

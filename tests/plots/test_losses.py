@@ -23,6 +23,7 @@ def test_losses_have_shades_and_stand_over_the_band():
     assert ax.get_yscale() == "log" and "of v" in ax.get_ylabel()
     low, high = ax.get_ylim()
     assert 0.01 < low < 0.05 and 2.0 < high < 4.0  # a bound of 0 does not stretch the axis
+    assert shade(ax, "floor")[:, 1].min() == low  # nor is it an edge straight down
 
 
 @pytest.mark.parametrize("loss", [np.full(3, np.nan), np.zeros(3)])

@@ -703,6 +703,7 @@ export const local = {
       kind: "chart", x: data.x, curves: { here: y }, xlabel: "x", ylabel: "y", title: "",
       xscale: "linear", yscale: "linear", xlim: null, ylim: [-8, 8], colours: { here: "#0072B2" },
       dashes: {}, faint: [], marks: {}, bands: {}, dots: {}, strokes: "",
+      under: [], xticks: [], yticks: [],
     };
     const note = { kind: "note", text: `here ${y[0].toFixed(2)}`, strong: false };
     const whole = { panels: [chart, note], columns: 1 };

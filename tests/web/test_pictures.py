@@ -230,6 +230,48 @@ def test_a_figure_has_the_dashes_of_the_chart_in_its_lines_and_in_its_legend():
     assert right.get_title() == "the picture"
 
 
+def test_dots_lie_over_curves_unless_they_are_said_to_lie_under():
+    dots = {"seen": ([0.0], [1.0]), "cloud": ([0.5], [1.0])}
+    chart = Chart(X, {"edm": X}, "x", "y", dots=dots, under=("cloud",))
+    order = {line.get_gid(): line.get_zorder() for line in figure(View((chart,))).axes[0].lines}
+    assert order["cloud"] < order["edm"] < order["seen"]
+
+
+def test_a_chart_has_the_ticks_it_asks_for():
+    ticks = {"xscale": "log", "xlim": (3, 70), "xticks": (4, 8, 64), "yticks": range(3)}
+    chart = Chart([4.0, 64.0], {"edm": [0.0, 2.0]}, "x", "y", **ticks)
+    (ax,) = figure(View((chart,))).axes
+    for axis, wanted in ((ax.xaxis, ["4", "8", "64"]), (ax.yaxis, ["0", "1", "2"])):
+        assert [text.get_text() for text in axis.get_ticklabels()] == wanted
+        assert not len(axis.get_minorticklocs())
+
+
+def test_one_curve_that_the_axis_names_has_no_legend():
+    def legend_of(*names, ylabel):
+        chart = Chart(X, dict.fromkeys(names, X), "x", ylabel)
+        return figure(View((chart,))).axes[0].get_legend()
+
+    assert legend_of("reward", ylabel="mean reward") is None
+    assert legend_of("edm", ylabel="mean reward") is not None
+    assert legend_of("reward", "edm", ylabel="mean reward") is not None
+
+
+def test_charts_in_a_row_with_a_square_are_squares_of_its_height():
+    chart = Chart(X, {"edm": X}, "x", "y")
+    drawn = figure(View((chart, chart, CLOUD, Note("below")), columns=3))
+    drawn.canvas.draw()
+    boxes = [ax.get_window_extent() for ax in drawn.axes[:3]]
+    assert [box.width for box in boxes] == pytest.approx([boxes[0].height] * 3, rel=0.01)
+    assert [box.y0 for box in boxes] == pytest.approx([boxes[0].y0] * 3, abs=1)
+
+
+def test_no_line_of_the_heading_ends_in_a_separator():
+    parts = "\u00a0\u00a0·  ".join(["a part of some length".replace(" ", "\u00a0")] * 9)
+    drawn = figure(View((CHART,)), heading=parts)
+    lines = [text.get_text() for text in drawn.axes[0].texts]
+    assert len(lines) > 1 and not any(line.endswith(("·", " ")) for line in lines)
+
+
 def test_a_legend_in_columns_lies_under_its_axes():
     names = ("a", "b", "a name that is longer than the others")
     curves = {name: np.linspace(0, k, 5) for k, name in enumerate(names)}

@@ -15,8 +15,10 @@ from diffviz.lab.experiments import (
     perception,
     policy,
     prior,
+    roads,
     sampling,
     schedule,
+    search,
     side_by_side,
     tracking,
     training,
@@ -268,6 +270,21 @@ def _lead_of_edm() -> str:
     return "EDM" if gap.mean[at] < 0 else "the ELBO"
 
 
+def _whose_samples_stray_least() -> str:
+    """The level whose excess goes best with the share of samples astray, at two widths."""
+    networks = [training.at_width(width) for width in (training.SMALL, training.LARGE)]
+    pairs = [(one, name) for one in networks for name in training.NAMES]
+    astray = [one.astray[name] for one, name in pairs]
+    labels = {-6.0: "at low SNR, λ = −6", 4.0: "in the middle, λ = 4", 10.0: "at high SNR, λ = 10"}
+    goes_with = {
+        level: stats.spearmanr(
+            [one.excess_at(name, level) for one, name in pairs], astray
+        ).statistic
+        for level in labels
+    }
+    return labels[max(goes_with, key=lambda level: goes_with[level])]
+
+
 def _where_the_floor_is_known() -> str:
     """The end of λ at which 4,000 images tell the floor."""
     band = training.fashion_floor()
@@ -314,6 +331,18 @@ prediction(
             UNDECIDED: "The difference is smaller than its interval over the seeds.",
         },
         _lead_of_edm,
+    ),
+)
+prediction(
+    "who-strays-least",
+    Choice(
+        "Where must a network be good for few of its samples to lie between the modes?",
+        {
+            "at low SNR, λ = −6": "There a sample has chosen no mode yet.",
+            "in the middle, λ = 4": "There the modes part, and a sample takes one of them.",
+            "at high SNR, λ = 10": "There a sample is inside its mode, or already astray.",
+        },
+        _whose_samples_stray_least,
     ),
 )
 prediction(
@@ -462,6 +491,25 @@ def _flat_or_monotone() -> str:
     return "FPO's default" if default.correlation > flow.correlation else "flow matching"
 
 
+def _first_to_lose_a_goal() -> str:
+    """The method whose seeds have first lost a goal, on average over them."""
+    batches = {}
+    for name in ("FPO", "AWR", "DPO"):
+        kept = np.array([history.goals for history in policy.learned(name)])
+        lost = kept < kept[:, :1]
+        batches[name] = np.where(lost.any(1), lost.argmax(1), np.inf).mean()
+    return min(batches, key=lambda name: batches[name])
+
+
+def _farther_under_one_clip() -> str:
+    """With which ratio Flow-GRPO has more reward in the end, at every seed."""
+    released, exact = (roads.learned(name) for name in ("Flow-GRPO as released", "Flow-GRPO"))
+    ahead = released.reward[:, -1] - exact.reward[:, -1]
+    if (ahead > 0).all():
+        return "the root"
+    return "the exact ratio" if (ahead < 0).all() else "neither at each seed"
+
+
 prediction(
     "fine-changes",
     Number(
@@ -483,6 +531,32 @@ prediction(
             "FPO's default": "What matters is that both changes get nearly the same factor.",
         },
         _flat_or_monotone,
+    ),
+)
+prediction(
+    "first-to-lose-a-goal",
+    Choice(
+        "Three methods learn from such a loss, and nobody asks them to keep all four goals. Which "
+        "loses one first?",
+        {
+            "FPO": "Its clip lets an action gain only so much from one batch.",
+            "AWR": "It weights actions by the exponential of their advantage, without a clip.",
+            "DPO": "It compares actions of the first policy, which has them at all goals.",
+        },
+        _first_to_lose_a_goal,
+    ),
+)
+prediction(
+    "under-one-clip",
+    Choice(
+        "With d = 2 the released code of Flow-GRPO has the square root of the exact ratio. Both "
+        "are clipped at 1 ± 0.05. With which does a policy learn faster?",
+        {
+            "the exact ratio": "It is farther from 1, so that the clip stops it sooner.",
+            "the root": "The root is nearer to 1, so the policy is farther when the clip stops it.",
+            "neither at each seed": "One of them is ahead at every seed.",
+        },
+        _farther_under_one_clip,
     ),
 )
 
@@ -752,6 +826,13 @@ def _do_ears_want_noise() -> str:
     return "as an eye does" if ear <= eye else "less than an eye"
 
 
+def _best_for_the_eye() -> str:
+    """Which of three objectives leaves the least visible distortion when trained."""
+    beside = search.small().beside
+    labels = {"elbo": "the ELBO", "sd3": "SD3", "fm-ot": "flow matching"}
+    return labels[min(labels, key=lambda name: beside[name][0])]
+
+
 def _ear_and_eye() -> tuple[perception.Implied, perception.Implied]:
     """What an ear implies on pink noise, and an eye on photographs."""
     return perception.heard(), perception.seen()
@@ -812,6 +893,19 @@ prediction(
             "less than an eye": "The low frequencies of pink noise are what an ear hears least.",
         },
         _do_ears_want_noise,
+    ),
+)
+prediction(
+    "best-for-the-eye",
+    Choice(
+        "Three networks of one size are trained under three weightings, and an eye judges what is "
+        "left of the error. Which of them leaves the least that it sees?",
+        {
+            "the ELBO": "It is the flattest of the three, and an eye's weighting falls.",
+            "SD3": "It trims both ends of flow matching's weighting. Here it ends behind it.",
+            "flow matching": "It is ahead of both, and no worse than what the search finds.",
+        },
+        _best_for_the_eye,
     ),
 )
 

@@ -275,7 +275,7 @@ class PerceptionExplorer(ViewExplorer):
             xlabel=SHORT_LOGSNR,
             ylabel="log₁₀ w on the ε error",
             title="implied weightings",
-            ylim=(-4, 3.5),
+            ylim=(-5, 5),
             colours={name: perception_figures.colour_of(name) for name in values},
             dashes={RATE_DISTORTION: 0, PROJECTION: 1},  # their colours are near each other
             marks={LEVEL: state["logsnr"]},
@@ -298,7 +298,7 @@ class PerceptionExplorer(ViewExplorer):
             title="bands seen and known",
             xscale="log",
             xlim=(0.9, 0.55 * photograph.side),
-            ylim=(0, 1.25),
+            ylim=(0, 1.05),
             colours=COLOURS,
         )
 

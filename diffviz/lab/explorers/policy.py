@@ -15,7 +15,7 @@ from diffviz import checks, plots
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.policy import Learned, Learning
-from diffviz.lab.explorers.colours import BESIDE, REFERENCE
+from diffviz.lab.explorers.colours import BESIDE, BEST, REFERENCE
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
@@ -219,9 +219,10 @@ def surrogate_chart(comparison: Comparison, state: State) -> Chart:
         ylabel="surrogate / κ(1)",
         title="one dot an action: on the line is exact",
         ylim=(-3.0, 3.0),
-        colours={EQUAL: REFERENCE, name: plots.colour(name)},
-        dashes={EQUAL: 2},
+        colours={EQUAL: BEST, name: plots.colour(name)},
+        dashes={EQUAL: 1},
         dots={name: (comparison.exact, comparison.surrogate / comparison.gain)},
+        under=(name,),
     )
 
 
@@ -421,10 +422,11 @@ def progress_chart(
         {name: np.arange(float(len(curve))) for name, curve in curves.items()},
         curves,
         xlabel="batches of actions",
-        ylabel="mean reward" if what == REWARD else "goals",
+        ylabel="mean reward" if what == REWARD else GOALS,
         title="mean reward" if what == REWARD else "goals kept, of four",
         xlim=(0.0, float(settings.batches)),
         ylim=(0.0, 1.02) if what == REWARD else (0.0, 4.3),
+        yticks=() if what == REWARD else tuple(range(5)),
         colours={what: run_colour(settings), BEFORE: REFERENCE},
         dashes={what: 0, BEFORE: 1},
         faint=(BEFORE,) if before else (),
@@ -475,7 +477,9 @@ def action_cloud(settings: Learning, here: Learned | None) -> Cloud:
         colours={"goals": BESIDE, ACTIONS: run_colour(settings)},
         clock="batch",
         trails=TRAILS,
-        title="actions and goals",
+        title=f"actions; lines: the ways of {TRAILS}",
+        xlabel="first component",
+        ylabel="second component",
         xlim=(-3.0, 3.0),
         ylim=(-3.0, 3.0),
     )

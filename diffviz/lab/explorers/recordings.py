@@ -49,7 +49,7 @@ def band_chart(recording: Recording, level: float) -> Chart:
         title="bands heard and known",
         xscale="log",
         xlim=(float(hertz[0]), float(hertz[-1])),
-        ylim=(0, 1.25),
+        ylim=(0, 1.05),
         colours=COLOURS,
     )
 

@@ -254,6 +254,7 @@ def places_of(training: Training) -> tuple[Any, ...]:
 # --- capacity ------------------------------------------------------------------------------------
 
 WIDTHS = (4, 8, 16, 32, 64)
+WIDTH_MARGIN = 1.15  # factor from the ends of the widths to the ends of their axis
 SAMPLED = "fm-ot"  # the objective whose samples are shown at first
 MEANT = "over the exact denoiser, seed 0, 800 steps on ring8"
 
@@ -420,10 +421,12 @@ def excess_by_width(
     return Chart(
         places if order else np.array([float(min(widths))]),
         curves,
-        xlabel="width",
+        xlabel="width of the layers",
         ylabel=views.EXCESS,
         title=f"at λ = {level:g}".replace("-", "−"),
-        xlim=(0.0, 1.05 * max(widths)),
+        xscale="log",
+        xlim=(min(widths) / WIDTH_MARGIN, max(widths) * WIDTH_MARGIN),
+        xticks=tuple(map(float, sorted(widths))),
         ylim=views.EXCESS_LIMITS,
         dots=dots if order else {},
     )

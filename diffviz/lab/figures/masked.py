@@ -1,5 +1,7 @@
 """Figures of masked diffusion: weightings on one axis, exact bounds, trainings, other noises."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
@@ -53,7 +55,7 @@ def masked_weightings() -> Axes:
         ax=left,
     )
     left.set_ylim(0, 4.2)
-    label_ends(left, weightings, colour)
+    label_ends(left, _ends(weightings), colour)
     ratios = masked.curves(masked.CLASSES, "elbo")
     plots.lines(
         masked.LEVELS,
@@ -66,9 +68,14 @@ def masked_weightings() -> Axes:
         ax=right,
     )
     right.set_ylim(0, HIGHEST)
-    label_ends(right, ratios, colour)
+    label_ends(right, _ends(ratios), colour)
     _say_where_it_leaves(right, "maskgit", ratios["maskgit"])
     return left
+
+
+def _ends(curves: Mapping[str, NDArray]) -> dict[str, tuple[float, float]]:
+    """The last point of each curve."""
+    return {name: (masked.LEVELS[-1], float(values[-1])) for name, values in curves.items()}
 
 
 def _say_where_it_leaves(ax: Axes, name: str, values: NDArray) -> None:

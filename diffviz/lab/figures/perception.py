@@ -28,7 +28,15 @@ from diffviz.lab.experiments.perception import (
     sensitivity_curves,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import OTHERS, SHORT_LOGSNR, legend, line_of, minus, named_lines
+from diffviz.lab.figures.style import (
+    OTHERS,
+    SHORT_LOGSNR,
+    label_ends,
+    legend,
+    line_of,
+    minus,
+    named_lines,
+)
 from diffviz.perception.sensitivities import Curve, a_weighting
 from diffviz.perception.spectra import Implied
 from diffviz.plots.style import FOCUS
@@ -69,6 +77,13 @@ DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
     "projection": plots.DASHES[1],
 }
 LABELS = {"human": "human, macaque", "elbo": "ELBO", "fm-ot": "flow matching"}
+SHORT_LABELS = {  # where names stand beside lines
+    **LABELS,
+    "Mannos–Sakrison 1974": "Mannos–Sakrison",
+    "Daly 1993": "Daly",
+    "Movshon–Kiorpes 1988": "Movshon–Kiorpes",
+}
+NAMED_FROM = -18.0  # λ at which axes begin whose lines are named at their left ends
 MAIN_EYE = "Barten 2004"  # which most pictures have
 PEOPLE, ANIMALS = "people", "animals"
 SENSITIVITY_PANELS = {  # title, and place of the legend
@@ -106,10 +121,15 @@ def shade_of(name: str) -> str:
     return SHADES[min(halved.bit_length() - 1, len(SHADES) - 1)]
 
 
-def _name_curves(ax: Axes, **options: Any) -> None:
-    """Dash the curves that share a colour, and write a legend of all."""
+def _dash_curves(ax: Axes) -> None:
+    """Dash the curves that share a colour or a place with another."""
     for line in named_lines(ax):
         line.set_linestyle(DASHED.get(str(line.get_gid()), "-"))
+
+
+def _name_curves(ax: Axes, **options: Any) -> None:
+    """Dash the curves that share a colour, and write a legend of all."""
+    _dash_curves(ax)
     names = [str(line.get_gid()) for line in named_lines(ax)]
     labels = [LABELS.get(name, name) for name in names]
     legend(ax, named_lines(ax), labels=labels, **{"handlelength": 2.5, **options})
@@ -134,8 +154,8 @@ def _draw_implied(
         colours=colour_of,
         ax=ax,
     )
-    for name in REFERENCES:
-        line_of(ax, name).set(lw=3, alpha=0.45, zorder=2)
+    line_of(ax, "elbo").set(zorder=2)
+    line_of(ax, "fm-ot").set(lw=3, alpha=0.45, zorder=2)
     ax.set(xlim=(-10, 10), ylim=(-4, 5))
     ax.xaxis.set_major_locator(MultipleLocator(5))
 
@@ -417,8 +437,7 @@ def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) ->
     for ax, views in zip(lower, columns.values(), strict=True):
         curves = {name: view.projection for name, view in views.items()}
         _draw_implied(ax, curves, xlabel=SHORT_LOGSNR)
-        for line in named_lines(ax):
-            line.set_linestyle(DASHED.get(str(line.get_gid()), "-"))
+        _dash_curves(ax)
         ax.set_ylim(-2.4, 2.4)
     for ax, kind in ((upper[0], "rate–distortion"), (lower[0], "projection")):
         ax.set_ylabel(f"{kind}: log₁₀ w, 0 at λ = 0")
@@ -430,22 +449,56 @@ def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) ->
 def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
     """Both kinds of weighting of one group of eyes, at one scale; returns the first panel."""
     ((title, views),) = columns.items()
-    left, right = plots.axes(11.0, 4.8, columns=2)
+    left, right = plots.axes(12.0, 4.8, columns=2)
     kinds = {
         "rate–distortion": {name: view.rate_distortion for name, view in views.items()},
         "projection": {name: view.projection for name, view in views.items()},
     }
     for ax, (kind, curves) in zip((left, right), kinds.items(), strict=True):
-        _draw_implied(ax, curves, title=f"{kind}: {title}", xlabel=SHORT_LOGSNR)
+        _draw_implied(ax, curves, title=f"{kind}: {title}", xlabel=plots.LOGSNR)
         _widen_main_eye(ax)
-        _name_curves(ax, loc="lower left", borderaxespad=0.2)
-    legend(right, []).remove()  # the left one names the lines of both
+        _dash_curves(ax)
     lines = [line for ax in (left, right) for line in named_lines(ax)]
     highest = max(float(np.max(np.asarray(line.get_ydata()))) for line in lines)
     for ax in (left, right):
-        ax.set_ylim(-4, highest + 0.3)
+        ax.set(xlim=(NAMED_FROM, 10), ylim=(-4, highest + 0.3), xticks=range(-10, 11, 5))
+        ends = {str(line.get_gid()): _first_point(line) for line in named_lines(ax)}
+        label_ends(ax, ends, colour_of, labels=SHORT_LABELS, side="left", apart=0.055)
     left.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
     return left
+
+
+def _first_point(line: Line2D) -> tuple[float, float]:
+    """The place where a line begins."""
+    x, y = np.asarray(line.get_data(), dtype=float)
+    return float(x[0]), float(y[0])
+
+
+def slopes_by_distance(rates: NDArray, slopes: Mapping[str, NDArray]) -> Axes:
+    """Draw the slope in the middle of what eyes imply by distance, each line named at its end.
+
+    Args:
+        rates: Pixels per degree, shape (n,).
+        slopes: Name of an eye or of an objective to slopes of log w, shape (n,).
+
+    Returns:
+        The Axes.
+    """
+    (ax,) = plots.axes(8.4, 4.4)
+    plots.lines(
+        rates,
+        slopes,
+        xlabel="pixels per degree   [near ← → far]",
+        ylabel="slope of log w, λ from −4 to 2",
+        title="each line crosses flow matching's at a distance of its own",
+        outside=None,
+        colours=colour_of,
+        ax=ax,
+    )
+    ax.figure.subplots_adjust(right=0.84)
+    ends = {name: (float(rates[-1]), float(np.asarray(each)[-1])) for name, each in slopes.items()}
+    label_ends(ax, ends, colour_of, labels=SHORT_LABELS, apart=0.055)
+    return ax
 
 
 def _scale_alike(above: Axes, below: Axes) -> None:

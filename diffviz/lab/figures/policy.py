@@ -59,6 +59,8 @@ LABEL_OFFSETS = {"elbo": (-34, -14), "min-snr-5-eps": (9, -4), "sd3": (9, -12)} 
 # How far labels at the ends of lines are moved from them, in units of log₁₀ κ.
 END_OFFSETS = {"min-snr-5-eps": 0.06, "sd3": -0.09, "iddpm-cosine": -0.02}
 GOALS_TITLE = "goals kept: mean and range of the seeds"
+ROOM = 1.22  # for the names at the ends of lines, over the length of the longest
+BELOW, ABOVE = -9, 8  # points from the end of a line to its name
 
 
 @figure(
@@ -287,20 +289,26 @@ def _draw_reward(ax: Axes, names: Sequence[str], title: str) -> None:
     """Mean reward by batch, mean and range of the seeds, each line named at its end."""
     rewards = {name: np.array([history.reward for history in learned(name)]) for name in names}
     _draw_range(ax, names, rewards)
-    for name, values in rewards.items():
+    _name_last(ax, rewards, BELOW)
+    ax.set(ylabel="mean reward", ylim=(0, 1.02), title=title)
+
+
+def _name_last(ax: Axes, records: Mapping[str, NDArray], offset: int) -> None:
+    """Write the name of each run beside the end of its line, wherever that is."""
+    for name, values in records.items():
         end = (values.shape[1] - 1, values[:, -1].mean())
         style: dict[str, Any] = {"color": METHOD_COLOURS[name], "fontsize": 10, "va": "center"}
-        ax.annotate(name, end, (6, -9), textcoords="offset points", gid=f"{name}:end", **style)
-    longest = max(values.shape[1] for values in rewards.values()) - 1
-    ax.set(ylabel="mean reward", ylim=(0, 1.02), xlim=(0, 1.22 * longest), title=title)
+        ax.annotate(name, end, (6, offset), textcoords="offset points", gid=f"{name}:end", **style)
+    longest = max(values.shape[1] for values in records.values()) - 1
+    ax.set_xlim(0, ROOM * longest)
 
 
 def _draw_goals_kept(ax: Axes, names: Sequence[str], title: str = GOALS_TITLE) -> None:
     """Goals kept by batch, mean and range of the seeds."""
     kept = {name: np.array([history.goals for history in learned(name)]) for name in names}
     _draw_range(ax, names, kept)
-    ax.set(ylabel="goals kept", ylim=(0, 4.3), title=title, yticks=range(5))
-    legend(ax, loc="lower left")
+    _name_last(ax, kept, ABOVE)
+    ax.set(ylabel="goals kept", ylim=(0, 4.4), title=title, yticks=range(5))
 
 
 def _draw_actions(ax: Axes, name: str, title: str) -> None:
@@ -401,4 +409,6 @@ def policy_collapse() -> Axes:
     _draw_reward(reward, runs, "a KL term costs reward")
     _draw_goals_kept(kept, runs, "and holds the goals")
     _draw_actions(after, "FPO + KL", "with the KL term, 36 batches")
+    for ax in (reward, kept):
+        ax.set_box_aspect(1)  # as high as the square of the actions
     return reward

@@ -63,6 +63,7 @@ def draw_noise(ax: Axes, steps: int = 10, rules: Sequence[str] = RULES) -> None:
         title=f"{steps} steps: noise over ancestral noise",
     )
     ax.set_ylim(bottom=0)
+    legend(ax, loc="upper center")
 
 
 def draw_excess(ax: Axes, rules: Sequence[str] = RULES) -> None:
@@ -84,8 +85,7 @@ def draw_excess(ax: Axes, rules: Sequence[str] = RULES) -> None:
     )
     ax.set_xticks(COUNTS, [str(each) for each in COUNTS])
     ax.minorticks_off()
-    ax.set_ylim(0.8, 150)  # room for the legend above the curves
-    legend(ax, loc="upper right")
+    ax.set_ylim(0.8, 40)
 
 
 def draw_learning(ax: Axes, roads: Sequence[str] = ROADS) -> None:
@@ -105,7 +105,7 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS) -> None:
     ax.set(
         xlabel="calls of the network for each action",
         ylabel="mean reward",
-        title="four goals: mean and range of three seeds",
+        title="under one clip a tempered ratio learns faster",
         ylim=(0, 1.02),
     )
     legend(ax, loc="upper left", handlelength=3)

@@ -41,7 +41,15 @@ from diffviz.lab.experiments.sampling import (
     settled_photos,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, from_noise, legend, line_of, named_lines
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    NO_LEADER,
+    from_noise,
+    label_ends,
+    legend,
+    line_of,
+    named_lines,
+)
 from diffviz.plots.style import LIGHTER, OTHERS
 from diffviz.theory.paths import COSINE, LINEAR
 
@@ -480,25 +488,20 @@ def _winners(records: dict[str, Convergence]) -> str:
 
 def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
     """Names and orders of the solvers beside the axes, in the order of their last errors."""
-    least = 0.8  # decades between two names
-    ordered = sorted(records, key=lambda name: records[name].errors[-1])
-    heights = np.array([np.log10(records[name].errors[-1]) for name in ordered])
-    steps = least * np.arange(len(ordered))
-    raised = np.maximum.accumulate(heights - steps) + steps
-    lowered = np.minimum.accumulate((heights - steps)[::-1])[::-1] + steps
-    for name, height in zip(ordered, (raised + lowered) / 2, strict=True):
-        ax.annotate(
-            f"{name.replace(' on dz/dθ', '')}: {records[name].order:.2f}",
-            (1.02, 10**height),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            color=SOLVER_COLOURS[name],
-            fontsize=10,
-        )
+    right = ax.get_xlim()[1]
+    ends = {name: (right, float(record.errors[-1])) for name, record in records.items()}
+    labels = {
+        name: f"{name.replace(' on dz/dθ', '')}: {record.order:.2f}"
+        for name, record in records.items()
+    }
+    colours = SOLVER_COLOURS.__getitem__
+    label_ends(ax, ends, colours, labels=labels, leaders=False, apart=0.08, size=10)
     ax.annotate(
         "solver: order",
-        (1.02, 10),
-        xycoords=("axes fraction", "data"),
+        (1.0, 0.92),
+        xycoords="axes fraction",
+        xytext=(NO_LEADER, 0),
+        textcoords="offset points",
         va="center",
         color=NEUTRAL,
         fontsize=10,

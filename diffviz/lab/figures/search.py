@@ -1,5 +1,6 @@
 """What a search found: the surface with its points and their noise, and the optimum's rivals."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,12 @@ FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
 GUESS: dict[str, Any] = {"ms": 8, "color": "white", "mec": "black", "gid": "guess", "zorder": 4}
-SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.35, "gid": "optima"}
+SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.5, "gid": "optima"}
+AXES = {  # what stands at the axis of a parameter, where its name alone would not do
+    "share": "share   [power of the eye's weighting]",
+    "octaves": "octaves   [nearer ← → farther eye]",
+}
+SEEN = "a wide floor, no peak", "trained again, two keep up with the optimum"  # of the small search
 
 
 def goal_unit(result: search_report.Search) -> str:
@@ -43,7 +49,7 @@ def surface(result: search_report.Search, ax: Axes) -> None:
         _draw_plane(result, ax)
     else:
         _draw_curve(result, ax)
-    ax.set(xlim=(low, high), xlabel=name)
+    ax.set(xlim=(low, high), xlabel=AXES.get(name, name))
     ax.set_title(f"{result.settings['goal']} on {result.settings['data']}: less is better", pad=12)
 
 
@@ -58,7 +64,7 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     bar.set_label(goal_unit(result), fontsize=9)
     bar.ax.tick_params(labelsize=8)
     label = "optima of surfaces as likely"
-    ax.plot(*fitted.optima.T, ".", ms=3, zorder=2, clip_on=False, label=label, **SPREAD)
+    ax.plot(*fitted.optima.T, ".", ms=6, mew=0, zorder=2, clip_on=False, label=label, **SPREAD)
     kept = fitted.kept
     dots: dict[str, Any] = {
         "ms": 4,
@@ -78,7 +84,7 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     ax.plot(*valley(fitted).T, color=OPTIMUM, lw=1.5, gid="valley", zorder=3, label=best)
     if len(fitted.points) <= LABELLED:
         _label_points(result, ax)
-    ax.set(ylim=(bottom, top), ylabel=other)
+    ax.set(ylim=(bottom, top), ylabel=AXES.get(other, other))
 
 
 def valley(fitted: Surface | SmoothSurface) -> NDArray:
@@ -189,16 +195,17 @@ def beside(result: search_report.Search, ax: Axes) -> None:
         yticks=range(len(rows)),
         yticklabels=[name for name, _ in rows],
         ylim=(len(rows) - 0.5, -0.5),
-        xlabel=f"{goal_unit(result)},\nless the optimum's",
-        title="trained again under fresh seeds, with 95 % intervals",
+        xlabel=f"{goal_unit(result)},\nless the optimum's, with 95 % intervals",
+        title="trained again under fresh seeds",
     )
 
 
-def drawn(result: search_report.Search) -> Axes:
+def drawn(result: search_report.Search, titles: Sequence[str] = ()) -> Axes:
     """Draw the surface of a search, and its optimum beside the other candidates.
 
     Args:
         result: What a search found.
+        titles: What is seen in each of the two panels; what they show by default.
 
     Returns:
         The panel of the surface.
@@ -206,6 +213,8 @@ def drawn(result: search_report.Search) -> Axes:
     left, right = plots.axes(12.5, 5.4, columns=2, legend=1.3)
     surface(result, left)
     beside(result, right)
+    for ax, title in zip((left, right), titles, strict=False):
+        ax.set_title(title, pad=12)
     left.figure.subplots_adjust(left=0.06, bottom=0.24, right=0.885, wspace=0.6)
     named = [line for line in left.lines if not str(line.get_label()).startswith("_")]
     place: dict[str, Any] = {"loc": "lower center", "frameon": False, "fontsize": 9}
@@ -218,13 +227,16 @@ def drawn(result: search_report.Search) -> Axes:
     "Which weighting is best, measured: the surface of a search with its noise, and its optimum "
     "beside the catalogue",
 )
-def searched(result: search_report.Search | None = None) -> Axes:
+def searched(result: search_report.Search | None = None, titles: Sequence[str] = ()) -> Axes:
     """Draw what a search found.
 
     Args:
         result: What ``search.search`` returned; that of the small search by default.
+        titles: What is seen in each of the two panels; what they show by default.
 
     Returns:
         The panel of the surface.
     """
-    return drawn(small() if result is None else result)
+    if result is None:
+        return drawn(small(), titles or SEEN)
+    return drawn(result, titles)

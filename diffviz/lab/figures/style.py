@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import cycle
 from typing import Any
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -15,6 +17,8 @@ from diffviz.plots.style import OTHERS
 
 NEUTRAL = "0.4"  # lines of reference
 TRUTH = "0.35"  # points of the data
+NO_LEADER, LEADER = 5, 16  # points from the ends of curves to their names, and with lines between
+LEADER_FROM = 0.25  # how far a name is moved before it needs one, over the distance of two names
 SHORT_LOGSNR = "log-SNR λ   [noise ← → data]"
 
 
@@ -69,29 +73,69 @@ def legend(ax: Axes, handles: Iterable[Artist] | None = None, **options: Any) ->
 
 
 def label_ends(
-    ax: Axes, curves: Mapping[str, NDArray], colours: Callable[[str], str], apart: float = 0.06
+    ax: Axes,
+    ends: Mapping[str, tuple[float, float]],
+    colours: Callable[[str], str],
+    *,
+    labels: Mapping[str, str] | None = None,
+    side: str = "right",
+    leaders: bool = True,
+    apart: float = 0.06,
+    size: float = 9,
 ) -> None:
-    """Name curves at their last points, to the right of the Axes, and spread names that collide.
+    """Write the names of curves in a column beside their ends, spread where they would collide.
 
     Args:
-        ax: The Axes, with its final limits.
-        curves: Name to values, shape (n,), the last of them finite.
+        ax: The Axes, with its final limits and scales.
+        ends: Name of a curve to the place where it ends, in the units of the axes. One beyond the
+            limits is named at the edge.
         colours: Colour of a name.
+        labels: Name to what is written in its place; the name by default.
+        side: "right" of the last end, or "left" of the first.
+        leaders: Whether names that are spread have thin lines to their ends.
         apart: Least distance of two names, as a share of the height.
+        size: Size of the type in points.
     """
-    low, high = ax.get_ylim()
-    heights = {name: (values[-1] - low) / (high - low) for name, values in curves.items()}
-    lowest = 0.0
-    for name in sorted(heights, key=lambda each: heights[each]):
-        at = max(heights[name], lowest)
-        lowest = at + apart
+    sign = 1 if side == "right" else -1
+    at, heights = (ax.transScale + ax.transLimits).transform([ends[name] for name in ends]).T
+    edge = at.max() if side == "right" else at.min()
+    heights = np.clip(heights, 0, 1)
+    moved = spread_out(heights, apart)
+    has_leaders = leaders and bool((abs(moved - heights) > LEADER_FROM * apart).any())
+    gap = sign * (LEADER if has_leaders else NO_LEADER)
+    beside = offset_copy(ax.transAxes, ax.get_figure(root=True), x=gap, units="points")
+    for name, height, place in zip(ends, heights, moved, strict=True):
+        style: dict[str, Any] = {"color": colours(name), "lw": 0.7, "arrowstyle": "-"}
+        style |= {"shrinkA": 1, "shrinkB": 1, "relpos": ((1 - sign) / 2, 0.5)}
         ax.annotate(
-            name,
-            (1.0, at),
+            (labels or {}).get(name, name),
+            (edge, height),
+            (edge, place),
             xycoords="axes fraction",
-            xytext=(3, 0),
-            textcoords="offset points",
+            textcoords=beside,
+            ha="left" if side == "right" else "right",
             va="center",
             color=colours(name),
-            fontsize=9,
+            fontsize=size,
+            arrowprops=style if has_leaders else None,
         )
+
+
+def spread_out(heights: NDArray, apart: float) -> NDArray:
+    """Heights moved from one another as far as they must be, in the same order.
+
+    Args:
+        heights: Heights, shape (n,).
+        apart: Least distance of two of them.
+
+    Returns:
+        The heights, shape (n,).
+    """
+    order = np.argsort(heights, kind="stable")
+    steps = apart * np.arange(len(heights))
+    free = heights[order] - steps  # at one distance or less these must not fall
+    raised = np.maximum.accumulate(free)
+    lowered = np.minimum.accumulate(free[::-1])[::-1]
+    moved = np.empty(len(heights))
+    moved[order] = (raised + lowered) / 2 + steps
+    return moved

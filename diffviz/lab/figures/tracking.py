@@ -26,7 +26,7 @@ from diffviz.lab.experiments.tracking import (
     watched_loss,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, legend, line_of
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, label_ends, legend, line_of
 from diffviz.plots.style import FOCUS, UNIFORM
 
 EXACT = "exact denoiser"
@@ -48,7 +48,7 @@ GRID_COLOURS = {
     "log-normal σ (EDM)": plots.colour("edm"),
     "uniform λ": UNIFORM,
 }
-LABEL_STEP = 1.3  # from the name of one grid to the next, on the logarithmic axis
+TRUE = "true points"
 SHORT_GRIDS = {place: place for place in GRIDS} | {"log-normal σ (EDM)": "EDM"}
 
 
@@ -243,12 +243,14 @@ def _name_lines(ax: Axes, trained: DensityOrGrid) -> None:
     for (place, _), errors in trained.distances.items():
         logs[place].append(float(np.log(errors[-1])))
     heights = {place: float(np.exp(np.mean(ends))) for place, ends in logs.items()}
-    lowest = 0.0
-    for place in sorted(heights, key=lambda place: heights[place]):
-        lowest = max(heights[place], LABEL_STEP * lowest)
-        at = (1.12 * STEPS[-1], lowest)
-        ax.annotate(f"{SHORT_GRIDS[place]} grid", at, va="center", color=GRID_COLOURS[place])
-    ax.annotate("true points", (1.12 * STEPS[-1], 1.0), va="center", color=NEUTRAL)
+    heights |= {TRUE: 1.0}
+    label_ends(
+        ax,
+        {name: (STEPS[-1], height) for name, height in heights.items()},
+        {**GRID_COLOURS, TRUE: NEUTRAL}.__getitem__,
+        labels={place: f"{SHORT_GRIDS[place]} grid" for place in GRIDS},
+        size=10,
+    )
     entries = {
         "trained with uniform t": Line2D([], [], color="0.3", marker="o", ms=4),
         "trained with uniform λ": Line2D([], [], color="0.3", marker="o", ms=4, ls="--"),

@@ -27,7 +27,8 @@ from diffviz.lab.experiments.training import (
     sample_quality,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, draw_under, put_under
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, draw_under, line_of, put_under
+from diffviz.learning.floors.record import Floor
 
 EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
 LOGGED = "0.45"  # what a log shows
@@ -37,6 +38,7 @@ KINDS = (  # which draws of λ: their name, the shift of their dots, their face
 )
 ANCHOR = 4.0  # λ in nats where all five networks lose most
 HIGHEST = 2.4  # of a loss over its floor that is drawn
+SAMPLE_SIZE = 2.6  # points, of a dot
 
 
 def over_floor(
@@ -327,10 +329,9 @@ def beside(clouds: Mapping[str, NDArray], reach: float = 2.5) -> Axes:
 def _draw_truth(ax: Axes) -> None:
     """True points, with the distance of others from them in the title."""
     there, floor, distances = held()
-    cloud(ax, there, "truth", TRUTH)
-    apart = f"{distances.min():.3f} to {distances.max():.3f}"
-    title = f"truth\nfrom other truth {floor:.3f}\n({apart})"
-    ax.set_title(title, fontsize=10)
+    cloud(ax, there, "truth", TRUTH, size=SAMPLE_SIZE)
+    low, high = distances.min() / floor, distances.max() / floor
+    ax.set_title(f"truth\nother true points:\n{low:.1f} to {high:.1f} × truth", fontsize=10)
 
 
 @figure(
@@ -339,7 +340,7 @@ def _draw_truth(ax: Axes) -> None:
     "between two sets of true points",
 )
 def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None = None) -> Axes:
-    """Draw the truth and samples of each run, a row for each width.
+    """Draw the truth once, and samples of each run, a row for each width.
 
     Args:
         qualities: By two widths, what ``experiments.training.sample_quality`` returned; widths 8
@@ -351,17 +352,63 @@ def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None =
     if qualities is None:
         qualities = {width: sample_quality(width) for width in (SMALL, LARGE)}
     panels = plots.axes(12.5, 5.6, columns=6, rows=2)
-    for row, (width, runs) in zip((panels[:6], panels[6:]), qualities.items(), strict=True):
-        first, *others = row
-        _draw_truth(first)
-        for ax, (name, quality) in zip(others, runs.items(), strict=True):
-            cloud(ax, quality.points, name, plots.colour(name))
+    left, *upper = panels[:6]
+    _stand_over_both_rows(left, panels[6])
+    _draw_truth(left)
+    _square(left, 2.4)
+    for row, (width, runs) in zip((upper, panels[7:]), qualities.items(), strict=True):
+        for ax, (name, quality) in zip(row, runs.items(), strict=True):
+            cloud(ax, quality.points, name, plots.colour(name), size=SAMPLE_SIZE)
             numbers = f"{quality.floors:.1f} × truth\n{quality.astray:.1%} astray"
             ax.set_title(f"{name}\n{numbers}", fontsize=10)
-        for ax in row:
             _square(ax, 2.4)
-        first.set_ylabel(f"width {width}")
-    panels[0].figure.subplots_adjust(
-        left=0.03, right=0.99, bottom=0.02, top=0.87, wspace=0.05, hspace=0.4
+        row[0].set_ylabel(f"width {width}")
+    left.figure.subplots_adjust(
+        left=0.01, right=0.99, bottom=0.02, top=0.87, wspace=0.12, hspace=0.4
     )
-    return panels[0]
+    return left
+
+
+def _stand_over_both_rows(above: Axes, below: Axes) -> None:
+    """Give a panel the place of the one below it, too."""
+    grid = above.get_gridspec()
+    assert grid is not None
+    below.remove()
+    above.set_subplotspec(grid[:, 0])
+
+
+BOUNDS = {  # name of a line of ``Floor.plot`` to what stands beside it, λ, points away, its side
+    "network": ("the network's loss", 1.0, (-8, 6), "right"),
+    "upper": ("upper bound", 3.0, (8, -10), "left"),
+    "lower": ("lower bound", 1.0, (-8, -8), "right"),
+}
+
+
+def floor_between(band: Floor) -> Axes:
+    """Draw the bounds of the least possible loss with the loss of a network, each line named.
+
+    Args:
+        band: What ``dv.floor`` returned, with a network among the denoisers that were tried.
+
+    Returns:
+        The Axes.
+    """
+    ax = band.plot()
+    legend = ax.get_legend()
+    assert legend is not None
+    legend.remove()
+    ax.set(title="the floor lies between two bounds", ylim=(1e-2, 400), xticks=range(-8, 13, 2))
+    for name, (label, level, offset, side) in BOUNDS.items():
+        line = line_of(ax, name)
+        x, y = np.asarray(line.get_data(), dtype=float)
+        ax.annotate(
+            label,
+            (level, np.interp(level, x, y)),
+            offset,
+            textcoords="offset points",
+            ha=side,
+            color=line.get_color(),
+            fontsize=10,
+        )
+    ax.text(7, 1, "the floor is in here", ha="center", color="0.25", fontsize=10)
+    return ax

@@ -5,10 +5,42 @@ import pytest
 from pictures import check_nothing_is_cut
 from PIL import Image
 
+from diffviz import plots
 from diffviz.lab import figures
-from diffviz.lab.figures import gallery
+from diffviz.lab.figures import gallery, style
 
 NAME = "edm-monotonic"
+
+
+def test_heights_are_spread_in_their_order_and_no_more_than_needed():
+    free = np.array([0.9, 0.1, 0.5])
+    np.testing.assert_allclose(style.spread_out(free, 0.1), free)
+    np.testing.assert_allclose(style.spread_out(np.array([0.5, 0.5]), 0.2), [0.4, 0.6])
+    close = np.array([0.52, 0.1, 0.5, 0.51])
+    moved = style.spread_out(close, 0.05)
+    assert np.diff(np.sort(moved)).min() > 0.0499
+    np.testing.assert_array_equal(np.argsort(moved), np.argsort(close))
+    np.testing.assert_allclose(moved[1:2], 0.1)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_names_stand_beside_the_ends_with_lines_to_those_that_are_moved(scale, side):
+    (ax,) = plots.axes(6, 4)
+    ax.set(xlim=(0, 10), ylim=(1, 100), yscale=scale)
+    ends = {"one": (2.0, 10.0), "two": (2.0, 10.0), "far": (4.0, 100.0)}
+    labels = {"far": "far away"}
+    style.label_ends(ax, ends, plots.colour, labels=labels, side=side, apart=0.1)
+    texts = {text.get_text(): text for text in ax.texts}
+    assert texts.keys() == {"one", "two", "far away"}
+    height = 0.5 if scale == "log" else 9 / 99
+    for name, moved in (("one", -0.05), ("two", 0.05)):
+        assert texts[name].xy == pytest.approx((0.4 if side == "right" else 0.2, height))
+        assert texts[name].xyann[1] == pytest.approx(height + moved)
+        assert texts[name].arrow_patch is not None
+        assert texts[name].get_ha() == ("left" if side == "right" else "right")
+    style.label_ends(ax, {"alone": (2.0, 10.0)}, plots.colour)
+    assert ax.texts[-1].arrow_patch is None
 
 
 def test_a_figure_is_drawn_in_a_theme_and_in_proportions():

@@ -41,7 +41,7 @@ def test_curves_are_named_at_their_ends_and_the_one_that_leaves_is_measured(draw
     for panel in drawn["masked-weightings"].axes:
         names = {text.get_text(): text for text in panel.texts}
         assert set(masked.CLASSES) <= set(names)
-        places = sorted(names[name].xy[1] for name in masked.CLASSES)
+        places = sorted(names[name].xyann[1] for name in masked.CLASSES)
         assert min(np.diff(places)) > 0.05
     ratio = masked.curves(["maskgit"], "elbo")["maskgit"]
     assert f"maskgit: {ratio[0]:.0f} at λ = −8" in names

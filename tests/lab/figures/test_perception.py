@@ -6,6 +6,7 @@ from pictures import check, check_nothing_is_cut, check_type, data
 from scipy import fft
 
 import diffviz as dv
+from diffviz import plots
 from diffviz.lab import figures
 from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.explorers.colours import BESIDE as SEEN_COLOUR
@@ -213,6 +214,12 @@ def test_a_single_group_of_eyes_has_its_two_kinds_side_by_side_at_one_scale():
     title, views = next(iter(perception_experiments.implied_by_column().items()))
     left, right = perception_figures.csf_weighting({title: views}).figure.axes
     assert left.get_ylim() == right.get_ylim()
+    assert left.get_xlabel() == plots.LOGSNR
+    for ax in (left, right):
+        assert {text.get_color() for text in ax.texts} == {
+            perception_figures.colour_of(name) for name in ("elbo", "fm-ot", *views)
+        }
+        assert ax.get_legend() is None
     for panel, kind in enumerate(("rate_distortion", "projection")):
         for name, view in views.items():
             logsnr, y = data(left.figure, panel, name)
@@ -221,6 +228,18 @@ def test_a_single_group_of_eyes_has_its_two_kinds_side_by_side_at_one_scale():
             assert y.max() < left.get_ylim()[1]
     check_nothing_is_cut(left.figure)
     check_type(left.figure)
+
+
+def test_slopes_by_distance_are_drawn_and_named_where_they_end():
+    rates = np.array([10.0, 30.0, 90.0])
+    slopes = {"fm-ot": np.full(3, -0.5), "Barten 2004": np.array([-0.3, -0.5, -0.9])}
+    ax = perception_figures.slopes_by_distance(rates, slopes)
+    for name, wanted in slopes.items():
+        np.testing.assert_array_equal(data(ax.figure, 0, name), (rates, wanted))
+    heights = {text.get_text(): text.xyann[1] for text in ax.texts}
+    assert heights["flow matching"] > heights["Barten 2004"]
+    check_nothing_is_cut(ax.figure)
+    check_type(ax.figure)
 
 
 def test_no_eye_has_the_colour_of_what_is_seen_in_the_explorer():

@@ -5,13 +5,14 @@ import re
 import numpy as np
 import pytest
 import torch
-from pictures import check, check_type, data
+from pictures import check, check_nothing_is_cut, check_type, data
 from scipy import stats
 
 import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.figures import training as training_figures
+from diffviz.lab.figures.training import BOUNDS
 from diffviz.theory.objectives import from_weighting
 
 pytestmark = pytest.mark.slow
@@ -165,13 +166,15 @@ def test_width_buys_most_in_the_middle():
 
 def test_samples_print_the_distance_of_the_dots():
     figure = figures.draw("samples")
-    there, floor, _ = training_experiments.held()
+    there, floor, floors = training_experiments.held()
+    assert len(figure.axes) == 11  # the truth once, and five runs of two widths
     for panel, ax in enumerate(figure.axes):
         name, words = ax.get_title().split("\n", 1)
         x = np.stack(data(figure, panel, name), 1)
         if name == "truth":
             np.testing.assert_array_equal(x, there)
-            assert words.startswith(f"from other truth {floor:.3f}")
+            low, high = floors.min() / floor, floors.max() / floor
+            assert words == f"other true points:\n{low:.1f} to {high:.1f} × truth"
             continue
         times, percent = re.fullmatch(r"([\d.]+) × truth\n([\d.]+)% astray", words).groups()
         assert (
@@ -181,6 +184,21 @@ def test_samples_print_the_distance_of_the_dots():
         )
         assert float(percent) == pytest.approx(100 * training_experiments.astray(x), abs=0.051)
         assert (float(percent) > 15) == (panel < 6)  # width 8 above, 64 below
+
+
+def test_the_bounds_of_a_floor_are_named_beside_their_lines():
+    """A name has the colour of its line, and the band has no edge straight down."""
+    band = training_experiments.fashion_floor()
+    ax = training_figures.floor_between(band)
+    assert ax.get_legend() is None
+    lines = {line.get_gid(): line.get_color() for line in ax.lines if line.get_gid() in BOUNDS}
+    named = {text.get_color(): text.get_text() for text in ax.texts}
+    wanted = {lines[name]: label for name, (label, *_) in BOUNDS.items()}
+    assert named.items() >= wanted.items()
+    edge = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert edge.min() > 1e-9
+    check_nothing_is_cut(ax.figure)
+    check_type(ax.figure)
 
 
 def test_clouds_beside_one_another_move_no_points():
