@@ -385,7 +385,7 @@ prediction(
         "The loss of Huber is probed: flow matching, with a gradient that is clipped where an "
         "error is above ½. What should the probe say of its weighting?",
         {
-            "nothing: it has none": "For small errors it has one, and a network makes small errors.",
+            "nothing: it has none": "For errors below ½ it has one, that of the plain square.",
             "the curve of a square": "That holds for small errors only, and a reader should know.",
             "the curve of small errors, and a warning": (
                 "It also says how much smaller the factor is at a larger error."
