@@ -41,6 +41,8 @@ TITLE_SIZE = 10  # points, where panels share the width
 LEGEND_SIZE = 8  # points
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
+TICKS, NARROW_TICKS = 9, 5  # most intervals of an axis, and where three charts share the width
+TICK_STEPS = (1, 2, 5, 10)  # no quarters
 LEGEND_NAME = 16  # characters of names of which two stand side by side
 
 
@@ -97,13 +99,24 @@ def _draw_pictures(
 ) -> None:
     """Draw charts, clouds and images in rows."""
     rows = max(1, -(-len(pictures) // columns))
+    legends = _legend_places(pictures, columns)
     widths = _column_widths(pictures, columns)
     cells = GridSpecFromSubplotSpec(rows, columns, part, width_ratios=widths)
     for number, panel in enumerate(pictures):
         row, column = divmod(number, columns)
         is_alone = _takes_the_row(panel, column, number == len(pictures) - 1)
         cell = cells[row, :] if is_alone else cells[row, column]
-        _draw(drawing, cell, panel, columns)
+        _draw(drawing, cell, panel, columns, has_legend=number in legends)
+
+
+def _legend_places(pictures: Sequence[Panel], columns: int) -> set[int]:
+    """Which pictures have a legend: the one below the others, where several rows are alike."""
+    everywhere = set(range(len(pictures)))
+    names = [tuple(panel.curves) for panel in pictures if isinstance(panel, Chart)]
+    last = len(pictures) - columns
+    if last <= 0 or len(names) < len(pictures) or len(set(names)) > 1:
+        return everywhere
+    return {last + columns // 2}
 
 
 def _takes_the_row(panel: Panel, column: int, is_last: bool) -> bool:
@@ -142,7 +155,9 @@ def _check_size(size: Any) -> None:
     checks.require(is_size, f"size must be a width and a height above 0, got {size!r}")
 
 
-def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> None:
+def _draw(
+    drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int, *, has_legend: bool
+) -> None:
     """Draw one panel in its cell."""
     if isinstance(panel, Images):
         _draw_images(drawing, cell, panel, TITLE_SIZE if columns > 1 else None)
@@ -151,11 +166,13 @@ def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> Non
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
     if isinstance(panel, Chart):
-        _draw_chart(ax, panel, outside=columns == 1)
+        _draw_chart(ax, panel, outside=columns == 1, has_legend=has_legend)
     elif isinstance(panel, Cloud):
         _draw_cloud(ax, panel)
     if columns > 1:
         ax.title.set_fontsize(TITLE_SIZE)
+    if columns > 2 and isinstance(panel, Chart) and panel.xscale == "linear":
+        ax.xaxis.set_major_locator(MaxNLocator(NARROW_TICKS, steps=TICK_STEPS))
 
 
 def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
@@ -163,7 +180,7 @@ def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
     return lambda name: colours.get(name) or plots.colour(name)
 
 
-def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
+def _draw_chart(ax: Axes, chart: Chart, *, outside: bool, has_legend: bool) -> None:
     """Draw the curves of a chart, with its bands, dots and marks."""
     colour = _colour_function(chart.colours)
     ax.set(xscale=chart.xscale, yscale=chart.yscale)
@@ -177,14 +194,15 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         colours=colour,
         ax=ax,
     )
-    if chart.curves and outside:
+    has_legend = has_legend and bool(chart.curves)
+    if has_legend and outside:
         place_legend(ax, list(chart.curves), outside=True)
-    elif chart.curves:
+    elif has_legend:
         _place_legend_below(ax, list(chart.curves))
     _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
     _drop_joints(ax, chart)
     if chart.xscale == "linear":
-        ax.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))  # no quarters
+        ax.xaxis.set_major_locator(MaxNLocator(TICKS, steps=TICK_STEPS))
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")

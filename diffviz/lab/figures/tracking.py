@@ -27,9 +27,10 @@ from diffviz.lab.experiments.tracking import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, legend, line_of
-from diffviz.plots.style import FOCUS, UNIFORM
+from diffviz.plots.style import BEST, FOCUS, UNIFORM
 
 EXACT = "exact denoiser"
+REMEMBERED, FINISHED = "remembered ± its error", "the finished network"
 MEMORIES = {0.9: "noisy", 0.99: "a fair choice", 0.999: "smooth and late"}  # by decay
 OF_OBJECTIVES = {  # densities and weightings that are no rule's
     "FM, uniform t": plots.colour("fm-ot"),
@@ -48,6 +49,7 @@ GRID_COLOURS = {
     "log-normal σ (EDM)": plots.colour("edm"),
     "uniform λ": UNIFORM,
 }
+SAME_END = ("minimum variance", "VDM")  # rules that end at one density
 LABEL_STEP = 1.3  # from the name of one grid to the next, on the logarithmic axis
 SHORT_GRIDS = {place: place for place in GRIDS} | {"log-normal σ (EDM)": "EDM"}
 
@@ -88,11 +90,16 @@ def ema_loss(loss: WatchedLoss | None = None) -> Axes:
         )
         low, high = ratio - error, ratio + error
         ax.fill_between(MIDDLE, low, high, color=FOCUS, alpha=0.2, lw=0, gid=f"{name}:stderr")
+        finished = loss.measured / loss.floor
+        ax.plot(MIDDLE, finished, color=BEST, lw=1.6, label=FINISHED, gid=FINISHED)
         ax.axhline(1, color=NEUTRAL, lw=1, zorder=1, gid=EXACT)
         ax.set_ylim(0.6, 1.6)
         ax.xaxis.set_major_locator(MultipleLocator(5))
     share_scale(panels)
-    return panels[0]
+    left = panels[0]
+    handles = [line_of(left, f"decay {next(iter(loss.mean)):g}"), line_of(left, FINISHED)]
+    legend(left, handles, labels=[REMEMBERED, FINISHED], loc="upper left")
+    return left
 
 
 def share_scale(panels: Sequence[Axes]) -> None:
@@ -108,20 +115,22 @@ def settled_ratio(ratios: NDArray) -> float:
     return float(np.median(ratios[len(ratios) // 2 :]))
 
 
-def _draw_rule(ax: Axes, name: str, density: NDArray, ratio: float) -> None:
-    """One density over the one of least variance, which is a grey area, and what it costs."""
+def _draw_rule(ax: Axes, densities: Mapping[str, NDArray], ratio: float) -> None:
+    """Densities over the one of least variance, a grey area, and what the first one costs."""
     best = least_variance_density()
     ax.fill_between(MIDDLE, 0, best, color="0.8", lw=0, zorder=1, gid="least variance")
     plots.lines(
         MIDDLE,
-        {name: density},
+        densities,
         xlabel="",
         ylabel="",
-        title=name,
+        title=" and ".join(densities),
         outside=None,
         colours=law_colour,
         ax=ax,
     )
+    for other in list(densities)[1:]:
+        line_of(ax, other).set(ls=plots.DASHES[2], color=BEST)
     ax.annotate(f"{ratio:.2f} ×", (0.97, 0.86), xycoords="axes fraction", ha="right", fontsize=12)
     ax.set_ylim(0, 0.34)
 
@@ -154,7 +163,8 @@ def _draw_weightings(ax: Axes) -> None:
 def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     """Draw one density a panel over the one of least variance, and last what EDM2's rule trains.
 
-    The number in a panel is E Y² over the least, the median over the second half of the steps.
+    The number in a panel is E Y² over the least, the median over the second half of the steps. VDM
+    ends where minimum variance does, and shares its panel.
 
     Args:
         rules: Names of ``experiments.tracking.RULES`` that are shown.
@@ -168,15 +178,19 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     _, ratios = variance_ratios()
     still = {name: law.pdf(MIDDLE) for name, law in STILL.items()}
     densities = still | {name: adapted(name)[0][-1] for name in rules}
-    columns = -(-(len(densities) + 1) // 2)
+    shown = [[name] for name in densities]
+    if {*SAME_END} <= densities.keys():
+        shown = [[name] for name in densities if name not in SAME_END[1:]]
+        shown[shown.index([SAME_END[0]])] = [*SAME_END]
+    columns = -(-(len(shown) + 1) // 2)
     panels = plots.axes(2.95 * columns, 5.4, columns=columns, rows=2)
-    for ax, (name, density) in zip(panels, densities.items(), strict=False):
-        _draw_rule(ax, name, density, settled_ratio(ratios[name]))
-    weightings = panels[len(densities)]
+    for ax, names in zip(panels, shown, strict=False):
+        _draw_rule(ax, {name: densities[name] for name in names}, settled_ratio(ratios[names[0]]))
+    weightings = panels[len(shown)]
     _draw_weightings(weightings)
-    for ax in panels[len(densities) + 1 :]:
+    for ax in panels[len(shown) + 1 :]:
         ax.remove()
-    for place, ax in enumerate(panels[: len(densities) + 1]):
+    for place, ax in enumerate(panels[: len(shown) + 1]):
         ax.xaxis.set_major_locator(MultipleLocator(5))
         if place >= columns:
             ax.set_xlabel(SHORT_LOGSNR)
