@@ -103,8 +103,8 @@ def tracked_training(steps: int = 800) -> Tracked:
 def excess_of(model: Denoiser, points: "Tensor") -> NDArray:
     """How much larger the mean squared error of ε̂ is than that of the exact denoiser of ring8.
 
-    The two differ by E‖ε̂ − E[ε|z]‖², since the exact denoiser's error is orthogonal to any function
-    of z. This is e^λ times the squared distance of both x̂.
+    The two differ by E‖ε̂ − E[ε|z]‖², since the exact denoiser's error is orthogonal to every
+    function of z. This is e^λ times the squared distance of both x̂.
 
     Args:
         model: The denoiser.

@@ -155,6 +155,27 @@ def _draw_weightings(ax: Axes) -> None:
     ax.annotate("trained", (7.5, 0.1), ha="center", color=law_colour("EDM2 log-variance"))
 
 
+def _by_panel(names: Iterable[str]) -> list[list[str]]:
+    """The densities of each panel: one, or those that end alike."""
+    apart = list(names)
+    if not {*SAME_END} <= {*apart}:
+        return [[name] for name in apart]
+    first, *others = SAME_END
+    return [[*SAME_END] if name == first else [name] for name in apart if name not in others]
+
+
+def _label_panels(panels: Sequence[Axes], weightings: Axes, columns: int) -> None:
+    """Labels at the left and below only; the panel of weightings has an axis of its own."""
+    for place, ax in enumerate(panels):
+        ax.xaxis.set_major_locator(MultipleLocator(5))
+        if place >= columns:
+            ax.set_xlabel(SHORT_LOGSNR)
+        if ax is not weightings:
+            ax.set_ylabel("density per nat" if place % columns == 0 else "")
+            if place % columns:
+                ax.yaxis.set_major_formatter(NullFormatter())
+
+
 @figure(
     "adaptive-schedules",
     "Densities that learn nothing and that rules learn, over the best one, with their mean square; "
@@ -178,10 +199,7 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     _, ratios = variance_ratios()
     still = {name: law.pdf(MIDDLE) for name, law in STILL.items()}
     densities = still | {name: adapted(name)[0][-1] for name in rules}
-    shown = [[name] for name in densities]
-    if {*SAME_END} <= densities.keys():
-        shown = [[name] for name in densities if name not in SAME_END[1:]]
-        shown[shown.index([SAME_END[0]])] = [*SAME_END]
+    shown = _by_panel(densities)
     columns = -(-(len(shown) + 1) // 2)
     panels = plots.axes(2.95 * columns, 5.4, columns=columns, rows=2)
     for ax, names in zip(panels, shown, strict=False):
@@ -190,14 +208,7 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     _draw_weightings(weightings)
     for ax in panels[len(shown) + 1 :]:
         ax.remove()
-    for place, ax in enumerate(panels[: len(shown) + 1]):
-        ax.xaxis.set_major_locator(MultipleLocator(5))
-        if place >= columns:
-            ax.set_xlabel(SHORT_LOGSNR)
-        if ax is not weightings:
-            ax.set_ylabel("density per nat" if place % columns == 0 else "")
-            if place % columns:
-                ax.yaxis.set_major_formatter(NullFormatter())
+    _label_panels(panels[: len(shown) + 1], weightings, columns)
     panels[0].figure.subplots_adjust(wspace=0.22, hspace=0.32)
     return panels[0]
 
