@@ -377,7 +377,7 @@ def _name_by_place(ax: Axes, names: Sequence[str]) -> None:
     """A legend in the order in which curves reach one half, each name in the curve's colour."""
 
     def place(name: str) -> float:
-        x, y = line_of(ax, name).get_data()
+        x, y = (np.asarray(values, dtype=float) for values in line_of(ax, name).get_data())
         return float(np.interp(0.5, y, x))
 
     ordered = sorted(names, key=place)
