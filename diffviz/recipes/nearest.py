@@ -221,7 +221,8 @@ def _distance(match: Match, table: "MeasuredTable | None", bins: Bins) -> float:
     usable = bins.inside(objective) & (known > 0)
     ratio = bins.w[usable] / known[usable]
     error = bins.error[usable] / bins.w[usable]
-    error = np.maximum(error, np.median(error) / 2)  # it is itself known from few replicates
+    # it is itself known from few replicates, and may come out as 0
+    error = np.maximum(error, max(np.median(error) / 2, np.finfo(float).eps))
     ratio /= np.average(ratio, weights=error**-2)
     return float(np.sqrt(np.mean(((ratio - 1) / error) ** 2)))
 

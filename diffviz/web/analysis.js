@@ -346,22 +346,22 @@ export function median(values) {
 }
 
 /**
- * @typedef {object} Deviation
- * @property {number} deviation Largest relative deviation; NaN without a ratio.
+ * @typedef {object} Departure
+ * @property {number} factor Largest factor, at least 1; NaN without a ratio.
  * @property {number} index First place where it is met but for rounding; −1 without a ratio.
  * @property {number} count Number of places where both weightings are above 0.
  */
 
-const ALIKE = 1 - 1e-9; // deviations whose ratio is above this are equal but for rounding
+const ALIKE = 1 - 1e-9; // factors whose ratio is above this are equal but for rounding
 
 /**
- * Largest relative deviation of the ratio of two weightings from its median.
+ * Largest factor between the ratio of two weightings and its median.
  *
  * @param {Float64Array} a
  * @param {Float64Array} b
- * @returns {Deviation}
+ * @returns {Departure}
  */
-export function deviationOf(a, b) {
+export function factorOf(a, b) {
   const ratios = new Float64Array(a.length);
   const places = new Int32Array(a.length);
   let count = 0;
@@ -373,12 +373,12 @@ export function deviationOf(a, b) {
     }
   }
   if (!count) {
-    return { deviation: NaN, index: -1, count };
+    return { factor: NaN, index: -1, count };
   }
   const kept = ratios.subarray(0, count);
   const usual = median(kept);
-  const deviations = kept.map((ratio) => Math.abs(ratio / usual - 1));
-  const deviation = deviations.reduce((most, value) => Math.max(most, value), 0);
-  const worst = deviations.findIndex((value) => value >= ALIKE * deviation);
-  return { deviation, index: places[worst], count };
+  const factors = kept.map((ratio) => Math.max(ratio / usual, usual / ratio));
+  const factor = factors.reduce((most, value) => Math.max(most, value), 1);
+  const worst = factors.findIndex((value) => value >= ALIKE * factor);
+  return { factor, index: places[worst], count };
 }

@@ -1,7 +1,7 @@
 // The recipe composer in the browser: the parts of a recipe, their product, and what is near to it.
 
 import { rebase } from "./analysis.js";
-import { general, lookChart, percent, verdictCells } from "./looks.js";
+import { general, lookChart, minus, verdictCells } from "./looks.js";
 import { weighting } from "./objectives.js";
 import { compose, distances } from "./recipes.js";
 import { note, table } from "./records.js";
@@ -26,8 +26,8 @@ import { baseGain } from "./targets.js";
 
 const NEAREST = 3; // published objectives that are listed
 const NAMED = 12; // published objectives of the same weighting that are named
-const SAME = 1e-6; // deviation up to which two weightings are the same
-const FAR = 10; // deviation from which on a number says no more
+const SAME = 1 + 1e-6; // factor up to which two weightings are the same
+const FAR = 1000; // factor from which on a number says no more
 const OF_THE_LOOK = ["below", "names", "scale", "base", "anchor", "axis"]; // no part of a recipe
 
 /**
@@ -73,7 +73,7 @@ function orderedBy(recipe, state, { levels, targets }) {
  * @returns {string}
  */
 function placeText(ordered) {
-  const same = ordered.filter(({ deviation }) => deviation <= SAME).map(({ name }) => name);
+  const same = ordered.filter(({ factor }) => factor <= SAME).map(({ name }) => name);
   if (!ordered.length) {
     return "w = 2 · c · gain² · p, where no published objective has support.";
   }
@@ -82,6 +82,15 @@ function placeText(ordered) {
   }
   const rest = same.length > NAMED ? ` and ${same.length - NAMED} more` : "";
   return `w = 2 · c · gain² · p is the weighting of ${same.slice(0, NAMED).join(", ")}${rest}.`;
+}
+
+/**
+ * A factor with three digits after the point below 10, and one above.
+ * @param {number} factor At least 1.
+ * @returns {string}
+ */
+function factorWords(factor) {
+  return factor > FAR ? `over ${FAR}` : factor.toFixed(factor < 10 ? 3 : 1);
 }
 
 /**
@@ -94,11 +103,11 @@ function nearnessRow(name, distance) {
   if (!distance) {
     return [name, "elsewhere", ""];
   }
-  const { deviation, at } = distance;
-  if (deviation <= SAME) {
+  const { factor, at } = distance;
+  if (factor <= SAME) {
     return [name, "the same", ""];
   }
-  return [name, deviation > FAR ? "over 1000%" : percent(deviation), general(at)];
+  return [name, factorWords(factor), minus(general(at))];
 }
 
 /**
@@ -115,7 +124,7 @@ function nearnessTable(ordered, names, colours) {
   const rows = listed.map((name) => nearnessRow(name, known.get(name)));
   // only what is drawn has a colour
   const marks = listed.map((name) => (names.includes(name) ? colours[name] : ""));
-  return table(["nearest published", "ratio deviates by", "at λ"], rows, marks);
+  return table(["nearest published", "ratio off by a factor of", "at λ"], rows, marks);
 }
 
 /**

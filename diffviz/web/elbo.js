@@ -29,6 +29,7 @@ import { splineAt } from "./splines.js";
  * @property {string[]} head Of the table of verdicts.
  * @property {string} label Of the axis of λ.
  * @property {Record<string, string>} colours Of curves and of published objectives.
+ * @property {Record<string, string>} shades Of what is looked at, by its name in the menu.
  *
  * @typedef {object} Mixture See `SignedMixture` of `diffviz.lab.experiments.elbo`.
  * @property {Float64Array} logsnr
@@ -375,11 +376,15 @@ function compute(state, data) {
   const xlim = [state.low, state.high];
   const named = [[state.weighting, mixture], ...Object.entries(besides)];
   const rows = named.map(([name, one]) => [name, ...verdictCells(one, data)]);
-  const colours = [LAW, ...Object.keys(besides)].map((name) => data.colours[name]);
+  const shade = data.shades[state.weighting];
+  /** @type {Record<string, string>} */
+  const colours = { ...data.colours, [LAW]: shade, [MIXED]: shade };
+  const shown = { ...data, colours };
+  const marks = [LAW, ...Object.keys(besides)].map((name) => colours[name]);
   const panels = [
-    lawChart(mixture, besides, xlim, data),
-    isGap ? gapChart(state, known, data.colours) : sharesChart(mixture, xlim, data),
-    table(data.head, rows, colours),
+    lawChart(mixture, besides, xlim, shown),
+    isGap ? gapChart(state, known, colours) : sharesChart(mixture, xlim, shown),
+    table(data.head, rows, marks),
     partsTable(mixture, state.held),
     gapNote(state, known),
   ];

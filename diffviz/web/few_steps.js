@@ -41,6 +41,8 @@ const JUMP = "jump by u";
 const EULER = "one Euler step";
 /** @type {Record<string, number>} */
 const OTHERS = { "from −0.6": -0.6, "from 1.5": 1.5 };
+/** @type {Record<string, number>} */
+const OTHER_DASHES = { "from −0.6": 2, "from 1.5": 0 };
 const SHORTEST = 0.01; // of a jump, in t
 
 /**
@@ -131,7 +133,7 @@ function pathChart(state, data, { jump, here, end, euler }) {
     xlim: [0, 1],
     ylim: [-2.5, 2.5],
     colours,
-    dashes: { [JUMP]: 0, [EULER]: 1, ...each(() => 0) },
+    dashes: { [JUMP]: 0, [EULER]: 1, [PATH]: 0, ...OTHER_DASHES },
     faint: Object.keys(OTHERS),
   });
 }

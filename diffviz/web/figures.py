@@ -45,6 +45,8 @@ LEGEND_SIZE = 8  # points
 UNDER, OVER = 2, 5  # order of dots; curves have 3 and more
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
+TICKS, NARROW_TICKS = 9, 5  # most intervals of an axis, and where three charts share the width
+TICK_STEPS = (1, 2, 5, 10)  # no quarters
 LEGEND_NAME = 16  # characters of names of which two stand side by side
 
 
@@ -104,13 +106,14 @@ def _draw_pictures(
 ) -> None:
     """Draw charts, clouds and images in rows."""
     rows = max(1, -(-len(pictures) // columns))
+    legends = _legend_places(pictures, columns)
     widths = _column_widths(pictures, columns)
     cells = GridSpecFromSubplotSpec(rows, columns, part, width_ratios=widths)
     for number, panel in enumerate(pictures):
         row, column = divmod(number, columns)
         is_alone = _takes_the_row(panel, column, number == len(pictures) - 1)
         cell = cells[row, :] if is_alone else cells[row, column]
-        _draw(drawing, cell, panel, columns)
+        _draw(drawing, cell, panel, columns, has_legend=number in legends)
     if _are_squares(pictures, columns):
         for ax in drawing.axes[-len(pictures) :]:
             ax.set_box_aspect(1)
@@ -122,6 +125,16 @@ def _are_squares(pictures: Sequence[Panel], columns: int) -> bool:
     is_square = [isinstance(panel, Cloud) and panel.equal for panel in pictures]
     alone = all(one or other for one, other in zip(is_chart, is_square, strict=True))
     return columns > SQUARES_FROM and alone and any(is_chart) and any(is_square)
+
+
+def _legend_places(pictures: Sequence[Panel], columns: int) -> set[int]:
+    """Which pictures have a legend: the one below the others, where several rows are alike."""
+    everywhere = set(range(len(pictures)))
+    names = [tuple(panel.curves) for panel in pictures if isinstance(panel, Chart)]
+    last = len(pictures) - columns
+    if last <= 0 or len(names) < len(pictures) or len(set(names)) > 1:
+        return everywhere
+    return {last + columns // 2}
 
 
 def _takes_the_row(panel: Panel, column: int, is_last: bool) -> bool:
@@ -162,7 +175,9 @@ def _check_size(size: Any) -> None:
     checks.require(is_size, f"size must be a width and a height above 0, got {size!r}")
 
 
-def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> None:
+def _draw(
+    drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int, *, has_legend: bool
+) -> None:
     """Draw one panel in its cell."""
     if isinstance(panel, Images):
         _draw_images(drawing, cell, panel, TITLE_SIZE if columns > 1 else None)
@@ -171,11 +186,14 @@ def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> Non
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
     if isinstance(panel, Chart):
-        _draw_chart(ax, panel, outside=columns == 1)
+        _draw_chart(ax, panel, outside=columns == 1, has_legend=has_legend)
     elif isinstance(panel, Cloud):
         _draw_cloud(ax, panel)
     if columns > 1:
         ax.title.set_fontsize(TITLE_SIZE)
+    is_narrow = columns > 2 and isinstance(panel, Chart) and panel.xscale == "linear"
+    if is_narrow and not panel.xticks:
+        ax.xaxis.set_major_locator(MaxNLocator(NARROW_TICKS, steps=TICK_STEPS))
 
 
 def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
@@ -183,7 +201,7 @@ def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
     return lambda name: colours.get(name) or plots.colour(name)
 
 
-def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
+def _draw_chart(ax: Axes, chart: Chart, *, outside: bool, has_legend: bool) -> None:
     """Draw the curves of a chart, with its bands, dots and marks."""
     colour = _colour_function(chart.colours)
     ax.set(xscale=chart.xscale, yscale=chart.yscale)
@@ -197,14 +215,15 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         colours=colour,
         ax=ax,
     )
-    if _needs_legend(chart) and outside:
+    has_legend = has_legend and _needs_legend(chart)
+    if has_legend and outside:
         place_legend(ax, list(chart.curves), outside=True)
-    elif _needs_legend(chart):
+    elif has_legend:
         _place_legend_below(ax, list(chart.curves))
     _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
     _drop_joints(ax, chart)
     if chart.xscale == "linear":
-        ax.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))  # no quarters
+        ax.xaxis.set_major_locator(MaxNLocator(TICKS, steps=TICK_STEPS))
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")

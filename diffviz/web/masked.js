@@ -30,7 +30,7 @@ const SPENT = "on exact data";
 /** @type {Record<string, string>} */
 const TITLES = {
   "over λ": "the weighting over λ",
-  [BY_COUNT]: "how often each number of masked tokens counts, over the ELBO",
+  [BY_COUNT]: "weight of sequences with k masked tokens, over the ELBO's",
   [SPENT]: "what the exact predictor spends on short sequences",
 };
 

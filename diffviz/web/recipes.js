@@ -5,7 +5,7 @@
  * Python; the parameter `offset` of the path "cosine" is `path_cosine_offset`.
  */
 
-import { deviationOf, linspace } from "./analysis.js";
+import { factorOf, linspace } from "./analysis.js";
 import {
   UNIFORM_TIME,
   beta,
@@ -215,7 +215,7 @@ export function compose(state) {
 /**
  * @typedef {object} Distance
  * @property {string} name Name of the published objective.
- * @property {number} deviation Largest relative deviation of the ratio from its median.
+ * @property {number} factor Largest factor, at least 1, between the ratio and its median.
  * @property {number} at λ in nats where it is met.
  */
 
@@ -232,11 +232,11 @@ const LEAST_OVERLAP = 0.9; // share of that stretch on which a published one mus
  * @returns {Distance | null}
  */
 function distanceTo(name, known, w, at) {
-  const { deviation, index, count } = deviationOf(w, known);
+  const { factor, index, count } = factorOf(w, known);
   if (!count || count < LEAST_OVERLAP * at.length) {
     return null;
   }
-  return { name, deviation, at: at[index] };
+  return { name, factor, at: at[index] };
 }
 
 /**
@@ -261,9 +261,9 @@ export function distances(recipe, published, targets) {
   const at = LEVELS.subarray(first, last + 1);
   const w = weighting(recipe, at);
   /** @type {(distance: Distance) => number} */
-  const nearness = ({ name, deviation }) => {
+  const nearness = ({ name, factor }) => {
     const isOther = targets[name] !== recipe.target.name;
-    return Math.round(deviation * 1e6) + (isOther ? 0.5 : 0);
+    return Math.round(factor * 1e6) + (isOther ? 0.5 : 0);
   };
   return Object.entries(published)
     .map(([name, curve]) => distanceTo(name, curve.subarray(first, last + 1), w, at))

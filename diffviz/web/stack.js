@@ -34,6 +34,8 @@ const RANGE = [-20, 20];
 const FINEST = [2048, 1536]; // layers, whose halves are the others that are drawn
 const LEAST_LAYERS = 8;
 const SMOOTH = 800; // points of the stairs at least
+/** @type {[number, number]} */
+const LOST_RANGE = [1e-3, 1e3]; // nats; what is lost below that is told by the table alone
 const LEAST = 1e-9; // nats, below which a difference of terms is only rounding
 const LAYERS = "layers";
 const LIMIT = "no steps";
@@ -165,21 +167,22 @@ function lostChart(state, known, { limit, atNoise, atData }, lost, colours) {
       const value = nats(diffusion - limit);
       return value >= LEAST ? value : NaN;
     });
+  const curves = Object.entries({
+    [IN_ALL]: drawn((steps) => atNoise + steps + atData),
+    [AT_NOISE]: drawn(() => atNoise),
+    [BY_STEPS]: drawn((steps) => steps),
+    [AT_DATA]: drawn(() => atData),
+  }).filter(([, nats]) => nats.some((value) => value >= LOST_RANGE[0]));
   return chart({
     x: Float64Array.from(pairs, ([count]) => count),
-    curves: {
-      [IN_ALL]: drawn((steps) => atNoise + steps + atData),
-      [AT_NOISE]: drawn(() => atNoise),
-      [BY_STEPS]: drawn((steps) => steps),
-      [AT_DATA]: drawn(() => atData),
-    },
+    curves: Object.fromEntries(curves),
     xlabel: "layers T",
     ylabel: "nats",
     title: "what the stack loses",
     xscale: "log",
     yscale: "log",
     xlim: [LEAST_LAYERS, FINEST[0]],
-    ylim: [1e-3, 1e3],
+    ylim: LOST_RANGE,
     colours,
     dashes: { [IN_ALL]: 0, [AT_NOISE]: 2, [BY_STEPS]: 1, [AT_DATA]: 3 },
     dots: { [IN_ALL]: [Float64Array.of(state.layers), Float64Array.of(lost)] },
@@ -205,7 +208,7 @@ function termsTable({ layers }, { dimension }, ends, diffusion, colours) {
     return [words, ...terms.map((term) => minus(term.toFixed(4)))];
   };
   return table(
-    ["nats", "prior", "diffusion", "reconstruction", "−ELBO", "bits/dim"],
+    ["nats", "prior", "diffusion", "reconstruction", "−ELBO", "nats / (d log 2)"],
     [row(`${layers} layers`, diffusion), row(LIMIT, limit)],
     [colours[LAYERS], colours[LIMIT]],
   );

@@ -7,8 +7,9 @@ const TERMS = {
   "w below": "Share of the area under w at noise levels with a smaller λ.",
   "loss below":
     "Share of the loss at noise levels with a smaller λ, for the exact denoiser on N(0, I) data.",
-  "ratio deviates by":
-    "How far the ratio of the two weightings is from a constant, at most, and at which λ.",
+  "ratio off by":
+    "By which factor the ratio of the two weightings is above or below its median over λ, at " +
+    "most, and at which λ.",
   "least loss": "The loss that the exact denoiser has: no network can come below it.",
   "loss / least": "The loss over the least one, averaged over the last steps; 1 is perfect.",
   "log₁₀ excess":

@@ -194,13 +194,13 @@ def test_sd3_trims_both_ends_alike():
 
 
 def test_the_mean_stays_and_the_variance_does_not():
-    """Y = w/p · E‖error‖², on N(0, 1) with w = e^(−λ/2) and the exact denoiser, by quadrature."""
+    """Y = ½w/p · E‖error‖², on N(0, 1) with w = e^(−λ/2) and the exact denoiser, by quadrature."""
 
     def moment(law, order):
         def integrand(level):
             """E of Y^order over noise; the error is normal with the variance sigmoid(λ)."""
             own = 3 if order == 2 else 1
-            weighted = np.exp(-level / 2) * expit(level) / law.pdf(level)
+            weighted = np.exp(-level / 2) * expit(level) / (2 * law.pdf(level))
             return own * weighted**order * law.pdf(level)
 
         return integrate.quad(integrand, -60, 60, limit=400)[0]

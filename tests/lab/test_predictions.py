@@ -166,6 +166,8 @@ def octave_of_photographs():
         ("rises-towards-noise", "rate–distortion"),
         ("ears-want-noise", "less than an eye"),
         ("flat-or-monotone", "FPO's default"),
+        ("adaptive-factor", "at the data end"),
+        ("probe-of-huber", "the curve of small errors, and a warning"),
     ],
 )
 def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
@@ -217,6 +219,13 @@ def test_a_long_jump_is_as_rare_as_two_logit_normal_times_are_far_apart():
     once = 1 / (0.25 * 2 * ndtr(-(edge + 0.4)) * ndtr(-edge + 0.4))
     assert question.truth() == pytest.approx(once, rel=1e-9)
     assert "close" in question.comment(12_000)
+
+
+@pytest.mark.slow
+def test_one_draw_gains_what_the_fold_of_its_notebook_says():
+    question = asked("gain-of-one-draw")
+    assert question.truth() == pytest.approx(24, rel=0.15)
+    assert "close" in question.comment(24)
 
 
 @pytest.mark.slow

@@ -116,9 +116,12 @@ def test_a_cell_of_the_planes_is_half_a_nat(text):
 def test_long_jumps_are_as_rare_as_stated(text):
     once = [1 / few_steps.share_of_long_jumps(name) for name in ("meanflow", "shortcut")]
     assert round(once[0], -3) == 12_000 and once[1] == pytest.approx(28)
-    assert_says(text, "once in 12,000 draws", "once in 28 draws")
+    assert_says(
+        text, "once in 12,000 draws", "once in 28 draws, and each time it is the whole jump"
+    )
+    assert few_steps.plane("shortcut").mass[0, -1] == pytest.approx(1 / 28)
     assert few_steps.share_of_long_jumps("ict") == 0
-    assert_says(text, "For `ict`, *never* is about the levels that are compared")
+    assert_says(text, "`ict` compares neighbouring levels, so its frame is empty")
 
 
 def test_ict_jumps_to_the_data_from_every_level_that_it_draws(text):

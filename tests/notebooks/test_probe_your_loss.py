@@ -14,6 +14,7 @@ from diffviz.lab import losses
 from diffviz.lab.exercises import check
 from diffviz.lab.exercises.probing import TRACES
 from diffviz.lab.experiments.probing import mistaken_pair
+from diffviz.lab.explorers import ProbeExplorer
 from diffviz.lab.figures import probing as probing_figures
 
 NOTEBOOK = "04_probe_your_loss"
@@ -66,21 +67,47 @@ def test_the_measured_curve_is_the_one_by_hand(x):
 
 
 def test_three_gradients_of_one_sample_are_worked_through(text):
-    """The target of EDM is x, so b = 0, and gain² = σ² where alpha is 1."""
+    """The target is v, so that a = −σ and b = α, and both rows count."""
     said = printed(NOTEBOOK)
-    sigma = 0.3
-    c = (sigma**2 + 0.25) / (0.5 * sigma) ** 2
+    alpha, sigma = 0.8, 0.6
     row = re.search(r"^2c \[(.+?)\] +a \[(.+?)\] +b \[(.+?)\]$", said, re.M)
     twice, a, b = (np.array(one.split(), dtype=float) for one in row.groups())
-    np.testing.assert_allclose(twice, 2 * c, rtol=1e-6)
-    np.testing.assert_allclose((a, b), ([1, 1], [0, 0]), atol=1e-9)
-    gain = re.search(r"gain² = .+? = \[(.+?)\] +σ² = ([\d.]+)$", said, re.M)
-    np.testing.assert_allclose(np.array(gain.group(1).split(), dtype=float), sigma**2)
-    assert float(gain.group(2)) == pytest.approx(sigma**2)
-    assert_says(text, r"The target of this sample is $1\cdot x + 0\cdot\varepsilon$")
-    alpha = np.sqrt(1 - sigma**2)
-    assert alpha - -sigma * sigma / alpha == pytest.approx(1 / alpha)
-    assert_says(text, r"$a = -\sigma$ and $b = \alpha$, so that gain² is $1/\alpha^2$")
+    np.testing.assert_allclose(twice, 2, rtol=1e-6)
+    np.testing.assert_allclose((a, b), ([-sigma] * 2, [alpha] * 2), rtol=1e-6)
+    gain = re.search(r"gain² = .+? = \[(.+?)\] +1/α² = ([\d.]+)$", said, re.M)
+    np.testing.assert_allclose(np.array(gain.group(1).split(), dtype=float), alpha**-2)
+    assert float(gain.group(2)) == pytest.approx(alpha**-2)
+    level = np.log(alpha**2 / sigma**2)
+    assert dv.targets.V.gain(level, dv.paths.COSINE) ** 2 == pytest.approx(alpha**-2)
+    assert_says(
+        text,
+        r"The rows say $a = -\sigma$ and $b = \alpha$, as they should for $v$, and $c = 1$",
+        r"gain² is $(\alpha + \sigma^2/\alpha)^2$, which is $1/\alpha^2$",
+        r"For EDM $a = 1$, $b = 0$ and $\alpha = 1$, and the same formula gives $\sigma^2$",
+    )
+
+
+def test_what_the_reader_tries_comes_out_as_it_says(text):
+    """The box is flow matching; the target x in its place has t² times as large a weighting."""
+    explorer = ProbeExplorer(loss="own loss", beside="flow matching", nearest=False)
+    assert "own loss  u  linear  fm-ot (0.0%)" in explorer.view.text
+    explorer.set("own", explorer.state["own"].replace("eps - x", "x"))
+    left, right = explorer.view.charts
+    level, ratio = right.places("ratio"), np.asarray(right.curves["ratio"])
+    squared = 2 * np.log10(2 / (1 + np.exp(level / 2)))  # of t, over that at λ = 0
+    np.testing.assert_allclose(ratio, squared, atol=0.02)
+    before = [np.asarray(curve) for curve in left.curves.values()]
+    explorer.set("base", "x")
+    left, right = explorer.view.charts
+    np.testing.assert_array_equal(right.curves["ratio"], ratio)
+    for old, new in zip(before, left.curves.values(), strict=True):
+        np.testing.assert_allclose(new - old, level / np.log(10), atol=1e-9)
+    assert_says(
+        text,
+        "The ratio is flat at the noise end and falls towards data",
+        "the ratio of the two gain², which is $t^2$",
+        r"The left one alone. On the error of $x$ both weightings are $e^{\lambda}$ times as large",
+    )
 
 
 # --- what is not squared ------------------------------------------------------------------------

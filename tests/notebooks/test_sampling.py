@@ -161,14 +161,14 @@ def test_the_best_solvers_at_ten_and_a_hundred_calls_are_those_said(text):
     assert winners == {(100, karras): "RK4"}
     early = best[10, "uniform in FM's t"][1][ab3]
     late = best[100, karras][1]
-    for law in sampling_experiments.LAWS:  # where no lines are drawn
+    for law in sampling_experiments.LAWS:
         for name, steps in (("Heun", 5), ("RK4", 2), ("RK4", 3)):
             assert sampling_experiments.rms(name, law, "gmm2d", steps)[0] > 0.5
     assert_says(
         text,
         "At 10 calls AB3 is best on all four grids",
         f"on FM's grid its error is {early:.3f} already",
-        "they were run with five steps and with two and three, and their errors are above one half",
+        "start with five steps and with two and three. There their errors are above one half",
         f"an error of {late['RK4']:.1e} against {late[ab3]:.1e}".replace("e-0", "e-"),
     )
 
@@ -405,13 +405,26 @@ def test_a_usual_slip_in_a_step_is_named(step, hint, capsys):
     ("answer", "hint"),
     [
         ("ab3", "a pair in brackets"),
-        (("heun", np.linspace(-10, 12, 9)), "several calls a step"),
-        (("ddim", np.linspace(-10, 12, 17)), "The table of calls"),
+        (("heun", np.linspace(-10, 12, 7)), "several calls a step"),
+        (("ddim", np.linspace(-10, 12, 13)), "The table of calls"),
+        (("ab3", dv.grid(dv.paths.LINEAR.schedule, 12, -10, 12)), "Make the steps even in it"),
     ],
 )
 def test_a_wrong_solver_gets_a_hint_of_its_own(answer, hint, capsys):
-    check("sixteen-calls", answer)
+    check("twelve-calls", answer)
     assert hint in capsys.readouterr().out
+
+
+def test_only_the_grid_that_is_even_in_the_angle_takes_twelve_calls(text):
+    """The solution, and the grid of the hint with as many steps."""
+    errors = []
+    for path in (dv.paths.COSINE, dv.paths.LINEAR):
+        levels = dv.grid(path.schedule, 12, -10, 12)
+        error, calls = sampling_experiments.error_of("ab3", levels, "gmm2d")
+        assert calls == 12
+        errors.append(error)
+    assert errors[0] < 4e-3 < errors[1]
+    assert_says(text, f"The error is {errors[0]:.4f}, and with FM's grid {errors[1]:.4f}")
 
 
 def test_a_step_of_ddim_turns_z_towards_v_by_an_angle(text):

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  deviationOf,
+  factorOf,
   linspace,
   median,
   rebase,
@@ -23,9 +23,17 @@ const GRID = linspace(-12, 12, 241);
 test("flow matching and v on the cosine path have one weighting, and it falls", () => {
   const flow = objective({ name: "flow", path: LINEAR, target: U });
   const v = objective({ name: "v", path: COSINE, target: V });
-  const { deviation } = deviationOf(weighting(flow, GRID), weighting(v, GRID));
-  assert.ok(deviation < 1e-12);
+  const { factor } = factorOf(weighting(flow, GRID), weighting(v, GRID));
+  assert.ok(factor - 1 < 1e-12);
   assert.ok(verdict(flow).monotone);
+});
+
+test("a ratio far below its median is as many times off as one above it", () => {
+  const flat = Float64Array.of(1, 1, 1, 1, 0);
+  const low = factorOf(Float64Array.of(1, 0.01, 1, 1, 5), flat);
+  const high = factorOf(Float64Array.of(1, 1, 100, 1, 5), flat);
+  assert.deepEqual([low.factor, low.index, low.count], [100, 1, 4]);
+  assert.deepEqual([high.factor, high.index], [100, 2]);
 });
 
 test("the peak of a bell is found between the points of the grid", () => {

@@ -161,8 +161,8 @@ def test_verdicts_shares_and_distances_agree_with_the_package(ask):
         by_name = {one["name"]: one for one in got["distances"]}
         assert set(by_name) == {one.name for one in distances}, setting
         for one in distances:
-            near = pytest.approx(one.deviation, rel=1e-6, abs=1e-9)
-            assert float(by_name[one.name]["deviation"]) == near, (setting, one)
+            near = pytest.approx(one.factor, rel=1e-6)
+            assert float(by_name[one.name]["factor"]) == near, (setting, one)
 
 
 def test_axes_agree_with_the_explorer(ask):

@@ -192,6 +192,12 @@ def _what_is_left() -> str:
     return "the noise of a single draw" if max(spread) > 2 * min(spread) else "nothing"
 
 
+def _gain_of_one_draw() -> float:
+    """Times less variance of the value on the digits, for ε with the cosine schedule."""
+    gains = list(tracking.variance_gains(tracking.COMPARED).values())
+    return float(gains[1]["iddpm-cosine"][0])
+
+
 def _quietest_rule() -> str:
     """The density with the least E Y² of three, on the ring of eight."""
     moments = tracking.ring_moments()[0]
@@ -239,6 +245,17 @@ prediction(
             "uniform λ on [−10, 10]": "It spends most draws where the loss is almost 0.",
         },
         _quietest_rule,
+    ),
+)
+
+prediction(
+    "gain-of-one-draw",
+    Number(
+        "A network is trained on digits of 64 dimensions. Its loss is that of ε with the cosine "
+        "schedule. By which factor does the best density lower the variance of one draw of the "
+        "value?",
+        _gain_of_one_draw,
+        "In many dimensions nearly all of that noise comes from λ, and a density can remove it.",
     ),
 )
 
@@ -377,6 +394,35 @@ def _what_is_the_weighting() -> str:
     return min(products, key=lambda name: float(np.std(np.log(products[name] / known))))
 
 
+def _probe_of_huber() -> str:
+    """What the probe says of Huber's loss."""
+    import torch
+
+    import diffviz as dv
+    from diffviz.lab import losses
+
+    x = dv.toy("moons").sample(256, torch.Generator().manual_seed(1)).float()
+    measured = dv.probe(losses.huber, x)
+    if any("not a squared loss" in note for note in measured.notes):
+        return "the curve of small errors, and a warning"
+    return "the curve of a square"
+
+
+prediction(
+    "probe-of-huber",
+    Choice(
+        "The loss of Huber is probed: flow matching, with a gradient that is clipped where an "
+        "error is above ½. What should the probe say of its weighting?",
+        {
+            "nothing: it has none": "For errors below ½ it has one, that of the plain square.",
+            "the curve of a square": "That holds for small errors only, and a reader should know.",
+            "the curve of small errors, and a warning": (
+                "It also says how much smaller the factor is at a larger error."
+            ),
+        },
+        _probe_of_huber,
+    ),
+)
 prediction(
     "where-is-the-weighting",
     Choice(
@@ -1002,6 +1048,16 @@ def _draws_of_a_long_jump() -> float:
     return 1 / few_steps.share_of_long_jumps("meanflow")
 
 
+def _weight_taken_away() -> str:
+    """The end of λ at which MeanFlow's factor lowers the weighting, on N(0, 0.3²)."""
+    ends = np.array([-10.0, 10.0])
+    powers = (few_steps.local("meanflow", 0.3, power).weighting(ends) for power in (0.0, 1.0))
+    noise, data = np.divide(*powers)  # without over with the factor
+    if abs(noise / data - 1) < 0.1:
+        return "at both ends alike"
+    return "at the noise end" if noise > data else "at the data end"
+
+
 def _best_in_one_step() -> str:
     """The objective that comes nearest to the exact map of two clusters in one step."""
     data = few_steps.DATA[1]
@@ -1030,6 +1086,22 @@ prediction(
         _draws_of_a_long_jump,
         "Two logit-normal times are rarely that far apart, and most draws have r = t.",
         "draws",
+    ),
+)
+prediction(
+    "adaptive-factor",
+    Choice(
+        "The data are N(0, 0.3²), and the network is as good as can be. MeanFlow divides its "
+        "squared error by itself plus 0.01. At which end of λ does that take weight away?",
+        {
+            "at the noise end": "There only the data are unknown, whose variance is small.",
+            "at the data end": (
+                "There the noise is unknown, whose variance is 1. At the noise end only the data "
+                "are, and their variance is 0.09. The larger error has the smaller factor."
+            ),
+            "at both ends alike": "The least error of u is not the same at both ends.",
+        },
+        _weight_taken_away,
     ),
 )
 prediction(

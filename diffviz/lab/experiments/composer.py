@@ -29,7 +29,7 @@ from diffviz.web.description import slug
 State = Mapping[str, Any]
 LEVELS = np.linspace(-12, 12, 241)  # λ at which recipes are compared with published objectives
 CENTRAL = 0.998  # central share of what a recipe draws, over which it is compared
-ALIKE = 1 - 1e-9  # deviations whose ratio is above this are equal but for rounding
+ALIKE = 1 - 1e-9  # factors whose ratio is above this are equal but for rounding
 LEAST_OVERLAP = 0.9  # share of that stretch on which a published objective must have support
 
 
@@ -614,12 +614,12 @@ class Distance:
 
     Args:
         name: Name of the published objective.
-        deviation: Largest relative deviation of the ratio of the weightings from its median.
+        factor: Largest factor, at least 1, between the ratio of the weightings and its median.
         at: λ in nats where it is met.
     """
 
     name: str
-    deviation: float
+    factor: float
     at: float
 
 
@@ -648,13 +648,14 @@ def distances(objective: Objective) -> list[Distance]:
         if not both.any() or both.mean() < LEAST_OVERLAP:
             continue
         ratio = w[both] / known[both]
-        deviations = np.abs(ratio / np.median(ratio) - 1)
-        worst = np.flatnonzero(deviations >= ALIKE * deviations.max())[0]
-        found.append(Distance(name, float(deviations[worst]), float(at[both][worst])))
+        ratio /= np.median(ratio)
+        factors = np.maximum(ratio, 1 / ratio)
+        worst = np.flatnonzero(factors >= ALIKE * factors.max())[0]
+        found.append(Distance(name, float(factors[worst]), float(at[both][worst])))
 
     def nearness(distance: Distance) -> tuple[int, bool]:
-        """Deviation to six decimals, then whether the target is another."""
+        """Factor to six decimals, then whether the target is another."""
         other_target = CATALOGUE[distance.name].target.name != objective.target.name
-        return round(distance.deviation * 1e6), other_target
+        return round(distance.factor * 1e6), other_target
 
     return sorted(found, key=nearness)

@@ -281,7 +281,7 @@ def second_moment(
 
 
 def draw_variance(law: ScoredLaw) -> float:
-    """Variance of one draw Y = w/p·ε² with w = e^(−λ/2), whose mean is π whatever the law.
+    """Variance of one draw Y = ½w/p·ε² with w = e^(−λ/2), whose mean is π/2 whatever the law.
 
     Args:
         law: Law of λ, a frozen SciPy distribution.
@@ -289,14 +289,14 @@ def draw_variance(law: ScoredLaw) -> float:
     Returns:
         The variance for N(0, 1) data and the exact denoiser; it may be infinite.
     """
-    return 4 * second_moment(CATALOGUE["fm-ot"], law).value - np.pi**2
+    return second_moment(CATALOGUE["fm-ot"], law).value - np.pi**2 / 4
 
 
 class Draws(NamedTuple):
-    """Draws of Y = w/p·ε² under one law.
+    """Draws of Y = ½w/p·ε² under one law.
 
     Attributes:
-        mean: Their mean, near π.
+        mean: Their mean, near π/2.
         half_width: Half of its 95 % interval.
         variance: Their variance.
         exact_variance: That of the distribution; it may be infinite.
@@ -328,7 +328,7 @@ def draws(n: int = 20_000, seed: int = 0) -> dict[str, Draws]:
     for name, law in SAMPLERS.items():
         logsnr = law.ppf(quantile_draws(n, rng))
         ratio = np.exp(-logsnr / 2) / law.pdf(logsnr)
-        y = ratio * expit(logsnr) * rng.standard_normal(n) ** 2
+        y = ratio / 2 * expit(logsnr) * rng.standard_normal(n) ** 2
         half_width = 1.96 * y.std() / np.sqrt(n)
         by_law[name] = Draws(float(y.mean()), float(half_width), float(y.var()), draw_variance(law))
     return by_law

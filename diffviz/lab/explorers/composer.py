@@ -46,8 +46,8 @@ TITLE = "p, gain², c and their product w, on the {} error"
 LOOKS_OF_PARTS = tuple(YLABELS)
 NEAREST = 3  # published objectives that are listed
 NAMED = 12  # published objectives of the same weighting that are named
-SAME = 1e-6  # deviation up to which two weightings are the same
-FAR = 10  # deviation from which on a number says no more
+SAME = 1 + 1e-6  # factor up to which two weightings are the same
+FAR = 1000  # factor from which on a number says no more
 MOST = 4  # published objectives that are drawn
 
 
@@ -228,7 +228,7 @@ def place_text(ordered: list[Distance]) -> str:
     Returns:
         The sentence.
     """
-    same = [one.name for one in ordered if one.deviation <= SAME]
+    same = [one.name for one in ordered if one.factor <= SAME]
     if not ordered:
         return "w = 2 · c · gain² · p, where no published objective has support."
     if not same:
@@ -245,14 +245,27 @@ def nearness_row(name: str, distance: Distance | None) -> tuple[str, str, str]:
         distance: How far it is; None where it has too little support.
 
     Returns:
-        Its name, the deviation in words, and the λ at which it is met.
+        Its name, the factor in words, and the λ at which it is met.
     """
     if distance is None:
         return name, "elsewhere", ""
-    if distance.deviation <= SAME:
+    if distance.factor <= SAME:
         return name, "the same", ""
-    words = "over 1000%" if distance.deviation > FAR else f"{distance.deviation:.1%}"
-    return name, words, f"{distance.at:g}"
+    return name, factor_words(distance.factor), f"{distance.at:g}".replace("-", "−")
+
+
+def factor_words(factor: float) -> str:
+    """A factor with three digits after the point below 10, and one above.
+
+    Args:
+        factor: The factor, at least 1.
+
+    Returns:
+        The text.
+    """
+    if factor > FAR:
+        return f"over {FAR}"
+    return f"{factor:.3f}" if factor < 10 else f"{factor:.1f}"
 
 
 def nearness_table(ordered: list[Distance], names: tuple[str, ...]) -> Table:
@@ -270,4 +283,4 @@ def nearness_table(ordered: list[Distance], names: tuple[str, ...]) -> Table:
     listed = list(dict.fromkeys([*nearest, *names]))
     rows = [nearness_row(name, known.get(name)) for name in listed]
     colours = [plots.colour(name) if name in names else "" for name in listed]  # of what is drawn
-    return Table(("nearest published", "ratio deviates by", "at λ"), rows, colours)
+    return Table(("nearest published", "ratio off by a factor of", "at λ"), rows, colours)

@@ -50,6 +50,7 @@ ENTRIES = (
     "indi",
 )
 WEIGHTINGS = (*FAMILIES, *ENTRIES, OWN_TABLE)
+ENTRY_OF = {"EDM": "edm"}  # of a family that bears an objective's name
 SHARES, GAP = "shares of the loss", "gap of the ELBO"
 RANGE = (-20.0, 20.0)  # λ in nats
 
@@ -135,6 +136,7 @@ class ElboExplorer(ViewExplorer):
             "head": VERDICT_HEAD,
             "label": plots.LOGSNR,
             "colours": {name: plots.colour(name) for name in CATALOGUE} | COLOURS,
+            "shades": {name: shade_of(name) for name in WEIGHTINGS},
         }
 
     def objective(self) -> Objective:
@@ -157,10 +159,11 @@ class ElboExplorer(ViewExplorer):
         mixture = mixture_of(chosen_objective(state), state)
         besides = {name: mixture_of(CATALOGUE[name], state) for name in state["beside"]}
         ends = state["low"], state["high"]
-        right = gap_chart(state) if state["right"] == GAP else shares_chart(mixture, ends)
+        shade = shade_of(state["weighting"])
+        right = gap_chart(state) if state["right"] == GAP else shares_chart(mixture, ends, shade)
         verdicts = verdict_table([(state["weighting"], mixture), *besides.items()])
         panels = (
-            law_chart(mixture, besides, ends),
+            law_chart(mixture, besides, ends, shade),
             right,
             verdicts,
             parts_table(mixture),
@@ -222,6 +225,19 @@ def chosen_objective(state: State) -> Objective:
     return own_table(state["table"])
 
 
+def shade_of(weighting: str) -> str:
+    """The colour of what is looked at: an objective has its own in every picture.
+
+    Args:
+        weighting: One of ``WEIGHTINGS``.
+
+    Returns:
+        The colour as "#RRGGBB".
+    """
+    name = ENTRY_OF.get(weighting, weighting)
+    return plots.colour(name) if name in CATALOGUE else SUBJECT
+
+
 def mixture_of(objective: Objective, state: State) -> SignedMixture:
     """An objective as a signed mixture on the chosen data between the chosen ends.
 
@@ -263,13 +279,16 @@ def band_below(values: NDArray) -> tuple[NDArray, NDArray]:
     return np.minimum(values, 0), 0 * values
 
 
-def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture], ends: Limits) -> Chart:
+def law_chart(
+    mixture: SignedMixture, besides: dict[str, SignedMixture], ends: Limits, shade: str = SUBJECT
+) -> Chart:
     """The weighting and the law of noise levels, each over its largest value.
 
     Args:
         mixture: The chosen weighting.
         besides: Other weightings by name.
         ends: λ_min and λ_max, the ends of the axis.
+        shade: Colour of the law.
 
     Returns:
         The chart.
@@ -286,18 +305,19 @@ def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture], ends: L
         title="the law of noise levels",
         xlim=ends,
         ylim=(-1.1, 1.1),
-        colours=COLOURS,
+        colours=COLOURS | {LAW: shade},
         dashes={W: 1, LAW: 0, NEGATIVE: 0} | dict.fromkeys(besides, 2),
         bands={NEGATIVE: band_below(law)},
     )
 
 
-def shares_chart(mixture: SignedMixture, ends: Limits) -> Chart:
+def shares_chart(mixture: SignedMixture, ends: Limits, shade: str = SUBJECT) -> Chart:
     """What each level adds to the loss, as an error and as an ELBO.
 
     Args:
         mixture: The chosen weighting.
         ends: λ_min and λ_max, the ends of the axis.
+        shade: Colour of the curve by ELBOs.
 
     Returns:
         The chart.
@@ -312,7 +332,7 @@ def shares_chart(mixture: SignedMixture, ends: Limits) -> Chart:
         title="what each level adds to the loss",
         xlim=ends,
         ylim=steady_limits(np.concatenate([as_elbos, as_errors])),
-        colours=COLOURS,
+        colours=COLOURS | {MIXED: shade},
         dashes={DIRECT: 1, MIXED: 0, NEGATIVE: 0},
         bands={NEGATIVE: band_below(as_elbos)},
     )
@@ -379,7 +399,7 @@ def verdict_table(mixtures: list[tuple[str, SignedMixture]]) -> Table:
         The table.
     """
     rows = [(name, *verdict_cells(mixture)) for name, mixture in mixtures]
-    colours = [SUBJECT, *(plots.colour(name) for name, _ in mixtures[1:])]
+    colours = [shade_of(mixtures[0][0]), *(plots.colour(name) for name, _ in mixtures[1:])]
     return Table(VERDICT_HEAD, rows, colours)
 
 

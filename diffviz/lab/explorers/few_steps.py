@@ -21,6 +21,7 @@ SPENT_PLAIN, SPENT, DRAWN = "spent without it", "spent with it", "drawn"
 FACTOR, MAP = "adaptive factor", "flow map"
 PATH, JUMP, EULER = "path of the flow", "jump by u", "one Euler step"
 OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-0.6, 1.5)}  # other paths
+OTHER_DASHES = dict(zip(OTHERS, (2, 0), strict=True))
 COLOURS = {
     PLAIN: REFERENCE,
     LOCAL: SUBJECT,
@@ -205,7 +206,7 @@ def map_view(state: State) -> View:
         xlim=(0.0, 1.0),
         ylim=(-2.5, 2.5),
         colours=COLOURS,
-        dashes={JUMP: 0, EULER: 1} | dict.fromkeys(followed, 0),
+        dashes={JUMP: 0, EULER: 1, PATH: 0} | OTHER_DASHES,
         faint=tuple(OTHERS),
     )
     through = Chart(

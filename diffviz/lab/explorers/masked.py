@@ -23,12 +23,18 @@ BASES = {
 BY_RATE, BY_COUNT, SPENT = "over λ", "by count", "on exact data"
 TITLES = {
     BY_RATE: "the weighting over λ",
-    BY_COUNT: "how often each number of masked tokens counts, over the ELBO",
+    BY_COUNT: "weight of sequences with k masked tokens, over the ELBO's",
     SPENT: "what the exact predictor spends on short sequences",
 }
 START = ("mdlm", "maskgit", "simple")
 MOST = 6
 XLABEL = "log-SNR of masking λ   [masked ← → visible]"
+DIVISORS = {  # of the cross-entropy that is summed over masked tokens
+    "sum": "nothing",
+    "length": "length",
+    "masked": "masked tokens",
+    "batch": "those of the batch",
+}
 HEAD = ("", "rate", "divided by", "masks", "what it is")
 LENGTHS = range(2, 65)  # of sequences
 RATES = {"sine": "cosine (MaskGIT)", "cosine": "cosine (MDLM)"}  # as the papers call them
@@ -295,7 +301,7 @@ def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
     return (
         entry.name,
         RATES.get(form, form) + space + ends,
-        entry.average,
+        DIVISORS[entry.average],
         MASKS[entry.masks],
         words,
     )

@@ -30,7 +30,7 @@ SMOOTH = 800  # points of the stairs at least
 RANGE = (LOWEST, HIGHEST)  # λ in nats
 LOST_RANGE = (1e-3, 1e3)  # nats; what is lost below that is told by the table alone
 LEAST = 1e-9  # nats, below which a difference of terms is only rounding
-HEAD = ("nats", "prior", "diffusion", "reconstruction", "−ELBO", "bits/dim")
+HEAD = ("nats", "prior", "diffusion", "reconstruction", "−ELBO", "nats / (d log 2)")
 
 # curves: the names in the legends
 LAYERS, LIMIT = "layers", "no steps"
@@ -201,7 +201,7 @@ def lost_chart(data: Data, low: float, high: float, layers: int) -> Chart:
     }
     return Chart(
         counts,
-        {name: drawn(values) for name, values in curves.items()},
+        {name: drawn(values) for name, values in curves.items() if is_within(values)},
         xlabel="layers T",
         ylabel="nats",
         title="what the stack loses",
@@ -213,6 +213,18 @@ def lost_chart(data: Data, low: float, high: float, layers: int) -> Chart:
         dashes={IN_ALL: 0, AT_NOISE: 2, BY_STEPS: 1, AT_DATA: 3},
         dots={IN_ALL: (np.array([layers]), np.array([here.lost]))},
     )
+
+
+def is_within(values: list[float]) -> bool:
+    """Whether a curve of nats comes above the lower end of the axis.
+
+    Args:
+        values: The nats.
+
+    Returns:
+        Whether there is anything to draw.
+    """
+    return max(values) >= LOST_RANGE[0]
 
 
 def drawn(values: list[float]) -> NDArray:

@@ -42,7 +42,7 @@ POINT_SHADES = (OTHERS[5], plots.PALETTE[4], OTHERS[7], SHADE_OF["−ELBO"])
     "falling weighting is a mean of ELBOs, EDM's a signed one",
 )
 def augmentation(losses: Divergences | None = None) -> Axes:
-    """Draw two weightings, their slopes, L(λ; x) of points, and how much each ELBO counts.
+    """Draw two weightings, their slopes, L(λ; x) of points, and what each ELBO adds to the loss.
 
     Args:
         losses: What ``experiments.elbo.divergences`` returned; computed by default.
@@ -64,7 +64,7 @@ def augmentation(losses: Divergences | None = None) -> Axes:
         ("Their slopes, turned over", "−w′ over the maximum of w", laws),
         ("L on gmm1: KL from noise up to λ", "nats", losses.curves),
         (
-            "How much each ELBO counts",
+            "What each ELBO adds to the loss",
             "−w′ · L, over the maximum of w",
             {name: law * mean for name, law in laws.items()},
         ),
@@ -109,18 +109,18 @@ def _tell_both_routes(ax: Axes, losses: Divergences) -> None:
 
 
 def bits_per_dimension(nats: ArrayLike) -> NDArray:
-    """Nats of a point of ring8 in bits per dimension."""
+    """Nats of ring8 in bits per dimension, without the constant that pixels add."""
     return np.divide(nats, DIMENSION * math.log(2))
 
 
 def nats_of_bits(bits: ArrayLike) -> NDArray:
-    """Bits per dimension of a point of ring8 in nats."""
+    """Bits per dimension of ring8, without the constant that pixels add, in nats."""
     return np.multiply(bits, DIMENSION * math.log(2))
 
 
 @figure(
     "elbo-terms",
-    "The three terms of −ELBO over the end points of λ, ring8: nats and bits per dimension, "
+    "The three terms of −ELBO over the end points of λ, ring8: in nats and in nats over d log 2, "
     "and what is left of the gap",
 )
 def elbo_terms(ring: EndPoints | None = None) -> Axes:
@@ -149,7 +149,7 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     names = ("prior", *ring.terms, "entropy")
     legend(left, [line_of(left, name) for name in names], labels=names, loc="upper left")
     bits = left.secondary_yaxis("right", functions=(bits_per_dimension, nats_of_bits))
-    bits.set_ylabel("bits per dimension", labelpad=1)
+    bits.set_ylabel("nats / (d log 2)", labelpad=1)
     left.figure.subplots_adjust(wspace=0.45)
     gaps = {
         "E[−ELBO] − entropy": ring.reconstruction_gap,

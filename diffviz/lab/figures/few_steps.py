@@ -53,10 +53,31 @@ def _mark_long_jumps(ax: Axes) -> None:
     ax.annotate("from t > 0.9\nto t < 0.1", place, color=FOCUS, fontsize=9, va="bottom")
 
 
-def _plane_title(name: str) -> str:
-    """How often the long jump is drawn."""
+def _mark_whole_jump(ax: Axes, share: float) -> None:
+    """The cell of the jump from pure noise to the data, where draws fall into it."""
+    if share < LEAST:
+        return
+    words = f"from t = 1\nto r = 0:\n1 in {1 / share:,.0f}"
+    cell = (EDGES[:2].mean(), EDGES[-2:].mean())
+    ax.plot(*cell, "s", mec=FOCUS, mfc="none", ms=11, mew=1.4, clip_on=False, gid="whole jump")
+    place = (EDGES[0] + 0.4, EDGES[-1] - 1.0)
+    ax.annotate(words, place, color=FOCUS, fontsize=9, va="top")
+
+
+def _plane_words(name: str) -> dict[str, str]:
+    """Labels and title of a plane: jumps and how often they are long, or levels to compare."""
     share = share_of_long_jumps(name, *LONG)
-    return f"{name}: long jump 1 in {1 / share:,.0f}" if share else f"{name}: long jump never"
+    if share:
+        return {
+            "xlabel": "λ where a jump starts",
+            "ylabel": "λ where it ends",
+            "title": f"{name}: long jump 1 in {1 / share:,.0f}",
+        }
+    return {
+        "xlabel": "λ of the noisier level",
+        "ylabel": "λ of the level it is compared with",
+        "title": f"{name}: compares neighbours",
+    }
 
 
 def draw_plane(ax: Axes, name: str) -> None:
@@ -75,15 +96,11 @@ def draw_plane(ax: Axes, name: str) -> None:
     ax.plot(EDGES[[0, -1]], EDGES[[0, -1]], color="0.6", lw=0.8, ls=":")
     _draw_hill(ax, name, on)
     _mark_long_jumps(ax)
+    _mark_whole_jump(ax, mass[0, -1])
     bar = ax.figure.colorbar(mesh, ax=ax, fraction=0.04, pad=0.02, ticks=[-5, -4, -3, -2])
     bar.ax.set_yticklabels(["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²"], fontsize=9)
-    ax.set(
-        xlabel="λ where a jump starts",
-        ylabel="λ where it ends",
-        title=_plane_title(name),
-        xlim=EDGES[[0, -1]],
-        ylim=EDGES[[0, -1]],
-    )
+    bar.set_label("probability of a cell", fontsize=9)
+    ax.set(xlim=EDGES[[0, -1]], ylim=EDGES[[0, -1]], **_plane_words(name))
 
 
 def _draw_hill(ax: Axes, name: str, on: NDArray) -> None:
@@ -145,8 +162,8 @@ def few_steps(names: Sequence[str] = NAMES) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(14.8, 8.4, columns=3, rows=2)
-    panels[0].figure.subplots_adjust(wspace=0.3)
+    panels = plots.axes(15.8, 8.4, columns=3, rows=2)
+    panels[0].figure.subplots_adjust(wspace=0.42)
     planes = (panels[0], panels[1], panels[3], panels[4])
     for ax, name in zip(planes, names, strict=True):
         draw_plane(ax, name)

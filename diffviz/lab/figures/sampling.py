@@ -20,7 +20,6 @@ from diffviz.lab.experiments.sampling import (
     LAWS,
     SOLVERS,
     STEPS,
-    VARIANCES,
     Chain,
     Convergence,
     FrameWalks,
@@ -240,8 +239,8 @@ def vp_vs_fm(shown: Sequence[float] = (0.01, 0.1, 1.0)) -> Axes:
     )
     named = [line_of(straight, name) for name in colours]
     legend(straight, named, labels=["linear path (FM)", "cosine path (VP)"], loc="upper left")
-    for name, distances in off_chords(VARIANCES).items():
-        straight.plot(VARIANCES, distances, "o", color=colours[name], gid=f"{name}, dots")
+    for name, distances in off_chords(shown).items():
+        straight.plot(shown, distances, "o", color=colours[name], gid=f"{name}, dots")
     straight.set_xscale("log")
     return linear
 
@@ -382,6 +381,21 @@ def _draw_bands(ax: Axes) -> None:
     drawn.set_title("cycles per image", prop=FontProperties(size=9))
 
 
+def _name_by_place(ax: Axes, names: Sequence[str]) -> None:
+    """A legend in the order in which curves reach one half, each name in the curve's colour."""
+
+    def place(name: str) -> float:
+        x, y = (np.asarray(values, dtype=float) for values in line_of(ax, name).get_data())
+        return float(np.interp(0.5, y, x))
+
+    ordered = sorted(names, key=place)
+    lines = [line_of(ax, name) for name in ordered]
+    drawn = legend(ax, lines, labels=ordered, loc="lower right", handlelength=3)
+    drawn.set_title("from left to right at R² = ½", prop=FontProperties(size=9))
+    for text, line in zip(drawn.get_texts(), lines, strict=True):
+        text.set_color(line.get_color())
+
+
 @figure(
     "early-commitment",
     "Share of the final sample already explained along the steps: it is the grid and the "
@@ -421,7 +435,7 @@ def early_commitment(size: int = 64) -> Axes:
     for name in GRIDS:  # one dash for one grid, in both panels
         for ax in (photos, digits):
             line_of(ax, name).set_linestyle(GRID_DASHES[name])
-    legend(photos, [line_of(photos, name) for name in GRIDS], loc="lower right", handlelength=2.5)
+    _name_by_place(photos, tuple(GRIDS))
     _draw_bands(bands)
     for ax in panels:
         ax.set_ylim(-0.02, 1.02)
@@ -476,7 +490,7 @@ def _winners(records: dict[str, Convergence]) -> str:
     best = []
     for calls in CALLS_ASKED:
         errors = {
-            name: np.interp(np.log(calls), np.log(one.calls), np.log(one.errors), left=np.inf)
+            name: np.interp(np.log(calls), np.log(one.calls), np.log(one.errors))
             for name, one in records.items()
         }
         best.append(min(errors, key=lambda name: errors[name]).split()[0])
@@ -553,7 +567,8 @@ def _draw_table(ax: Axes, steps: int) -> None:
     ax.tick_params(axis="x", bottom=False, top=False, labeltop=True, labelbottom=False, pad=2)
     by_grid, by_training = (np.max(table.max(axis) / table.min(axis)) for axis in (1, 0))
     factors = f"{by_grid:.1f}-fold by the grid, {by_training:.1f}-fold by the training"
-    ax.set_title(f"distance after {steps} steps: up to {factors}", fontsize=11, pad=26)
+    title = f"distance after {steps} steps (yellow is near): up to {factors}"
+    ax.set_title(title, fontsize=11, pad=26)
 
 
 @figure(
@@ -580,6 +595,7 @@ def train_sample_schedules(steps: int = 16, counts: Sequence[int] = COUNTS) -> A
         ax.set_ylim(ends.min(), ends.max())
     for ax in upper[1:]:
         ax.set_yticklabels([])
+    upper[0].set_yticks([0.01, 0.03, 0.1, 0.3], ["0.01", "0.03", "0.1", "0.3"])
     upper[0].set_ylabel("rms distance from the exact end")
     legend(upper[0], loc="lower left", handlelength=1.5)
     table, *others = lower
@@ -588,6 +604,14 @@ def train_sample_schedules(steps: int = 16, counts: Sequence[int] = COUNTS) -> A
     places = table.get_gridspec()
     if places is not None:
         table.set_subplotspec(places[1, :])
-    table.figure.subplots_adjust(bottom=0.03, top=0.94, wspace=0.1, hspace=0.42)
+    table.figure.subplots_adjust(bottom=0.03, top=0.9, wspace=0.1, hspace=0.45)
+    upper[len(upper) // 2].annotate(
+        "with few steps the networks do as the exact denoiser does, with many they do not",
+        (0.5, 1.15),
+        xycoords="axes fraction",
+        ha="center",
+        fontsize=11,
+        annotation_clip=False,
+    )
     _draw_table(table, steps)
     return upper[0]

@@ -28,7 +28,7 @@ from diffviz.plots.style import FOCUS, UNIFORM
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
-MOST_VARIANCE = 110.0  # at the end of the axis
+MOST_VARIANCE = 27.5  # at the end of the axis
 # A density has the colour of the objective that draws from it.
 SAMPLER_COLOURS = {
     "cosine": plots.colour("iddpm-cosine"),
@@ -223,7 +223,7 @@ def _draw_law(left: Axes, right: Axes, row: int, name: str, statistics: Draws) -
     # an infinite variance is a bar that reaches past the end of the axis
     length = min(statistics.exact_variance, 10 * MOST_VARIANCE)
     right.barh(row, length, color=colour, gid=name)
-    place = 3.0 if length > MOST_VARIANCE else length + 2  # inside a bar that reaches the end
+    place = 0.75 if length > MOST_VARIANCE else length + 0.5  # inside a bar that reaches the end
     right.annotate(text, (place, row), va="center", fontsize=9)
 
 
@@ -246,10 +246,11 @@ def invariance(by_law: dict[str, Draws] | None = None) -> Axes:
     rows = np.arange(len(by_law))[::-1]  # the first law on top
     for row, (name, statistics) in zip(rows, by_law.items(), strict=True):
         _draw_law(left, right, int(row), name, statistics)
-    left.axvline(np.pi, color=NEUTRAL, ls=":", lw=1)  # the exact mean
-    left.set(xlabel="mean of 2Y, 20,000 draws   (dotted: π)", title="the mean does not depend on p")
+    left.axvline(np.pi / 2, color=NEUTRAL, ls=":", lw=1)  # the exact mean
+    xlabel = "mean of Y, 20,000 draws   (dotted: π/2)"
+    left.set(xlabel=xlabel, title="the mean does not depend on p")
     left.set_yticks(rows, [*by_law])
-    right.set(xlabel="variance of one 2Y", xlim=(0, MOST_VARIANCE), title="its noise does")
+    right.set(xlabel="variance of one Y", xlim=(0, MOST_VARIANCE), title="its noise does")
     right.set_yticks(rows, [""] * len(by_law))
     for ax in (left, right):
         ax.set_ylim(-0.6, len(by_law) - 0.4)  # so that the rows of both panels line up

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
@@ -19,6 +20,7 @@ NEUTRAL = "0.4"  # lines of reference
 TRUTH = "0.35"  # points of the data
 NO_LEADER, LEADER = 5, 16  # points from the ends of curves to their names, and with lines between
 LEADER_FROM = 0.25  # how far a name is moved before it needs one, over the distance of two names
+PALEST = 0.4  # share of its colour that the first of ordered curves has
 SHORT_LOGSNR = "log-SNR λ   [noise ← → data]"
 
 
@@ -37,6 +39,22 @@ def colours_of(names: Iterable[str]) -> Callable[[str], str]:
         The function from a name to its colour, for ``plots.lines``.
     """
     return dict(zip(names, cycle(OTHERS), strict=False)).__getitem__
+
+
+def shades_of(names: Iterable[str], dark: str = OTHERS[0]) -> Callable[[str], str]:
+    """Shades of one colour for curves that have an order.
+
+    Args:
+        names: Names of the curves, in their order.
+        dark: Colour of the last one; the others are the paler, the earlier they come.
+
+    Returns:
+        The function from a name to its shade, for ``plots.lines``.
+    """
+    ordered = list(names)
+    shares = np.linspace(PALEST, 1, len(ordered))[:, None]
+    shades = 1 - shares * (1 - np.array(to_rgb(dark)))
+    return dict(zip(ordered, map(to_hex, shades.tolist()), strict=True)).__getitem__
 
 
 def from_noise(ax: Axes) -> None:

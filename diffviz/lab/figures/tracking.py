@@ -27,9 +27,10 @@ from diffviz.lab.experiments.tracking import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, label_ends, legend, line_of
-from diffviz.plots.style import FOCUS, UNIFORM
+from diffviz.plots.style import BEST, FOCUS, UNIFORM
 
 EXACT = "exact denoiser"
+REMEMBERED, FINISHED = "remembered ± its error", "the finished network"
 MEMORIES = {0.9: "noisy", 0.99: "a fair choice", 0.999: "smooth and late"}  # by decay
 OF_OBJECTIVES = {  # densities and weightings that are no rule's
     "FM, uniform t": plots.colour("fm-ot"),
@@ -49,6 +50,7 @@ GRID_COLOURS = {
     "uniform λ": UNIFORM,
 }
 TRUE = "true points"
+SAME_END = ("minimum variance", "VDM")  # rules that end at one density
 SHORT_GRIDS = {place: place for place in GRIDS} | {"log-normal σ (EDM)": "EDM"}
 
 
@@ -88,11 +90,16 @@ def ema_loss(loss: WatchedLoss | None = None) -> Axes:
         )
         low, high = ratio - error, ratio + error
         ax.fill_between(MIDDLE, low, high, color=FOCUS, alpha=0.2, lw=0, gid=f"{name}:stderr")
+        finished = loss.measured / loss.floor
+        ax.plot(MIDDLE, finished, color=BEST, lw=1.6, label=FINISHED, gid=FINISHED)
         ax.axhline(1, color=NEUTRAL, lw=1, zorder=1, gid=EXACT)
         ax.set_ylim(0.6, 1.6)
         ax.xaxis.set_major_locator(MultipleLocator(5))
     share_scale(panels)
-    return panels[0]
+    left = panels[0]
+    handles = [line_of(left, f"decay {next(iter(loss.mean)):g}"), line_of(left, FINISHED)]
+    legend(left, handles, labels=[REMEMBERED, FINISHED], loc="upper left")
+    return left
 
 
 def share_scale(panels: Sequence[Axes]) -> None:
@@ -108,20 +115,22 @@ def settled_ratio(ratios: NDArray) -> float:
     return float(np.median(ratios[len(ratios) // 2 :]))
 
 
-def _draw_rule(ax: Axes, name: str, density: NDArray, ratio: float) -> None:
-    """One density over the one of least variance, which is a grey area, and what it costs."""
+def _draw_rule(ax: Axes, densities: Mapping[str, NDArray], ratio: float) -> None:
+    """Densities over the one of least variance, a grey area, and what the first one costs."""
     best = least_variance_density()
     ax.fill_between(MIDDLE, 0, best, color="0.8", lw=0, zorder=1, gid="least variance")
     plots.lines(
         MIDDLE,
-        {name: density},
+        densities,
         xlabel="",
         ylabel="",
-        title=name,
+        title=" and ".join(densities),
         outside=None,
         colours=law_colour,
         ax=ax,
     )
+    for other in list(densities)[1:]:
+        line_of(ax, other).set(ls=plots.DASHES[2], color=BEST)
     ax.annotate(f"{ratio:.2f} ×", (0.97, 0.86), xycoords="axes fraction", ha="right", fontsize=12)
     ax.set_ylim(0, 0.34)
 
@@ -146,6 +155,27 @@ def _draw_weightings(ax: Axes) -> None:
     ax.annotate("trained", (7.5, 0.1), ha="center", color=law_colour("EDM2 log-variance"))
 
 
+def _by_panel(names: Iterable[str]) -> list[list[str]]:
+    """The densities of each panel: one, or those that end alike."""
+    apart = list(names)
+    if not {*SAME_END} <= {*apart}:
+        return [[name] for name in apart]
+    first, *others = SAME_END
+    return [[*SAME_END] if name == first else [name] for name in apart if name not in others]
+
+
+def _label_panels(panels: Sequence[Axes], weightings: Axes, columns: int) -> None:
+    """Labels at the left and below only; the panel of weightings has an axis of its own."""
+    for place, ax in enumerate(panels):
+        ax.xaxis.set_major_locator(MultipleLocator(5))
+        if place >= columns:
+            ax.set_xlabel(SHORT_LOGSNR)
+        if ax is not weightings:
+            ax.set_ylabel("density per nat" if place % columns == 0 else "")
+            if place % columns:
+                ax.yaxis.set_major_formatter(NullFormatter())
+
+
 @figure(
     "adaptive-schedules",
     "Densities that learn nothing and that rules learn, over the best one, with their mean square; "
@@ -154,7 +184,8 @@ def _draw_weightings(ax: Axes) -> None:
 def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     """Draw one density a panel over the one of least variance, and last what EDM2's rule trains.
 
-    The number in a panel is E Y² over the least, the median over the second half of the steps.
+    The number in a panel is E Y² over the least, the median over the second half of the steps. VDM
+    ends where minimum variance does, and shares its panel.
 
     Args:
         rules: Names of ``experiments.tracking.RULES`` that are shown.
@@ -168,22 +199,16 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     _, ratios = variance_ratios()
     still = {name: law.pdf(MIDDLE) for name, law in STILL.items()}
     densities = still | {name: adapted(name)[0][-1] for name in rules}
-    columns = -(-(len(densities) + 1) // 2)
+    shown = _by_panel(densities)
+    columns = -(-(len(shown) + 1) // 2)
     panels = plots.axes(2.95 * columns, 5.4, columns=columns, rows=2)
-    for ax, (name, density) in zip(panels, densities.items(), strict=False):
-        _draw_rule(ax, name, density, settled_ratio(ratios[name]))
-    weightings = panels[len(densities)]
+    for ax, names in zip(panels, shown, strict=False):
+        _draw_rule(ax, {name: densities[name] for name in names}, settled_ratio(ratios[names[0]]))
+    weightings = panels[len(shown)]
     _draw_weightings(weightings)
-    for ax in panels[len(densities) + 1 :]:
+    for ax in panels[len(shown) + 1 :]:
         ax.remove()
-    for place, ax in enumerate(panels[: len(densities) + 1]):
-        ax.xaxis.set_major_locator(MultipleLocator(5))
-        if place >= columns:
-            ax.set_xlabel(SHORT_LOGSNR)
-        if ax is not weightings:
-            ax.set_ylabel("density per nat" if place % columns == 0 else "")
-            if place % columns:
-                ax.yaxis.set_major_formatter(NullFormatter())
+    _label_panels(panels[: len(shown) + 1], weightings, columns)
     panels[0].figure.subplots_adjust(wspace=0.22, hspace=0.32)
     return panels[0]
 

@@ -42,7 +42,7 @@ def test_a_recipe_as_its_paper_states_it_is_the_entry_of_the_catalogue(name):
 
 def test_the_start_is_flow_matching_and_the_nearest_entry_says_so():
     nearest = composer.distances(composer.compose(composer.start()))[0]
-    assert nearest.name == "fm-ot" and nearest.deviation < 1e-9
+    assert nearest.name == "fm-ot" and nearest.factor - 1 < 1e-9
 
 
 def test_a_shift_of_the_law_is_that_of_the_family():
@@ -99,11 +99,27 @@ def test_distances_are_those_of_a_comparison_on_the_same_stretch():
     low, high = stats.norm(0, 2).ppf([0.001, 0.999])
     grid = composer.LEVELS[(low <= composer.LEVELS) & (high >= composer.LEVELS)]
     for name in ("sd3", "edm", "fm-ot", "elbo"):
-        compared = analysis.compare(composed, dv.objective(name), grid)
-        near = pytest.approx(compared.deviation, rel=1e-9, abs=1e-12)
-        assert by_name[name].deviation == near
-    deviations = np.array([one.deviation for one in composer.distances(composed)])
-    assert (np.diff(deviations) > -1e-6).all()
+        published = dv.objective(name)
+        logs = np.log(composed.weighting(grid)) - np.log(published.weighting(grid))
+        off = np.exp(np.abs(logs - np.median(logs)).max())
+        assert by_name[name].factor == pytest.approx(off, rel=1e-9)
+        above = 1 + analysis.compare(composed, published, grid).deviation
+        assert by_name[name].factor >= above * (1 - 1e-9)
+    factors = np.array([one.factor for one in composer.distances(composed)])
+    assert (np.diff(factors) > -1e-6).all()
+
+
+def test_a_ratio_far_below_its_median_is_many_times_off():
+    """A deviation would end at 100 %: flow matching beside x on the cosine path."""
+    composed = composer.compose(state(path="cosine", target="x"))
+    near = {one.name: one for one in composer.distances(composed)}["fm-ot"]
+    grid = composer.LEVELS[abs(composer.LEVELS) <= 12]
+    ratio = composed.weighting(grid) / dv.objective("fm-ot").weighting(grid)
+    ratio /= np.median(ratio)
+    assert analysis.compare(composed, dv.objective("fm-ot"), grid).deviation == pytest.approx(
+        abs(ratio - 1).max()
+    )
+    assert near.factor > 10
 
 
 def test_an_entry_with_too_little_support_is_left_out():

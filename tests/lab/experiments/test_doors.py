@@ -258,7 +258,7 @@ def test_the_mean_of_a_loss_does_not_depend_on_the_law():
     steady = {name: d for name, d in schedule.draws().items() if np.isfinite(d.exact_variance)}
     assert len(steady) == 3
     for found in steady.values():
-        assert found.mean == pytest.approx(np.pi, abs=3 * found.half_width)  # six deviations
+        assert found.mean == pytest.approx(np.pi / 2, abs=3 * found.half_width)  # six deviations
 
 
 def test_a_shift_of_one_is_the_linear_path():

@@ -8,6 +8,7 @@ import pytest
 from diffviz import plots
 from diffviz.lab import explorers
 from diffviz.lab.explorers import colours
+from diffviz.lab.explorers.elbo import ENTRY_OF, LAW, MIXED
 from diffviz.lab.explorers.schedule import LOOKS
 from diffviz.lab.explorers.training_views import BEFORE
 from diffviz.plots.style import BEST, DRAWN, FOCUS, NEGATIVE, OTHERS, REFERENCE
@@ -31,7 +32,12 @@ DRAWN_BY = {  # the objective that draws from a density
 WITH_LOOKS = ("plots/style.py", "plots/themes.py", "reports/page.py")
 STATES = {
     "ComposerExplorer": ({"names": ("elbo", "fm-ot")},),
-    "ElboExplorer": ({"beside": ("elbo", "sd3")}, {"right": "gap of the ELBO"}),
+    "ElboExplorer": (
+        {"beside": ("elbo", "sd3")},
+        {"right": "gap of the ELBO"},
+        {"weighting": "sd3"},
+        {"weighting": "Laplace"},
+    ),
     "PriorExplorer": ({"shows": "couplings"},),
     "ProbeExplorer": ({"nearest": True},),
     "StackExplorer": ({"layers": 2048},),
@@ -57,6 +63,8 @@ def objective_of(name, state):
     """The name of the objective that a curve shows, also in a training before or by its density."""
     if name in (LOOKS, state.get("density")):
         return DRAWN_BY.get(state["density"], name)
+    if name in (LAW, MIXED, state.get("weighting")):
+        return ENTRY_OF.get(state["weighting"], state["weighting"])
     return name.removesuffix(BEFORE)
 
 

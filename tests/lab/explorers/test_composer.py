@@ -70,18 +70,19 @@ def test_the_tables_say_what_the_package_says(explorer):
     share = dv.share_below(dv.objective("fm-ot"), 0.0)
     assert f"monotone  {share:.1%}" in text
     assert "fm-ot  the same" in text
-    assert "edm  over 1000%" in text
+    assert "edm  over 1000" in text
     ordered = composer.distances(explorer.objective())
-    near = next(one for one in ordered if 1e-6 < one.deviation < 10)
+    near = next(one for one in ordered if 1 + 1e-6 < one.factor < 10)
     explorer.set("names", (near.name,))
-    assert f"{near.name}  {near.deviation:.1%}  {near.at:g}" in explorer.view.text
+    place = f"{near.at:g}".replace("-", "−")
+    assert f"{near.name}  {near.factor:.3f}  {place}" in explorer.view.text
 
 
 def test_the_recipe_is_named_among_the_published_ones(explorer):
     explorer.set("path", "linear")
     explorer.set("target", "u")
     ordered = composer.distances(explorer.objective())
-    equal = [one.name for one in ordered if one.deviation <= 1e-6]
+    equal = [one.name for one in ordered if one.factor <= 1 + 1e-6]
     assert "fm-ot" in equal and len(equal) > 3
     assert f"is the weighting of {', '.join(equal)}." in explorer.view.text
     explorer.set("law", "logit-normal t")

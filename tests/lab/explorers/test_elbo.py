@@ -7,7 +7,9 @@ import pytest
 from scipy.special import expit
 
 import diffviz as dv
+from diffviz import plots
 from diffviz.lab.experiments.elbo import gaps, known, signed_mixture
+from diffviz.lab.explorers.colours import SUBJECT
 from diffviz.lab.explorers.elbo import (
     DATA,
     DIRECT,
@@ -54,6 +56,20 @@ def test_the_first_view_is_edm_with_its_negative_shares(explorer):
     assert x[law < 0].max() == pytest.approx(-3.308, abs=0.05) and law.min() == -1
     assert cells(explorer, 0, 0)[2:] == ("0.29%", "0.35%", "0.66%")
     assert explorer.error == ""
+
+
+def test_an_objective_has_its_own_colour(explorer):
+    """EDM is green as everywhere; a family that is no objective has the colour of a subject."""
+    for name, shade in (
+        ("EDM", plots.colour("edm")),
+        ("sd3", plots.colour("sd3")),
+        ("Laplace", SUBJECT),
+    ):
+        explorer.set("weighting", name)
+        left, right = explorer.view.charts
+        assert left.colours[LAW] == right.colours[MIXED] == shade
+        assert explorer.view.panels[2].colours[0] == shade
+        assert explorer.local_data()["shades"][name] == shade
 
 
 def test_a_slider_moves_the_law_to_that_of_its_closed_form(explorer):

@@ -15,6 +15,7 @@ from diffviz.lab.explorers.stack import (
     IN_ALL,
     LAYERS,
     LIMIT,
+    LOST_RANGE,
     RING,
     StackExplorer,
 )
@@ -86,6 +87,7 @@ def test_the_stairs_have_the_area_of_the_diffusion_term(explorer):
 
 
 def test_the_curves_over_layers_are_those_of_the_table(explorer):
+    explorer.set("low", -3.0)
     explorer.set("layers", 96)
     counts, total = curve(explorer, 1, IN_ALL)
     assert tuple(counts) == LAYER_COUNTS
@@ -98,6 +100,16 @@ def test_the_curves_over_layers_are_those_of_the_table(explorer):
     steps = curve(explorer, 1, BY_STEPS)[1]
     assert (np.diff(steps) < 0).all()
     assert steps[-1] / steps[-3] == pytest.approx(0.5, rel=0.01)  # it falls as 1/T
+
+
+def test_what_lies_below_the_axis_has_no_line_and_no_name(explorer):
+    assert cells(explorer, 1, 0)[0] < LOST_RANGE[0]
+    assert set(explorer.view.charts[1].curves) == {IN_ALL, BY_STEPS, AT_DATA}
+    explorer.set("low", -3.0)
+    assert cells(explorer, 1, 0)[0] > LOST_RANGE[0]
+    assert set(explorer.view.charts[1].curves) == {IN_ALL, AT_NOISE, BY_STEPS, AT_DATA}
+    explorer.set("high", 20.0)
+    assert AT_DATA not in explorer.view.charts[1].curves
 
 
 def test_each_end_moves_what_is_lost_at_it_and_nothing_else(explorer):

@@ -104,6 +104,7 @@ def test_terms_over_the_end_points_are_those_of_the_table(drawn):
     figure = drawn["elbo-terms"]
     figure.canvas.draw()
     bits = figure.axes[0].child_axes[0]
+    assert bits.get_ylabel() == "nats / (d log 2)"
     assert np.array(bits.get_ylim()) == pytest.approx(
         np.array(figure.axes[0].get_ylim()) / (2 * np.log(2))
     )

@@ -34,12 +34,36 @@ def test_a_plane_says_how_often_the_long_jump_is_drawn(name):
     figures.draw_plane(ax, name)
     mass, _ = few_steps.plane(name, [-1e3, 2 * np.log(0.1 / 0.9), 2 * np.log(0.9 / 0.1), 1e3])
     share = mass[0, -1]
-    often = f"1 in {1 / share:,.0f}" if share else "never"
-    assert ax.get_title() == f"{name}: long jump {often}"
+    words = f"long jump 1 in {1 / share:,.0f}" if share else "compares neighbours"
+    assert ax.get_title() == f"{name}: {words}"
     (frame,) = (line for line in ax.lines if line.get_gid() == "long jumps")
     np.testing.assert_allclose(frame.get_xdata()[1:], 2 * np.log(0.1 / 0.9))
     np.testing.assert_allclose(frame.get_ydata()[:2], 2 * np.log(0.9 / 0.1))
     check_type(ax.figure)
+
+
+@pytest.mark.parametrize("name", few_steps.NAMES)
+def test_a_plane_marks_the_cell_of_the_whole_jump_where_it_is_drawn(name):
+    """Only a shortcut model draws t = 1 and r = 0, and its frame holds nothing else."""
+    ax = plots.axes(5, 4)[0]
+    figures.draw_plane(ax, name)
+    corner = few_steps.plane(name).mass[0, -1]
+    marks = [line for line in ax.lines if line.get_gid() == "whole jump"]
+    assert len(marks) == (name == "shortcut") == (corner > figures.LEAST)
+    for mark in marks:
+        assert mark.get_xydata() == pytest.approx(np.array([[-9.75, 13.75]]))
+        assert corner == pytest.approx(few_steps.share_of_long_jumps(name))
+        assert any(text.get_text() == "from t = 1\nto r = 0:\n1 in 28" for text in ax.texts)
+
+
+def test_a_plane_of_compared_levels_is_named_so():
+    """The levels of ict are neighbours: no draw lies more than two cells off the diagonal."""
+    ax = plots.axes(5, 4)[0]
+    figures.draw_plane(ax, "ict")
+    mass = few_steps.plane("ict").mass
+    assert np.triu(mass, 3).sum() == 0 and np.tril(mass, -1).sum() == 0
+    assert ax.get_ylabel() == "λ of the level it is compared with"
+    assert ax.figure.axes[1].get_ylabel() == "probability of a cell"
 
 
 @pytest.mark.slow

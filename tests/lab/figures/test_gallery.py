@@ -392,17 +392,17 @@ def test_invariance_has_one_mean_and_the_exact_variances():
         with np.errstate(invalid="ignore", divide="ignore"):
             mass = np.where(
                 law.pdf(grid) > 0, 0.5 / np.cosh(grid / 2), 0
-            )  # w·mmse = p · (w·mmse/p): the mean under any p
-        assert np.trapezoid(mass, grid) == pytest.approx(np.pi, rel=1e-3)
+            )  # w·mmse = p · (w·mmse/p): twice the mean under any p
+        assert np.trapezoid(mass, grid) / 2 == pytest.approx(np.pi / 2, rel=1e-3)
     assert schedule_experiments.draw_variance(
         schedule_experiments.SAMPLERS["cosine"]
-    ) == pytest.approx(2 * np.pi**2, rel=1e-6)
+    ) == pytest.approx(np.pi**2 / 2, rel=1e-6)
     assert schedule_experiments.draw_variance(
         schedule_experiments.SAMPLERS["FM uniform t"]
-    ) == pytest.approx(4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6)
+    ) == pytest.approx(3 + 1.5 * np.pi - np.pi**2 / 4, rel=1e-6)
     assert schedule_experiments.draw_variance(
         schedule_experiments.SAMPLERS["uniform λ on [−15, 15]"]
-    ) == pytest.approx(90 - np.pi**2, rel=1e-4)
+    ) == pytest.approx((90 - np.pi**2) / 4, rel=1e-4)
     assert np.isinf(
         schedule_experiments.draw_variance(schedule_experiments.SAMPLERS["EDM log-normal"])
     )

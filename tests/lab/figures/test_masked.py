@@ -81,6 +81,11 @@ def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
     dots = [line.get_ydata() for line in panel.lines]
     assert np.array(dots) == pytest.approx(np.concatenate([bounds, likely]))
     assert (bounds >= likely).all() and (likely > 0).all()
+    names = np.array([run.name for run in seeds[0]])
+    for values in (bounds, likely):
+        assert set(names[values.argmin(1)]) == {"any-order"}
+        assert set(names[values.argmax(1)]) == {"elbo"}
+    assert panel.get_title() == "any-order is best and elbo worst at each seed (dots)"
     run = seeds[0][0]
     _, mean = data(drawn["masked-training"], 0, run.name)
     floor = masked.WORLD.floor(run.logsnr)

@@ -102,8 +102,11 @@ def test_the_vp_end_of_the_slide_has_the_root(drawn):
     [("FM", (0.065, 0.118, 0.150, 0.244, 0.293)), ("VP", (0.171, 0.132, 0.108, 0.036, 0.0))],
 )
 def test_vp_vs_fm_has_the_largest_distances(name, wanted, drawn):
-    x, y = data(drawn["vp-vs-fm"], 2, f"{name}, dots")
-    assert x.tolist() == [0.01, 0.05, 0.1, 0.5, 1] and y == pytest.approx(wanted, abs=5e-4)
+    variances = sampling_experiments.VARIANCES
+    assert variances == (0.01, 0.05, 0.1, 0.5, 1)
+    assert sampling_experiments.off_chords(variances)[name] == pytest.approx(wanted, abs=5e-4)
+    x, y = data(drawn["vp-vs-fm"], 2, f"{name}, dots")  # of the paths on the left
+    assert x.tolist() == [0.01, 0.1, 1] and y == pytest.approx(wanted[::2], abs=5e-4)
 
 
 @pytest.mark.parametrize(("name", "path"), [("FM", LINEAR), ("VP", COSINE)])
@@ -192,6 +195,18 @@ def test_digits_are_settled_as_measured_elsewhere(name, drawn):
     )
 
 
+def test_grids_are_named_in_the_order_in_which_they_are_met(drawn):
+    panel = drawn["early-commitment"].axes[0]
+    lines = {str(line.get_gid()): line for line in panel.lines}
+    names = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert sorted(names) == sorted(sampling_experiments.GRIDS)
+    steps = [np.flatnonzero(lines[name].get_ydata() >= 0.5)[0] for name in names]
+    assert steps == sorted(steps)
+    assert names[:3] == ["VP cosine", "FM, uniform t", "FM, shift 3"]
+    for text in panel.get_legend().get_texts():
+        assert text.get_color() == lines[text.get_text()].get_color()
+
+
 def test_the_share_of_a_spectrum_is_one_minus_mmse_over_variance():
     power = np.array([[4.0, 1.0], [1.0, 0.25]])
     for level in (-3.0, 0.0, 2.0):
@@ -223,6 +238,10 @@ def test_solver_orders_have_the_slopes(drawn):
                 [2, 2, 4], abs=0.1
             )
             assert found["AB3"] == pytest.approx(3, abs=0.15)
+    for name, fewest in (("Heun", 10), ("RK4", 8)):
+        calls, error = data(figure, 1, name)
+        assert calls[0] == fewest
+        assert error[0] > 0.5
     calls, error = data(figure, 1, "DDIM")
     assert calls.tolist() == [8, 16, 32, 64, 128, 256] and (np.diff(error) < 0).all()
 
