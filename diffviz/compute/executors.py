@@ -483,7 +483,7 @@ class _Worker:
 
     def start(self) -> None:
         """Start the process, in the place of one that died."""
-        context = _context()
+        context: Any = _context()  # ``Process`` is no part of the type that all contexts share
         with _STARTING, _environment(threads.ONE_THREAD), _without_main_module():
             self._link, far_end = context.Pipe()
             self._process = context.Process(target=_work, args=(far_end, dict(os.environ)))

@@ -191,8 +191,7 @@ def _draw(
         _draw_cloud(ax, panel)
     if columns > 1:
         ax.title.set_fontsize(TITLE_SIZE)
-    is_narrow = columns > 2 and isinstance(panel, Chart) and panel.xscale == "linear"
-    if is_narrow and not panel.xticks:
+    if columns > 2 and isinstance(panel, Chart) and panel.xscale == "linear" and not panel.xticks:
         ax.xaxis.set_major_locator(MaxNLocator(NARROW_TICKS, steps=TICK_STEPS))
 
 
