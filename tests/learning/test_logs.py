@@ -201,6 +201,8 @@ def test_the_time_of_a_continuous_path_runs_from_data_to_noise():
     time = np.array([0.1, 0.5, 0.9])
     found = levels.levels_of(time, "timestep", known).logsnr
     np.testing.assert_allclose(found, -2 * np.log(np.tan(np.pi * time / 2)), atol=1e-9)
+    ends = levels.levels_of(np.array([0.0, 1.0]), "timestep", known).logsnr
+    assert ends.tolist() == [np.inf, -np.inf]
 
 
 # --- losses -----------------------------------------------------------------------------------

@@ -93,6 +93,7 @@ def test_offset_noise_shifts_the_mean_of_an_image_by_its_closed_form():
         (lambda: prior_kl(np.nan, [[1.0]]), "logsnr"),
         (lambda: prior_kl(0, [1.0, 2.0]), "numbers on a line"),
         (lambda: terminal_bias(-5, 0, -1.0), "variance"),
+        (lambda: terminal_bias(-5, 0, [1.0, 0.0]), "variance must be > 0, got 0"),
         (lambda: terminal_bias(np.nan, 0, 1.0), "logsnr"),
         (lambda: lowest_logsnr(0.5), "any level will do"),
         (lambda: lowest_logsnr(40, 1.5), "loss"),
