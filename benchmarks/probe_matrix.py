@@ -11,7 +11,7 @@ Run: PYTHONPATH=tests/probing python benchmarks/probe_matrix.py [--all]
 import argparse
 
 import torch
-from test_matrix import CALLS, LEVELS, NOISES, PENALTIES, SOURCES, measured, off, white
+from test_matrix import CALLS, LEVELS, NOISES, PENALTIES, SOURCES, draws_of, measured, off, white
 
 from diffviz.reports import measurement
 
@@ -23,7 +23,7 @@ def calls_equal(part: object) -> bool:
 
 def verdict(cell: tuple) -> str:
     """What is said of one cell, in words."""
-    whole = measured(cell)
+    whole = measured(cell, draws_of(cell))
     parts = whole.parts or (whole,)
     equal = ", equal" if any(map(calls_equal, parts)) else ""
     if cell[1] is white:
