@@ -222,16 +222,24 @@ def displayed(page, control, before) -> list[str]:
     return now
 
 
-def queued() -> float:
-    """Seconds that browser, server and kernels have stood in line for a processor, up to now.
+def queued() -> dict[int, int]:
+    """Nanoseconds for which browser, server and kernels have waited for a processor, by process.
 
-    They are what other work on the machine costs. Where the system does not tell, they are 0.
+    These are the waits of their main threads up to now, which other work on the machine causes.
+    Where the system does not tell, there are none.
     """
-    total = 0
+    waits = {}
     for process in psutil.Process().children(recursive=True):
         with suppress(OSError):  # it has just ended, or this is not Linux
-            total += int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[1])
-    return total / 1e9
+            told = Path(f"/proc/{process.pid}/schedstat").read_text()
+            waits[process.pid] = int(told.split()[1])
+    return waits
+
+
+def queued_since(before) -> float:
+    """Seconds of such waits since an earlier look."""
+    now = queued()
+    return sum(now[process] - before[process] for process in now.keys() & before.keys()) / 1e9
 
 
 def move(page, control) -> list[str]:
@@ -243,11 +251,12 @@ def move(page, control) -> list[str]:
     name = f"{kind} '{control.inner_text().strip().partition(chr(10))[0]}'"
     problems, answered, before = [], False, page.evaluate(SHOWN, control)
     for act in moves(control, kind):
-        start = queued()
+        before_it = queued()
         act()
         after = displayed(page, control, before)
         if after[0] != before[0]:
-            wait = page.evaluate("() => watch.painted - watch.event") / 1e3 - (queued() - start)
+            wait = page.evaluate("() => watch.painted - watch.event") / 1e3
+            wait -= queued_since(before_it)
             problems += (
                 [f"{name}: the picture came {wait:.2f} s after the event"] if wait > LATE else []
             )

@@ -43,6 +43,7 @@ TRIES = 3  # of a task whose worker dies
 AHEAD = 2048  # tasks that are submitted and not finished; more only fill a scheduler's memory
 ADDRESS = re.compile(r"\w+://\S+|\S+:\d+", re.ASCII)
 PATIENCE = 10  # seconds in which the scheduler of a cluster must answer
+NO_MORE = b""  # what a worker gets in the place of a task, to end
 PRELOADED = ["torch", "scipy.stats"]  # what a new worker has at once where it is forked
 Task = TypeVar("Task", bound=tuple)
 
@@ -369,7 +370,8 @@ class ProcessExecutor(Executor):
         ]
         for thread in self._threads:
             thread.start()
-        atexit.register(self.terminate)  # else Python would wait for the processes at its end
+        self._owner = os.getpid()
+        atexit.register(self._end_with_program)
 
     def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
         """Hand a task to the next worker that is free.
@@ -395,6 +397,8 @@ class ProcessExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks, and end the processes when the tasks are done.
 
+        What still runs at the end of the program is ended with it.
+
         Args:
             wait: Whether to wait until they are.
             cancel_futures: Whether to drop tasks that have not begun.
@@ -408,7 +412,7 @@ class ProcessExecutor(Executor):
         if wait:
             for thread in self._threads:
                 thread.join()
-            atexit.unregister(self.terminate)
+            atexit.unregister(self._end_with_program)
 
     def terminate(self) -> None:
         """End the processes now. Their tasks fail, and those that have not begun are cancelled."""
@@ -417,6 +421,11 @@ class ProcessExecutor(Executor):
         for worker in self._workers:
             worker.terminate()
         self.shutdown()
+
+    def _end_with_program(self) -> None:
+        """End the processes, for which Python would wait, but not at the end of a forked copy."""
+        if os.getpid() == self._owner:
+            self.terminate()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Wait for what was submitted, or end it if an error leaves the block."""
@@ -472,8 +481,9 @@ class ProcessExecutor(Executor):
 class _Worker:
     """One process, which can be started again.
 
-    Only the process holds the far end of the link. When it dies, even in the middle of a result,
-    the link ends here. (The standard library's pool of processes waits for ever in this case.)
+    Tasks and results go over a link of its own. A process that dies in the middle of a result
+    closes its end, so that nobody waits for the rest. (The standard library's pool of processes
+    waits for ever in this case.)
     """
 
     def __init__(self) -> None:
@@ -485,15 +495,19 @@ class _Worker:
         """Start the process, in the place of one that died."""
         context: Any = _context()  # ``Process`` is no part of the type that all contexts share
         with _STARTING, _environment(threads.ONE_THREAD), _without_main_module():
-            self._link, far_end = context.Pipe()
-            self._process = context.Process(target=_work, args=(far_end, dict(os.environ)))
-            self._process.start()
-            far_end.close()
+            link, far_end = context.Pipe()
+            with far_end:
+                process = context.Process(target=_work, args=(far_end, dict(os.environ)))
+                process.start()
+        self._link, self._process = link, process
 
     def run(self, pickled: bytes) -> Any:
         """Run a task and return its result; BrokenProcessPool if the process dies."""
         try:
             self._link.send_bytes(pickled)
+            wait([self._link, self._process.sentinel])
+            if not self._link.poll():
+                raise EOFError("the process has ended without a result")
             answer = self._link.recv_bytes()
         except (EOFError, OSError) as error:
             raise BrokenProcessPool("the process that ran a task died") from error
@@ -508,6 +522,8 @@ class _Worker:
 
     def close(self) -> None:
         """Let the process end, and wait for it."""
+        with suppress(OSError):  # it has died
+            self._link.send_bytes(NO_MORE)
         self._link.close()
         self._process.join()
 
@@ -577,11 +593,13 @@ def _die_with_parent() -> None:
 
 
 def _work(link: Connection, environment: Mapping[str, str]) -> None:
-    """Run tasks until the parent closes its end of the link."""
+    """Run tasks until there are no more, or the parent is gone."""
     _prepare(environment)
+    if hasattr(os, "register_at_fork"):  # the end of this process must be the end of the link
+        os.register_at_fork(after_in_child=link.close)
     with suppress(EOFError, OSError):
-        while True:
-            link.send_bytes(_call(link.recv_bytes()))
+        for pickled in iter(link.recv_bytes, NO_MORE):
+            link.send_bytes(_call(pickled))
 
 
 def _call(pickled: bytes) -> bytes:

@@ -215,8 +215,8 @@ class Measured:
             edges: Increasing edges of the bins, shape (bins + 1,).
 
         Returns:
-            p(λ) and its standard error, each of shape (bins,). Levels that clamped times come back
-            to have no density, so that they are left out, and the integral is below 1.
+            p(λ) and its standard error, each of shape (bins,). Levels to which clamped times come
+            back have no density and are left out; the integral is then below 1.
 
         Raises:
             ValueError: The edges do not increase or are not finite.

@@ -518,8 +518,8 @@ def _label_levels(times: list[NDArray], logsnr: NDArray) -> NDArray:
         is_atom = comes_back & _is_apart(label, logsnr)
         if is_atom.any():
             return _label_atoms(label, logsnr, is_atom)
-        if label.max() < 0.9 * len(label) and not comes_back.any():
-            return label
+        if label.max() < (0.5 if comes_back.any() else 0.9) * len(label):
+            return label  # a table
     return np.arange(len(logsnr))
 
 
@@ -572,8 +572,8 @@ def _notes_on_atoms(label: NDArray, logsnr: NDArray) -> tuple[str, ...]:
             for share, at in zip(shares, mean[atoms], strict=True)
         )
     return (
-        f"{named} exactly (times clamped to an end, or set to one?): such a level has a mass and "
-        "no density, and p and w are those of all other draws",
+        f"{named} exactly (times clamped to an end, or set to one value?): such a level has a mass "
+        "and no density, and p and w are those of all other draws",
     )
 
 

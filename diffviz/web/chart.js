@@ -149,6 +149,8 @@ export class ChartPanel {
     /** @type {any} */
     this.uplot = null;
     this.structure = "";
+    /** @type {Record<string, HTMLElement>} */
+    this.values = {}; // of the curves at the crosshair, in the legend
     this.direction = 1;
     this.placed = ""; // the labels and the room for which they were placed
     this.size = { width: 0, height: 0 };
@@ -291,6 +293,7 @@ export class ChartPanel {
 
   /** The legend: a sample of each line, its name, and room for its value. */
   drawLegend(names, dark) {
+    if (String(names) !== String(Object.keys(this.values))) this.legend.style.minHeight = "";
     this.values = {};
     const items = names.map((name) => {
       const shade = readable(this.chart.colours[name], dark);
@@ -509,6 +512,7 @@ function ticksAt(places) {
 function setCrosshair(plot, crosshair) {
   if (!crosshair) return;
   const left = plot.valToPos(crosshair.x, "x");
+  if (!(left >= 0 && left <= plot.over.clientWidth)) return; // outside of new limits
   plot.setCursor({ left, top: crosshair.share * plot.over.clientHeight });
 }
 

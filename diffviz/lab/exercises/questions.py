@@ -193,7 +193,7 @@ def _what_is_left() -> str:
 
 
 def _gain_of_one_draw() -> float:
-    """Times less variance of the value on the digits, for ε with the cosine schedule."""
+    """Factor by which the best density lowers the variance of one draw on the digits."""
     gains = list(tracking.variance_gains(tracking.COMPARED).values())
     return float(gains[1]["iddpm-cosine"][0])
 

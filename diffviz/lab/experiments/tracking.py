@@ -97,10 +97,10 @@ def tracked_training(steps: int = 800) -> Tracked:
     x = toy.sample(50_000, torch.Generator().manual_seed(0)).float()
     (run,) = dv.fit("fm-ot", x, steps=count(steps, "steps"), progress=False, callback=watch)
     new = toy.sample(NEW_POINTS, torch.Generator().manual_seed(9)).float()
-    return Tracked(tracker, ring_moments()[0] + excess_of(run, new))
+    return Tracked(tracker, ring_moments()[0] + excess_by_level(run, new))
 
 
-def excess_of(model: Denoiser, points: "Tensor") -> NDArray:
+def excess_by_level(model: Denoiser, points: "Tensor") -> NDArray:
     """How much larger the mean squared error of ε̂ is than that of the exact denoiser of ring8.
 
     The two differ by E‖ε̂ − E[ε|z]‖², since the exact denoiser's error is orthogonal to every

@@ -492,6 +492,7 @@ def _winners(records: dict[str, Convergence]) -> str:
         errors = {
             name: np.interp(np.log(calls), np.log(one.calls), np.log(one.errors))
             for name, one in records.items()
+            if one.calls[0] <= calls
         }
         best.append(min(errors, key=lambda name: errors[name]).split()[0])
     few, many = best

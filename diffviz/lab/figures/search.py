@@ -205,7 +205,7 @@ def drawn(result: search_report.Search, titles: Sequence[str] = ()) -> Axes:
 
     Args:
         result: What a search found.
-        titles: What is seen in each of the two panels; what they show by default.
+        titles: Titles of the two panels; by default they name what is drawn.
 
     Returns:
         The panel of the surface.
@@ -232,7 +232,7 @@ def searched(result: search_report.Search | None = None, titles: Sequence[str] =
 
     Args:
         result: What ``search.search`` returned; that of the small search by default.
-        titles: What is seen in each of the two panels; what they show by default.
+        titles: Titles of the two panels; by default they name what is drawn.
 
     Returns:
         The panel of the surface.

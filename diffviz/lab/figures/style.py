@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import cycle
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -96,7 +96,7 @@ def label_ends(
     colours: Callable[[str], str],
     *,
     labels: Mapping[str, str] | None = None,
-    side: str = "right",
+    side: Literal["left", "right"] = "right",
     leaders: bool = True,
     apart: float = 0.06,
     size: float = 9,
