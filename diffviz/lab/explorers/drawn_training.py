@@ -95,14 +95,14 @@ def view(
     Args:
         training: What it depends on.
         results: Trainings that are remembered.
-        chart: The weightings, of which those that are trained are shown.
+        chart: The weightings; those that are not trained are shown faintly.
         shades: Name to the colour of a curve, where it has one of its own.
 
     Returns:
         The chart, the excess, the loss by noise level, samples, and words.
     """
-    curves = {name: chart.curves[name] for name in training.names if name in chart.curves}
-    weightings = replace(chart, curves=curves)
+    untrained = tuple(name for name in chart.curves if name not in training.names)
+    weightings = replace(chart, faint=untrained)
     data = known(training.data)
     trained = views.found(training, results)
     samples = views.point_cloud("data", data.points)

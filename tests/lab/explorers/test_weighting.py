@@ -381,6 +381,13 @@ def test_a_drawn_weighting_is_trained_beside_the_first_two_others():
     assert len(untrained.head) < len(table.head) and "drawn" in untrained.rows[0]
     explorer.set("steps", 100)
     assert explorer.view.panels[-1] == table
+    explorer.set("family", "EDM")  # others are shown, and are not trained
+    before = explorer.view.charts[0]
+    explorer.set("edm_mean", 0.5)
+    after = explorer.view.charts[0]
+    assert list(after.faint) == ["EDM"] and after.colours["drawn"] == DRAWN_COLOUR
+    assert not np.array_equal(before.curves["EDM"], after.curves["EDM"])
+    assert explorer.view.panels[-1] == table
 
 
 def test_what_is_not_drawn_cannot_be_trained():
