@@ -258,6 +258,31 @@ print(ProcessExecutor(2).submit(pow, 2, 10).result())
     assert (done.stdout, done.stderr) == ("1024\n", "")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_copy_of_the_program_does_not_keep_the_workers():
+    program = """
+import os, signal, time
+from diffviz.compute.executors import executor
+with executor(2) as pool:
+    pool.submit(pow, 2, 10).result()
+    copy = os.fork()
+    if not copy:
+        time.sleep(3600)
+print("ended")
+os.kill(copy, signal.SIGKILL)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env=with_tests(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+    assert done.stdout == "ended\n"
+
+
 def ended(process):
     """Whether a process is gone, or dead and not yet reaped."""
     try:
