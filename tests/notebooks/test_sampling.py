@@ -236,6 +236,21 @@ def test_the_first_step_of_ab3_costs_it_an_order(text):
     )
 
 
+def test_the_measured_orders_are_as_told(text):
+    laws = sampling_experiments.LAWS
+    orders = {
+        name: [sampling_experiments.order(name, law) for law in laws]
+        for name in ("DDIM", "Heun", "DPM++ 2M", "RK4")
+    }
+    assert orders["DDIM"] == pytest.approx([1] * 4, abs=0.05)
+    assert orders["Heun"] + orders["DPM++ 2M"] == pytest.approx([2] * 8, abs=0.3)
+    assert_says(
+        text,
+        "near one for DDIM, near two for Heun and DPM-Solver++ 2M, "
+        f"and from {min(orders['RK4']):.1f} to {max(orders['RK4']):.1f} for RK4",
+    )
+
+
 def test_a_long_step_in_logsnr_leads_rk4_off(text):
     uniform, even, *_ = sampling_experiments.LAWS
     assert sampling_experiments.rms("RK4", uniform, "gmm2d", 8)[0] > 1

@@ -477,7 +477,9 @@ def test_probe_your_loss_says_what_is_measured():
     nearest = dv.closest(edm)[0]
     assert nearest.name == "edm"
     assert nearest.deviation < 2e-4
-    assert_says(text, "within 0.02 % over 99.8 %")
+    first = r"^edm +deviates by ([\d.]+)% at most, over ([\d.]+)% of the draws$"
+    ((deviation, mass),) = re.findall(first, printed("04_probe_your_loss"), re.M)
+    assert_says(text, f"deviate by {deviation} % at most over {mass} %")
     assert len(edm.logsnr) == 20_000
     assert_says(text, "20,000 draws")
     assert "norm(loc=2.4, scale=2.4)" in str(edm)
@@ -510,6 +512,10 @@ def test_noise_schedules_says_what_draws_do(schedules):
         f"{noise['uniform λ on [−15, 15]']:.2f} under uniform λ",
     )
     assert np.isinf([noise["EDM log-normal"], noise["logit-normal(0, 1)"]]).all()
+    drawn = schedule_experiments.draws(n=20_000, seed=0)
+    open_dots = [drawn[name].mean for name in ("EDM log-normal", "logit-normal(0, 1)")]
+    assert 0.95 * np.pi / 2 < min(open_dots) and max(open_dots) < np.pi / 2
+    assert_says(schedules, "Both open dots lie a little below $\\pi/2$")
 
 
 def test_a_shift_moves_two_views_and_leaves_two_as_they_are(schedules):
@@ -721,7 +727,7 @@ def test_a_long_memory_is_late_and_the_network_ends_near_its_floor(schedules, ri
     assert_says(
         schedules,
         "is smooth and *late*. From λ = 2.4 to 3.4, where the eight modes are told apart",
-        "it shows the loss about 23 % above the floor",
+        "it shows the loss about 23 % above the least that is possible",
     )
     ring, level = dv.toy("ring8"), torch.tensor(2.9, dtype=torch.float64)
     held = ring.sample(40_000, generator(1)).double()
@@ -730,9 +736,12 @@ def test_a_long_memory_is_late_and_the_network_ends_near_its_floor(schedules, ri
     network, floor = ((model.denoise(z, level) - held).square().sum() for model in (ring_run, ring))
     assert network / floor == pytest.approx(1.09, rel=0.044)
     assert tracking_experiments.watched_loss().measured[near_3].mean() == pytest.approx(
-        1.09 * ring_moments()[0][near_3].mean(), rel=0.044
+        1.07 * ring_moments()[0][near_3].mean(), rel=0.044
     )
-    assert_says(schedules, "The finished network, the dark line, is about 9 % above it")
+    assert_says(
+        schedules,
+        "Over the same range the finished network, the dark line, is about 7 % above the least",
+    )
 
 
 def test_the_bands_are_wider_than_the_noise_of_even_draws(schedules, ring_points):

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 FRAMES = {
     "linear frame: paths go to the middle, then apart": LINEAR,
-    "VP frame: the same paths, bent late": COSINE,
+    "VP frame, cosine time: the same paths, bent late": COSINE,
 }
 
 FRAME_SHARES = {"Euler, linear frame": 0.0, "Euler, half way": 0.5, "Euler, VP frame": 1.0}
