@@ -746,7 +746,7 @@ def _best_at_ten() -> str:
 
 
 def _own_grid() -> str:
-    """How many of four trainings are nearest on the grid of their own, with 16 steps."""
+    """How many of four trainings are nearest on the grid of their recipe, with 16 steps."""
     own = dict(
         zip(
             sampling.TRAINED,
@@ -780,7 +780,7 @@ prediction(
     "own-grid",
     Choice(
         "Four networks, each trained under a density of its own; sixteen steps of DDIM on five "
-        "grids. How many networks are best on the grid of their own training?",
+        "grids. How many networks are best on the grid with which their own recipe is sampled?",
         {
             "all four": "Then training would have to tie a network to its grid.",
             "two or three": "All of them are best on one and the same grid.",
@@ -1021,7 +1021,7 @@ prediction(
         "Uniform noise has turned a token 0 into 1. Two predictions give 0 the probability 0.5: "
         "one gives nearly all the rest to 1, which it sees, one to 2. Which costs more?",
         {
-            "the one that believes what it sees": "To keep 1 for true is the dear mistake.",
+            "the one that believes what it sees": "To keep 1 for true is the costly mistake.",
             "the one that does not": "From 0 and from 2 a 1 is equally rare.",
             "both cost the same": "They do under masking, where only the truth counts.",
         },
