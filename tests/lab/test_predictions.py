@@ -135,9 +135,8 @@ def test_the_truths_are_those_of_other_routes():
     }
     for name, value in wanted.items():
         assert asked(name).truth() == pytest.approx(value, rel=2e-3), name
-    assert (
-        f"β is {wanted['nats-an-octave'] / np.log(2):.2f} between" in asked("nats-an-octave").lesson
-    )
+    fall = wanted["nats-an-octave"] / np.log(2)
+    assert f"falls like f^−{fall:.2f} there" in asked("nats-an-octave").question
 
 
 def edms_negative_percent_on_the_ring():

@@ -477,8 +477,7 @@ def test_the_answers_of_the_exercises_are_right(text):
     assert_says(
         text,
         f"`answer = {movshon:.0f}`",
-        f"Mannos–Sakrison it is at {mannos:.0f} (and once more at {near:.0f}), "
-        f"for Barten 1999 at {barten:.0f}",
+        f"Mannos–Sakrison it is at {mannos:.0f}, for Barten 1999 at {barten:.0f}",
         f"(Mannos–Sakrison's has that slope at {near:.0f} too, where its line begins.)",
         f"`answer = -2 * np.log(2)`, {-2 * np.log(2):.3f}",
         f"`answer = {level_of(8):.2f}`",

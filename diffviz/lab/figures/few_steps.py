@@ -27,8 +27,8 @@ COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
 LEAST = 1e-5  # of the probability of a bin, below which the plane is left white
 LONG = (0.9, 0.1)  # times between which a jump is long
 FINDINGS = {
-    DATA[0]: "one Gaussian: two are near in one step",
-    DATA[1]: "two clusters: MeanFlow is near in two steps only",
+    DATA[0]: "one Gaussian: shortcut and ict are near in one step",
+    DATA[1]: "two clusters: only shortcut is near throughout",
 }
 TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
 SIDE_BY_SIDE = 0.05  # by which share of their place points of neighbours are apart

@@ -407,7 +407,7 @@ def policy_collapse() -> Axes:
     reward, kept, after = plots.axes(12, 4.4, columns=3)
     runs = ("FPO", "FPO + KL")
     _draw_reward(reward, runs, "a KL term costs reward")
-    _draw_goals_kept(kept, runs, "and holds the goals")
+    _draw_goals_kept(kept, runs, "and holds goals for longer")
     _draw_actions(after, "FPO + KL", "with the KL term, 36 batches")
     for ax in (reward, kept):
         ax.set_box_aspect(1)  # as high as the square of the actions
