@@ -887,10 +887,11 @@ def _ear_and_eye() -> tuple[perception.Implied, perception.Implied]:
 prediction(
     "nats-an-octave",
     Number(
-        "From 4 to 64 cycles per image are four octaves. By how many nats does the level at which "
-        "a frequency drowns move for each of them?",
+        "From 4 to 64 cycles per image are four octaves, and the mean power of the photographs "
+        "falls like f^−2.45 there. By how many nats does the level at which a frequency drowns "
+        "move for each octave?",
         _octave,
-        "An octave of f^−β is β log 2, and β is 2.45 between these two, more than the mean slope.",
+        "The level is −log S, so an octave of f^−β is β log 2.",
         "nats",
     ),
 )
@@ -1112,7 +1113,9 @@ prediction(
         {
             "meanflow": "Here it is farther off than states that are not moved at all.",
             "imeanflow": "Here it is farther off than states that are not moved at all.",
-            "shortcut": "It practises the whole jump often.",
+            "shortcut": (
+                "It practises the whole jump often. Whether that is the cause was not tested."
+            ),
             "ict": "It jumps to the data at once, but compares neighbouring levels only.",
         },
         _best_in_one_step,
