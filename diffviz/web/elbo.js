@@ -209,7 +209,7 @@ function lawChart(mixture, besides, xlim, { label, colours }) {
     curves,
     xlabel: label,
     ylabel: "over its largest size",
-    title: "the law of noise levels",
+    title: "the signed law of noise levels",
     xlim,
     ylim: [-1.1, 1.1],
     colours,

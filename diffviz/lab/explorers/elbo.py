@@ -97,7 +97,7 @@ def elbo_controls() -> tuple[Control, ...]:
 class ElboExplorer(ViewExplorer):
     """Any weighting as a mixture of ELBOs.
 
-    On the left is the law of noise levels −dw/dλ, with its negative part in red; on the right what
+    On the left is the signed law of noise levels −dw/dλ, its negative part in red; on the right what
     each level adds to the loss, as an ELBO and as an error, or how the gap of the unweighted ELBO
     to −log p depends on the ends of λ. The texts give the verdict, the loss by both routes with the
     parts that sit at its ends, and the gap.
@@ -282,7 +282,7 @@ def band_below(values: NDArray) -> tuple[NDArray, NDArray]:
 def law_chart(
     mixture: SignedMixture, besides: dict[str, SignedMixture], ends: Limits, shade: str = SUBJECT
 ) -> Chart:
-    """The weighting and the law of noise levels, each over its largest value.
+    """The weighting and the signed law of noise levels, each over its largest value.
 
     Args:
         mixture: The chosen weighting.
@@ -302,7 +302,7 @@ def law_chart(
         | {LAW: law, NEGATIVE: negative(law)},
         xlabel=plots.LOGSNR,
         ylabel="over its largest size",
-        title="the law of noise levels",
+        title="the signed law of noise levels",
         xlim=ends,
         ylim=(-1.1, 1.1),
         colours=COLOURS | {LAW: shade},
