@@ -97,7 +97,7 @@ def elbo_controls() -> tuple[Control, ...]:
 class ElboExplorer(ViewExplorer):
     """Any weighting as a mixture of ELBOs.
 
-    On the left is the signed law of noise levels −dw/dλ, its negative part in red; on the right what
+    On the left is the signed law of noise levels −dw/dλ, its negative part red; on the right what
     each level adds to the loss, as an ELBO and as an error, or how the gap of the unweighted ELBO
     to −log p depends on the ends of λ. The texts give the verdict, the loss by both routes with the
     parts that sit at its ends, and the gap.
