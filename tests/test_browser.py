@@ -251,12 +251,12 @@ def move(page, control) -> list[str]:
     name = f"{kind} '{control.inner_text().strip().partition(chr(10))[0]}'"
     problems, answered, before = [], False, page.evaluate(SHOWN, control)
     for act in moves(control, kind):
-        before_it = queued()
+        waits = queued()
         act()
         after = displayed(page, control, before)
         if after[0] != before[0]:
             wait = page.evaluate("() => watch.painted - watch.event") / 1e3
-            wait -= queued_since(before_it)
+            wait -= queued_since(waits)
             problems += (
                 [f"{name}: the picture came {wait:.2f} s after the event"] if wait > LATE else []
             )

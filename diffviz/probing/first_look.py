@@ -67,6 +67,7 @@ ADDED = (
     "similarity of output and target or of features, a norm?): target and factor cannot be told; "
     "probe the loss without that term"
 )
+CORRELATED = "the noise is correlated"  # with which notes on such noise begin
 ONE_LEVEL_A_FACTOR = (
     "a batch has one level, and its gradients are divided by what its own errors give: the weight "
     "of a level is that of its error; probe the loss before that step"
@@ -561,7 +562,7 @@ def _notes_on_mixed_noise(noises: list[Traced | None]) -> tuple[str, ...]:
     if not lacking.any():
         return ()
     return (
-        f"the noise is correlated between components: {float(lacking.double().mean()):.2g} of them "
+        f"{CORRELATED} between components: {float(lacking.double().mean()):.2g} of them "
         "hold noise that others hold too and none of their own, so that λ differs between "
         "directions; that of each component is taken",
     )
@@ -737,10 +738,7 @@ def _note_on_correlation(chunk: Chunk, assumptions: Assumptions) -> str:
     variances = spread(noise.double().numpy(force=True), tuple(chunk.x.shape[1:]))
     if variances is None:
         return ""
-    return (
-        f"the noise is correlated between components: λ is that of its mean variance, and runs "
-        f"{variances}"
-    )
+    return f"{CORRELATED} between components: λ is that of its mean variance, and runs {variances}"
 
 
 def _random_signs(rng: np.random.Generator, z: Tensor) -> Tensor:

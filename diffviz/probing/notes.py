@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 
 from diffviz.probing.coefficients import Method
 from diffviz.probing.dropped import Dropped, nothing_dropped
-from diffviz.probing.first_look import FirstLook
+from diffviz.probing.first_look import CORRELATED, FirstLook
 
 GAUSSIAN_KURTOSIS = 3
-CORRELATED = "the noise is correlated"
 FEW = 1e-3  # share of the draws up to which rounding may be the cause
 SOME = 0.01  # share of the draws that is more than chance
 

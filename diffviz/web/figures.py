@@ -186,13 +186,11 @@ def _draw(
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
     if isinstance(panel, Chart):
-        _draw_chart(ax, panel, outside=columns == 1, has_legend=has_legend)
+        _draw_chart(ax, panel, columns, has_legend=has_legend)
     elif isinstance(panel, Cloud):
         _draw_cloud(ax, panel)
     if columns > 1:
         ax.title.set_fontsize(TITLE_SIZE)
-    if columns > 2 and isinstance(panel, Chart) and panel.xscale == "linear" and not panel.xticks:
-        ax.xaxis.set_major_locator(MaxNLocator(NARROW_TICKS, steps=TICK_STEPS))
 
 
 def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
@@ -200,7 +198,7 @@ def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
     return lambda name: colours.get(name) or plots.colour(name)
 
 
-def _draw_chart(ax: Axes, chart: Chart, *, outside: bool, has_legend: bool) -> None:
+def _draw_chart(ax: Axes, chart: Chart, columns: int, *, has_legend: bool) -> None:
     """Draw the curves of a chart, with its bands, dots and marks."""
     colour = _colour_function(chart.colours)
     ax.set(xscale=chart.xscale, yscale=chart.yscale)
@@ -215,14 +213,15 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool, has_legend: bool) -> N
         ax=ax,
     )
     has_legend = has_legend and _needs_legend(chart)
-    if has_legend and outside:
+    if has_legend and columns == 1:
         place_legend(ax, list(chart.curves), outside=True)
     elif has_legend:
         _place_legend_below(ax, list(chart.curves))
     _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
     _drop_joints(ax, chart)
     if chart.xscale == "linear":
-        ax.xaxis.set_major_locator(MaxNLocator(TICKS, steps=TICK_STEPS))
+        most = NARROW_TICKS if columns > 2 else TICKS
+        ax.xaxis.set_major_locator(MaxNLocator(most, steps=TICK_STEPS))
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
