@@ -9,12 +9,14 @@ import os
 import re
 import shutil
 import tempfile
+from pathlib import Path
 
 import elsewhere
 import hypothesis
 import pytest
 import torch
 from cells import seed_globals
+from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
 TOPIC = re.compile(
@@ -35,6 +37,7 @@ LONGEST = (
     "tests/web/",
 )
 
+COLLECTING = ".collecting"  # added to the name of the folder of results
 PATIENCE = 10  # niceness of what gives way to a browser that looks how soon a picture comes
 HAS_BEGUN = pytest.StashKey[bool]()
 
@@ -118,6 +121,25 @@ def pytest_runtest_setup(item):
         os.nice(PATIENCE)
 
 
+def pytest_configure_node(node):
+    """Tell a worker whether the tests have been compiled before."""
+    compiled = (Path(__file__).parent / "__pycache__").glob("test_*.pyc")
+    node.workerinput["are_compiled"] = any(compiled)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """In a fresh clone, let one worker collect after the other.
+
+    The first compiles the tests and what they import, which takes twice as long as the rest. The
+    others read what it has written, while other work has the second core.
+    """
+    if getattr(session.config, "workerinput", {"are_compiled": True})["are_compiled"]:
+        return (yield)
+    with FileLock(os.environ["DIFFVIZ_CACHE"] + COLLECTING):
+        return (yield)
+
+
 def pytest_collection_modifyitems(items):
     """Put the longest files first; pytest itself orders what lies in one folder by name."""
     items.sort(key=_rank)
@@ -140,3 +162,4 @@ def pytest_unconfigure(config):
     """Remove that folder after the last test."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(config.results_folder, ignore_errors=True)
+        Path(config.results_folder + COLLECTING).unlink(missing_ok=True)

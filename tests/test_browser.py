@@ -38,8 +38,8 @@ FEW = 3  # options of a menu that the browser draws itself; tests/web chooses al
 KINDS = ("slider", "dropdown", "select", "checkbox", "toggle-button", "toggle-buttons", "radio")
 DRAWN_KINDS = ("slider", "menu", "switch")  # of explorers that the browser draws
 CONTROLS = ", ".join(
-    [f".widget-{kind}:not([data-moved], .widget-toggle-buttons *):visible" for kind in KINDS]
-    + [f".dv-control[data-kind={kind}]:not([data-moved]):visible" for kind in DRAWN_KINDS]
+    [f".widget-{kind}:not([data-moved], .widget-toggle-buttons *)" for kind in KINDS]
+    + [f".dv-control[data-kind={kind}]:not([data-moved])" for kind in DRAWN_KINDS]
 )
 # a menu may fill a list instead of the picture, and a setting of long work is shown in words
 ANSWERED_IN_WORDS = ("dropdown", "select", "drawn-menu", "drawn-slider", "drawn-switch")
@@ -59,6 +59,15 @@ FOLDERS = (
     "JUPYTERLAB_WORKSPACES_DIR",
 )
 
+# Marks the controls in sight that have not been moved, and counts them. The page itself looks for
+# them, since this is asked after each move.
+FIND_FRESH = """selectors => {
+  document.querySelectorAll('[data-fresh]').forEach(control => delete control.dataset.fresh);
+  const found = [...document.querySelectorAll(selectors)].filter(
+    control => control.getClientRects().length && control.checkVisibility({visibilityProperty: true}));
+  found.forEach(control => Object.assign(control.dataset, {moved: 1, fresh: 1}));
+  return found.length;
+}"""
 # One clock, inside the page, times the last event and the first picture after it.
 WATCH = """
 window.watch = {event: 0, painted: null, kernel: []};
@@ -202,10 +211,8 @@ def moves(control, kind):
 
 def fresh(page) -> list:
     """Controls in sight that have not been moved and will be now."""
-    controls = page.query_selector_all(CONTROLS)
-    for control in controls:
-        control.evaluate("control => { control.dataset.moved = 1 }")
-    return controls
+    found = page.evaluate(FIND_FRESH, CONTROLS)
+    return page.query_selector_all("[data-fresh]") if found else []
 
 
 def displayed(page, control, before) -> list[str]:

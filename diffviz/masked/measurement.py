@@ -68,7 +68,8 @@ class MaskedMeasured:
         ...     logits = model(x.masked_fill(mask, 10))
         ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
         ...     return ((each * mask).sum(1) / mask.sum(1).clamp(min=1)).mean()
-        >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+        >>> x = torch.arange(128).reshape(8, 16) % 10
+        >>> measured = dv.probe_masked(loss, x, draws=256)
         >>> measured.average, measured.masks, measured.is_elbo
         ('masked', 'independent', True)
     """
@@ -101,7 +102,8 @@ class MaskedMeasured:
             ...     logits = model(x.masked_fill(mask, 10))
             ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
             ...     return (each * mask).mean()
-            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> x = torch.arange(128).reshape(8, 16) % 10
+            >>> measured = dv.probe_masked(loss, x, draws=256)
             >>> measured.edges(bins=4).shape
             (5,)
         """
@@ -129,7 +131,8 @@ class MaskedMeasured:
             ...     logits = model(x.masked_fill(mask, 10))
             ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
             ...     return (each * mask).mean()
-            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> x = torch.arange(128).reshape(8, 16) % 10
+            >>> measured = dv.probe_masked(loss, x, draws=256)
             >>> measured.density([-1.0, 0.0, 1.0]).round(2)
             array([0.23, 0.23])
         """
@@ -154,7 +157,8 @@ class MaskedMeasured:
             ...     logits = model(x.masked_fill(mask, 10))
             ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
             ...     return (each * mask).mean()
-            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> x = torch.arange(128).reshape(8, 16) % 10
+            >>> measured = dv.probe_masked(loss, x, draws=256)
             >>> measured.weighting([-1.0, 0.0, 1.0], base="elbo").round(1)
             array([0.6, 0.4])
         """
@@ -188,7 +192,8 @@ class MaskedMeasured:
             ...     logits = model(x.masked_fill(mask, 10))
             ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
             ...     return (each * mask).mean()
-            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> x = torch.arange(128).reshape(8, 16) % 10
+            >>> measured = dv.probe_masked(loss, x, draws=256)
             >>> measured.count_weights().shape
             (16,)
         """
@@ -222,7 +227,8 @@ class MaskedMeasured:
             ...     logits = model(x.masked_fill(mask, 10))
             ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
             ...     return (each * mask).mean()
-            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> x = torch.arange(128).reshape(8, 16) % 10
+            >>> measured = dv.probe_masked(loss, x, draws=256)
             >>> measured.summary().splitlines()[1]
             'uniform masking rate; masks independent'
         """

@@ -5,17 +5,8 @@ import web_panels
 
 QUICK = {"sampling.js": 6}
 AT_ONCE = 50  # states of one question
-THOROUGH = 1000
-# walks have up to 65 steps of 150 points, pictures up to 65,536 pixels, and two modules hold tables
-FEWER = {
-    "few_steps.js": 250,
-    "masked.js": 250,
-    "noise.js": 250,
-    "perception.js": 250,
-    "prior.js": 250,
-    "sampling.js": 150,
-    "stack.js": 250,
-}
+THOROUGH = 250
+FEWER = {"perception.js": 100, "sampling.js": 60}  # pictures of 65,536 pixels, walks of 65 steps
 
 
 def compare(ask, module, explorer, states):
