@@ -22,7 +22,7 @@ from diffviz.lab.explorers.view import ViewExplorer
 HERE = Path(__file__).parent
 VIEWS = Path(diffviz.web.__file__).parent
 ADDRESS = "http://composer.test/"  # served from the folder of the views, not from any network
-SIZE = {"width": 800, "height": 432}
+SIZE = {"width": 880, "height": 540}
 WIDE = {"width": 934, "height": 520}
 CROSSHAIR = (540, 150)  # where the pointer is, in pixels of the page
 SHOWN = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
