@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from notebook_prose import assert_says
+from notebook_prose import assert_says, printed
 from scipy import stats
 
 import diffviz as dv
@@ -185,6 +185,68 @@ def test_the_derivative_of_a_jump_along_the_flow_is_the_velocity(text):
     derived = average(t) + (t - r) * slope
     np.testing.assert_allclose(derived, paths.at(t).velocity, atol=5e-3)
     assert_says(text, r"u + (t - r)\, \dot u = u^*(z_t, t)")
+
+
+def test_the_check_of_the_identity_prints_both_sides(text):
+    """At t = 0.7 and r = 0.2, with the velocity from the weights of the two clusters."""
+    import torch
+
+    z = torch.tensor([[-1.0], [-0.5], [1.0]], dtype=torch.float64)
+    average = (z - maps.exact_map(dv.toy("gmm1"), z, 0.7, 0.2)) / (0.7 - 0.2)
+    law = dv.toy("gmm1").law
+    means, weights = law.means.flatten().numpy(), law.weights.numpy()
+    within = law.std.numpy() ** 2
+    spread = 0.3**2 * within + 0.7**2
+    likely = weights * stats.norm.pdf(z.numpy(), 0.3 * means, np.sqrt(spread))
+    likely /= likely.sum(1, keepdims=True)
+    x_hat = (likely * (means + 0.3 * within / spread * (z.numpy() - 0.3 * means))).sum(1)
+    velocity = (z.numpy().ravel() - x_hat) / 0.7
+    lines = [line for line in printed(NOTEBOOK).splitlines() if line.startswith("u")]
+    first, second = (line.split(":")[1].split("[")[1].split("]")[0] for line in lines[:2])
+    assert first == second == " ".join(f"{value:.4f}" for value in average.ravel().tolist())
+    alone = [float(value) for value in lines[0].split("[")[2].rstrip("] ").split()]
+    assert alone == pytest.approx(velocity.tolist(), abs=1e-4)
+    assert np.abs(velocity - average.ravel().numpy()).min() > 0.3
+    assert_says(text, "agree to four digits, and $u^*$ alone is far from both")
+
+
+def test_the_correction_is_as_large_as_stated(text):
+    def correction(data, z):
+        """The average to r = 0.21 less the velocity, at the rows of the table above it."""
+        paths, times = few_steps.paths(data), few_steps.PATH_TIMES
+        column = int(np.abs(few_steps.PATH_STARTS - z).argmin())
+        states, velocity = paths.states[:, column], paths.velocity[:, column]
+        (end,) = np.flatnonzero(np.isclose(times, 0.21))
+        return times[:end], (states[:end] - states[end]) / (times[:end] - 0.21) - velocity[:end]
+
+    t, by_one = correction("gmm1", -1.0)
+    assert (by_one[t > 0.7] > 1).all()
+    _, by_half = correction("gmm1", -0.5)
+    assert np.abs(by_half[t > 0.7]).max() < 0.2
+    assert t[np.abs(by_half).argmax()] < 0.4
+    _, of_one = correction("N(0, 0.3²)", -1.0)
+    assert np.abs(of_one).max() < 0.2
+    assert_says(
+        text,
+        "lies more than 1 above the velocity as long as $t$ is above 0.7",
+        "the correction is small there, and largest late",
+        "From -1 the correction stays below 0.2",
+    )
+
+
+def test_the_chain_rule_holds_for_a_network(text):
+    """The Jacobian times the velocity and the slope in t add up to the difference along a path."""
+    import torch
+
+    def network(z, t):
+        return torch.stack([torch.sin(z[0] * z[1] + t), z[0] * t**2])
+
+    z, v = torch.tensor([0.3, -0.8]).double(), torch.tensor([1.1, 0.4]).double()
+    t, h = torch.tensor(0.6).double(), 1e-5
+    by_z, by_t = torch.autograd.functional.jacobian(network, (z, t))
+    moved = network(z + h * v, t + h) - network(z - h * v, t - h)
+    torch.testing.assert_close(by_z @ v + by_t, moved / (2 * h), rtol=1e-8, atol=1e-8)
+    assert_says(text, r"(\partial_z u_\theta)\, v + \partial_t u_\theta")
 
 
 def test_the_loss_of_improved_consistency_training_is_no_square(text):

@@ -127,7 +127,7 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     for number, name in enumerate(names):
         by_seed = errors_by_seed(name, data)
         mean = by_seed.mean(0)
-        place = np.array(STEPS) * (1 + SIDE_BY_SIDE * (number - len(names) / 2))
+        place = np.array(STEPS) * (1 + SIDE_BY_SIDE * (number - (len(names) - 1) / 2))
         ax.plot(place, mean, "o-", color=COLOURS[name], ms=5, label=name)
         ends = mean - by_seed.min(0), by_seed.max(0) - mean
         ax.errorbar(place, mean, ends, fmt="none", color=COLOURS[name], lw=1.4, capsize=4)
