@@ -287,6 +287,54 @@ def test_the_titles_name_what_comes_near(text):
     )
 
 
+def steps_at(ends):
+    """Where a map first gets above -0.5, halfway between the clusters."""
+    above = int(np.argmax(ends > -0.5))
+    lower, upper = ends[above - 1 : above + 1]
+    start, after = few_steps.PATH_STARTS[above - 1 : above + 1]
+    return start + (-0.5 - lower) / (upper - lower) * (after - start)
+
+
+@pytest.mark.slow
+def test_where_one_step_of_a_network_ends(text):
+    """Trainings grow the last bits of a sum, so only what holds with a margin is said."""
+    gaussian, clusters = few_steps.DATA
+    starts, forms = few_steps.PATH_STARTS, ("meanflow", "imeanflow")
+    two = np.isclose(starts, 2.0)
+    line = few_steps.paths(gaussian).at(0.01).states
+    np.testing.assert_allclose(line, line[two] / 2 * starts, atol=1e-6)
+    assert line[two] == pytest.approx(0.6, abs=0.02)
+    for name in forms:
+        assert (few_steps.learned_map(name, gaussian)[:, two] < 0.3).all()
+    inside = np.abs(starts) <= 1.5
+    for name in ("shortcut", "ict"):
+        off = np.abs(few_steps.learned_map(name, gaussian) - line)[:, inside]
+        assert off.max() < 0.2
+    assert_says(text, "at $z = 2$ they end below 0.3, where the line is at 0.6")
+    exact = few_steps.paths(clusters).at(0.01).states
+    place = steps_at(exact)
+    found = {
+        name: np.array([steps_at(ends) for ends in few_steps.learned_map(name, clusters)])
+        for name in few_steps.NAMES
+    }
+    assert np.abs(found["shortcut"] - place).max() < 0.15
+    middle = np.abs(starts - place) < 0.25
+    steepest = np.diff(exact[middle]).max()
+    shortcut = few_steps.learned_map("shortcut", clusters)[:, middle]
+    assert (np.diff(shortcut, axis=1).max(1) < 0.5 * steepest).all()
+    assert (found["ict"] < place - 0.1).all()
+    for name in forms:
+        assert (found[name] < found["ict"].min()).all()
+        assert (few_steps.learned_map(name, clusters)[:, np.isclose(starts, -1.0)] > -0.9).all()
+    assert exact[np.isclose(starts, -1.0)] < -1.4
+    assert_says(
+        text,
+        f"the exact map steps at $z = {place:.2f}$",
+        "`ict` steps too far to the left, and both forms of MeanFlow farther still",
+        "they end between the clusters",
+    )
+
+
 @pytest.mark.slow
 def test_what_small_networks_learn(text):
     """Trainings grow the last bits of a sum, so only what holds with a margin is said."""
