@@ -143,6 +143,7 @@ def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
         title=f"{TITLES[data]}: where one step ends",
         xlim=(-REACH, REACH),
     )
+    ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room
     if data == DATA[0]:  # as in ``draw_errors``
         legend(ax, loc="lower right")
 

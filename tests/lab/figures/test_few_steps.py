@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pictures import check_type
+from pictures import check_nothing_is_cut, check_type
 
 from diffviz import plots
 from diffviz.lab.experiments import few_steps
@@ -100,3 +100,4 @@ def test_a_map_is_where_one_step_of_each_network_ends(data):
             rms = np.sqrt(np.square(ends - exact[likely]).mean())
             assert rms == pytest.approx(few_steps.errors(name, data, seed).rms[0], abs=0.02)
     check_type(ax.figure)
+    check_nothing_is_cut(ax.figure)
