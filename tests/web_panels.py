@@ -21,7 +21,7 @@ from diffviz.lab.explorers import (
     TrajectoryExplorer,
 )
 from diffviz.lab.explorers.elbo import DATA, ENTRIES
-from diffviz.lab.explorers.few_steps import NAMES
+from diffviz.lab.explorers.few_steps import FACTOR, IDENTITY, MAP
 from diffviz.lab.explorers.masked import BY_COUNT, BY_RATE, SPENT
 from diffviz.lab.explorers.noise import SHARES, WEIGHTS
 from diffviz.lab.explorers.perception import SENSITIVITY_NAMES
@@ -54,7 +54,7 @@ MODULES = {
 # what is gone through option by option, and what is held meanwhile
 IN_TURN = {
     "elbo.js": ("weighting", (*FAMILIES, *PUBLISHED), {"beside": ()}),
-    "few_steps.js": ("name", NAMES, {}),
+    "few_steps.js": ("shows", (FACTOR, MAP, IDENTITY), {}),
     "masked.js": ("shows", (BY_RATE, BY_COUNT, SPENT), {}),
     "noise.js": ("shows", (SHARES, WEIGHTS), {}),
     "perception.js": ("curve", tuple(SENSITIVITY_NAMES), {}),

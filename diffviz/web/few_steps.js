@@ -1,7 +1,7 @@
-// The explorer of few-step objectives in the browser: the map of the flow, whose paths come as
-// tables, and what an adaptive factor does on the diagonal.
+// The explorer of few-step objectives in the browser: the map of the flow and its average velocity,
+// from tables of paths, and what an adaptive factor does on the diagonal.
 
-import { perNat } from "./analysis.js";
+import { gradient, perNat } from "./analysis.js";
 import { minus } from "./looks.js";
 import { chart, note } from "./records.js";
 import { scaled } from "./scales.js";
@@ -36,9 +36,13 @@ const SPENT_PLAIN = "spent without it";
 const SPENT = "spent with it";
 const DRAWN = "drawn";
 const MAP = "flow map";
+const FACTOR = "adaptive factor";
 const PATH = "path of the flow";
 const JUMP = "jump by u";
 const EULER = "one Euler step";
+const AVERAGE = "average u";
+const VELOCITY = "velocity u*";
+const TARGET = "u* − (t − r) u̇";
 /** @type {Record<string, number>} */
 const OTHERS = { "from −0.6": -0.6, "from 1.5": 1.5 };
 /** @type {Record<string, number>} */
@@ -181,6 +185,111 @@ function mapView(state, data) {
 }
 
 /**
+ * The index of the place that is nearest to a value; the first one of two.
+ * @param {Float64Array} places
+ * @param {number} value
+ * @returns {number}
+ */
+function nearest(places, value) {
+  const distances = places.map((place) => Math.abs(place - value));
+  return distances.indexOf(Math.min(...distances));
+}
+
+/**
+ * A column of a table of paths: one path from its first time on.
+ * @param {Float64Array} table
+ * @param {number} column
+ * @param {Data} data
+ * @returns {Float64Array}
+ */
+function columnOf(table, column, { times, starts }) {
+  return times.map((_, row) => table[row * starts.length + column]);
+}
+
+/**
+ * The velocity, the average velocity to the time of a row, and what the identity makes of both.
+ * @param {Float64Array} states Of one path.
+ * @param {Float64Array} velocity
+ * @param {Float64Array} times
+ * @param {number} last The row at whose time the average ends.
+ * @returns {{change: Float64Array, curves: Record<string, Float64Array>}} By rows from the second.
+ */
+function velocities(states, velocity, times, last) {
+  const r = times[last];
+  const average = velocity
+    .slice(0, last + 1)
+    .map((value, row) =>
+      row === last ? value : (states[row] - states[last]) / (times[row] - r),
+    );
+  const change = gradient(average, times.slice(0, last + 1)).slice(1, last);
+  const target = change.map((rate, row) => velocity[row + 1] - (times[row + 1] - r) * rate);
+  return {
+    change,
+    curves: {
+      [VELOCITY]: velocity.slice(1, last),
+      [AVERAGE]: average.slice(1, last),
+      [TARGET]: target,
+    },
+  };
+}
+
+/**
+ * A path with a jump to a time that stays, and the velocities on the way, by the later time.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {import("./records.js").View}
+ */
+function identityView(state, data) {
+  const { times, starts, colours } = data;
+  const tables = data.paths[state.data];
+  const column = nearest(starts, state.z);
+  const last = nearest(times, state.end);
+  const here = Math.min(nearest(times, state.at), last - 1);
+  const states = columnOf(tables.states, column, data);
+  const { change, curves } = velocities(
+    states,
+    columnOf(tables.velocity, column, data),
+    times,
+    last,
+  );
+  const progress = times.map((time) => 1 - time);
+  const r = times[last].toFixed(2);
+  const along = chart({
+    x: { [PATH]: progress, [JUMP]: Float64Array.of(progress[here], progress[last]) },
+    curves: { [PATH]: states, [JUMP]: Float64Array.of(states[here], states[last]) },
+    xlabel: "1 − t   [noise ← → data]",
+    ylabel: "z",
+    title: "one state on its way",
+    xlim: [0, 1],
+    ylim: [-2.5, 2.5],
+    colours,
+    dashes: { [PATH]: 0, [JUMP]: 0 },
+  });
+  const at = (/** @type {string} */ name) => curves[name][here - 1];
+  const dot = (/** @type {string} */ name) => [
+    Float64Array.of(progress[here]),
+    Float64Array.of(at(name)),
+  ];
+  const beside = chart({
+    x: progress.slice(1, last),
+    curves,
+    xlabel: `1 − t   [r stays at ${r}]`,
+    ylabel: "velocity",
+    title: "its velocities, at each t",
+    xlim: [0, 1],
+    colours,
+    dashes: { [VELOCITY]: 0, [AVERAGE]: 0, [TARGET]: 1 },
+    dots: { [VELOCITY]: dot(VELOCITY), [AVERAGE]: dot(AVERAGE) },
+  });
+  const words =
+    `At t = ${times[here].toFixed(2)} the velocity is u* = ${at(VELOCITY).toFixed(3)}, and the ` +
+    `average velocity changes at the rate u̇ = ${change[here - 1].toFixed(3)}. So ` +
+    `u* − (t − r) u̇ = ${at(TARGET).toFixed(3)}; the average velocity itself is ` +
+    `u = ${at(AVERAGE).toFixed(3)}.`;
+  return { panels: [along, beside, note(minus(words))], columns: 2 };
+}
+
+/**
  * The weightings, what is spent and drawn, and a sentence.
  * @param {State} state
  * @param {Data} data
@@ -235,7 +344,8 @@ function factorView({ name, std, power, floor }, { grid, diagonals, label, colou
  * @returns {import("./records.js").View}
  */
 function compute(state, data) {
-  return state.shows === MAP ? mapView(state, data) : factorView(state, data);
+  if (state.shows === FACTOR) return factorView(state, data);
+  return state.shows === MAP ? mapView(state, data) : identityView(state, data);
 }
 
 export const local = { compute };

@@ -100,8 +100,8 @@ EXPLORERS = (
         "few-steps",
         "Few steps",
         "FewStepExplorer",
-        "Follow a state along the flow whose jumps few-step networks learn, and see which "
-        "weighting an adaptive factor makes on the diagonal of their objectives.",
+        "Follow a state along the flow whose jumps few-step networks learn, and see MeanFlow's "
+        "identity on its path and the weighting that an adaptive factor makes on the diagonal.",
     ),
     ExplorerPage(
         "perception",

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from notebook_prose import assert_says
+from notebook_prose import assert_says, printed
 from scipy import stats
 
 import diffviz as dv
@@ -187,6 +187,68 @@ def test_the_derivative_of_a_jump_along_the_flow_is_the_velocity(text):
     assert_says(text, r"u + (t - r)\, \dot u = u^*(z_t, t)")
 
 
+def test_the_check_of_the_identity_prints_both_sides(text):
+    """At t = 0.7 and r = 0.2, with the velocity from the weights of the two clusters."""
+    import torch
+
+    z = torch.tensor([[-1.0], [-0.5], [1.0]], dtype=torch.float64)
+    average = (z - maps.exact_map(dv.toy("gmm1"), z, 0.7, 0.2)) / (0.7 - 0.2)
+    law = dv.toy("gmm1").law
+    means, weights = law.means.flatten().numpy(), law.weights.numpy()
+    within = law.std.numpy() ** 2
+    spread = 0.3**2 * within + 0.7**2
+    likely = weights * stats.norm.pdf(z.numpy(), 0.3 * means, np.sqrt(spread))
+    likely /= likely.sum(1, keepdims=True)
+    x_hat = (likely * (means + 0.3 * within / spread * (z.numpy() - 0.3 * means))).sum(1)
+    velocity = (z.numpy().ravel() - x_hat) / 0.7
+    lines = [line for line in printed(NOTEBOOK).splitlines() if line.startswith("u")]
+    first, second = (line.split(":")[1].split("[")[1].split("]")[0] for line in lines[:2])
+    assert first == second == " ".join(f"{value:.4f}" for value in average.ravel().tolist())
+    alone = [float(value) for value in lines[0].split("[")[2].rstrip("] ").split()]
+    assert alone == pytest.approx(velocity.tolist(), abs=1e-4)
+    assert np.abs(velocity - average.ravel().numpy()).min() > 0.3
+    assert_says(text, "agree to four digits, and $u^*$ alone is far from both")
+
+
+def test_the_correction_is_as_large_as_stated(text):
+    def correction(data, z):
+        """The average to r = 0.21 less the velocity, at the rows of the table above it."""
+        paths, times = few_steps.paths(data), few_steps.PATH_TIMES
+        column = int(np.abs(few_steps.PATH_STARTS - z).argmin())
+        states, velocity = paths.states[:, column], paths.velocity[:, column]
+        (end,) = np.flatnonzero(np.isclose(times, 0.21))
+        return times[:end], (states[:end] - states[end]) / (times[:end] - 0.21) - velocity[:end]
+
+    t, by_one = correction("gmm1", -1.0)
+    assert (by_one[t > 0.7] > 1).all()
+    _, by_half = correction("gmm1", -0.5)
+    assert np.abs(by_half[t > 0.7]).max() < 0.2
+    assert t[np.abs(by_half).argmax()] < 0.4
+    _, of_one = correction("N(0, 0.3²)", -1.0)
+    assert np.abs(of_one).max() < 0.2
+    assert_says(
+        text,
+        "lies more than 1 above the velocity as long as $t$ is above 0.7",
+        "the correction is small there, and largest late",
+        "From -1 the correction stays below 0.2",
+    )
+
+
+def test_the_chain_rule_holds_for_a_network(text):
+    """The Jacobian times the velocity and the slope in t add up to the difference along a path."""
+    import torch
+
+    def network(z, t):
+        return torch.stack([torch.sin(z[0] * z[1] + t), z[0] * t**2])
+
+    z, v = torch.tensor([0.3, -0.8]).double(), torch.tensor([1.1, 0.4]).double()
+    t, h = torch.tensor(0.6).double(), 1e-5
+    by_z, by_t = torch.autograd.functional.jacobian(network, (z, t))
+    moved = network(z + h * v, t + h) - network(z - h * v, t - h)
+    torch.testing.assert_close(by_z @ v + by_t, moved / (2 * h), rtol=1e-8, atol=1e-8)
+    assert_says(text, r"(\partial_z u_\theta)\, v + \partial_t u_\theta")
+
+
 def test_the_loss_of_improved_consistency_training_is_no_square(text):
     assert "pseudo-Huber" in dv.few_step("ict").note
     assert_says(text, r"that takes $\sqrt{\lVert\Delta\rVert^2 + c^2} - c$")
@@ -222,6 +284,54 @@ def test_the_titles_name_what_comes_near(text):
         text,
         "(The titles call *near* what is within 0.25 on average.)",
         "on two clusters `ict` is not near",
+    )
+
+
+def steps_at(ends):
+    """Where a map first gets above -0.5, halfway between the clusters."""
+    above = int(np.argmax(ends > -0.5))
+    lower, upper = ends[above - 1 : above + 1]
+    start, after = few_steps.PATH_STARTS[above - 1 : above + 1]
+    return start + (-0.5 - lower) / (upper - lower) * (after - start)
+
+
+@pytest.mark.slow
+def test_where_one_step_of_a_network_ends(text):
+    """Trainings grow the last bits of a sum, so only what holds with a margin is said."""
+    gaussian, clusters = few_steps.DATA
+    starts, forms = few_steps.PATH_STARTS, ("meanflow", "imeanflow")
+    two = np.isclose(starts, 2.0)
+    line = few_steps.paths(gaussian).at(0.01).states
+    np.testing.assert_allclose(line, line[two] / 2 * starts, atol=1e-6)
+    assert line[two] == pytest.approx(0.6, abs=0.02)
+    for name in forms:
+        assert (few_steps.learned_map(name, gaussian)[:, two] < 0.3).all()
+    inside = np.abs(starts) <= 1.5
+    for name in ("shortcut", "ict"):
+        off = np.abs(few_steps.learned_map(name, gaussian) - line)[:, inside]
+        assert off.max() < 0.2
+    assert_says(text, "at $z = 2$ they end below 0.3, where the line is at 0.6")
+    exact = few_steps.paths(clusters).at(0.01).states
+    place = steps_at(exact)
+    found = {
+        name: np.array([steps_at(ends) for ends in few_steps.learned_map(name, clusters)])
+        for name in few_steps.NAMES
+    }
+    assert np.abs(found["shortcut"] - place).max() < 0.15
+    middle = np.abs(starts - place) < 0.25
+    steepest = np.diff(exact[middle]).max()
+    shortcut = few_steps.learned_map("shortcut", clusters)[:, middle]
+    assert (np.diff(shortcut, axis=1).max(1) < 0.5 * steepest).all()
+    assert (found["ict"] < place - 0.1).all()
+    for name in forms:
+        assert (found[name] < found["ict"].min()).all()
+        assert (few_steps.learned_map(name, clusters)[:, np.isclose(starts, -1.0)] > -0.9).all()
+    assert exact[np.isclose(starts, -1.0)] < -1.4
+    assert_says(
+        text,
+        f"the exact map steps at $z = {place:.2f}$",
+        "`ict` steps too far to the left, and both forms of MeanFlow farther still",
+        "they end between the clusters",
     )
 
 

@@ -37,6 +37,20 @@ def test_the_counts_of_the_catalogue_are_right(text):
     assert abs(tilted.peak) < 1e-6
 
 
+def test_the_closing_section_says_what_was_shown(text):
+    entries = [dv.masked_objective(name) for name in dv.masked_catalogue]
+    elbo = dv.masked_objective("elbo")
+    same = sum(bool(dv.compare(entry, elbo).same) for entry in entries)
+    assert len(entries) / 2 < same < 0.6 * len(entries)
+    assert masked.WORLD.length == 6
+    assert_says(
+        text,
+        "So more than half of the catalogue is this one objective",
+        "a Markov chain of six tokens",
+        "small and trained for 600 steps",
+    )
+
+
 def test_the_means_are_as_the_text_says(text):
     masked_tokens = np.arange(1, 9)
     batch = dv.masked_objective("simple-batch").count_weights(8) * masked_tokens

@@ -433,7 +433,9 @@ def test_astray_goes_with_the_middle(text, small, large):
     assert_says(
         text,
         "Over the thirty networks",
-        "only 0.4 in the seed of the picture",
+        "only 0.4 in the seed whose samples are shown above",
+        "still leaves samples in the middle of the ring",
+        "each dot is one network: five objectives, two widths, three seeds",
         "| λ = -6 | 0.0 | -0.5 | 0.2 |",
         "| λ = 4 | 0.95 | 0.96 | 0.6 |",
         "| λ = 10 | 0.55 | 0.4 | 0.3 |",

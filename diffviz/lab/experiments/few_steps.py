@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from diffviz.data.toys import Toy
+    from diffviz.few_steps.maps import FlowMap
 
 NAMES = ("meanflow", "imeanflow", "shortcut", "ict")
 DATA = ("N(0, 0.3²)", "gmm1")
@@ -256,13 +258,19 @@ def errors(name: str, data: str, seed: int = 0) -> Errors:
     return _errors(name, data, together)[together.index(seed)]
 
 
-@cached
-def _errors(name: str, data: str, seeds: tuple[int, ...]) -> list[Errors]:
-    """Errors of a network for each seed, which are trained side by side."""
+@cache
+def _networks(name: str, data: str, seeds: tuple[int, ...]) -> "list[FlowMap]":
+    """A network for each seed, trained side by side; kept, since two functions look at them."""
     from diffviz.few_steps import training
 
     one_of(name, "few-step objective", NAMES)
-    models = training.train_seeds(name, _data(data), seeds, **TRAINING)
+    return training.train_seeds(name, _data(data), seeds, **TRAINING)
+
+
+@cached
+def _errors(name: str, data: str, seeds: tuple[int, ...]) -> list[Errors]:
+    """Errors of a network for each seed, which are trained side by side."""
+    models = _networks(name, data, seeds)
     z, exact = exact_ends(data)
     unmoved = float((z - exact).square().sum(1).mean().sqrt())
     results = []
@@ -276,6 +284,27 @@ def _errors(name: str, data: str, seeds: tuple[int, ...]) -> list[Errors]:
             rms.append(float((carried - exact).square().sum(1).mean().sqrt()))
         results.append(Errors(STEPS, np.array(rms), unmoved))
     return results
+
+
+@cached
+def learned_map(name: str, data: str) -> NDArray:
+    """Where small networks carry states in one step, from near pure noise to near the data.
+
+    Args:
+        name: One of ``NAMES``.
+        data: One of ``DATA``.
+
+    Returns:
+        States at the second of ``ENDS`` by seed, from each of ``PATH_STARTS``, shape (3, 121).
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    import torch
+
+    z = torch.from_numpy(PATH_STARTS)[:, None].float()
+    carried = [model.carry(z, np.array(ENDS)) for model in _networks(name, data, SEEDS)]
+    return torch.cat(carried, 1).T.numpy()
 
 
 def errors_by_seed(name: str, data: str) -> NDArray:

@@ -599,3 +599,24 @@ def at_width(width: int) -> AtWidth:
         floors={name: quality.floors for name, quality in qualities.items()},
         astray={name: quality.astray for name, quality in qualities.items()},
     )
+
+
+@cached
+def shares_astray(width: int, seeds: Sequence[int] = SEEDS) -> dict[str, NDArray]:
+    """Share of samples that is far from every mode, of the runs of ``trained``.
+
+    Args:
+        width: Width of the layers.
+        seeds: Seeds of the trainings, a tuple.
+
+    Returns:
+        Shares by objective, each (seeds,).
+
+    Raises:
+        TypeError: A number is not whole.
+        ValueError: ``width`` is not positive, or a seed is negative.
+    """
+    by_seed = [
+        {name: astray(samples(run)) for name, run in trained(width, seed).items()} for seed in seeds
+    ]
+    return {name: np.array([shares[name] for shares in by_seed]) for name in NAMES}

@@ -1,8 +1,9 @@
-"""The explorer of few-step objectives: the map of the flow, and what an adaptive factor does."""
+"""The explorer of few-step objectives: the flow, its average velocity, and an adaptive factor."""
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.few_steps.objectives import few_step, few_step_catalogue
@@ -18,8 +19,9 @@ from diffviz.web.pictures import Chart, Note, View
 NAMES = tuple(name for name, entry in few_step_catalogue.items() if entry.diagonal is not None)
 PLAIN, LOCAL = "without the factor", "with the factor"
 SPENT_PLAIN, SPENT, DRAWN = "spent without it", "spent with it", "drawn"
-FACTOR, MAP = "adaptive factor", "flow map"
+FACTOR, MAP, IDENTITY = "adaptive factor", "flow map", "identity"
 PATH, JUMP, EULER = "path of the flow", "jump by u", "one Euler step"
+AVERAGE, VELOCITY, TARGET = "average u", "velocity u*", "u* − (t − r) u̇"
 OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-0.6, 1.5)}  # other paths
 OTHER_DASHES = dict(zip(OTHERS, (2, 0), strict=True))
 COLOURS = {
@@ -31,11 +33,15 @@ COLOURS = {
     PATH: SUBJECT,
     JUMP: BESIDE,
     EULER: THIRD,
+    AVERAGE: BESIDE,  # a jump goes by it
+    VELOCITY: THIRD,  # an Euler step goes by it
+    TARGET: REFERENCE,
 } | dict.fromkeys(OTHERS, REFERENCE)
 SHORTEST = 0.01  # of a jump, in t
-IN_FACTOR, IN_MAP = {"shows": (FACTOR,)}, {"shows": (MAP,)}
+IN_FACTOR, IN_MAP, IN_IDENTITY = ({"shows": (each,)} for each in (FACTOR, MAP, IDENTITY))
+ON_PATHS = {"shows": (MAP, IDENTITY)}
 CONTROLS = (
-    Menu("shows", "shows", (FACTOR, MAP), FACTOR, buttons=True, tip="What the charts show."),
+    Menu("shows", "shows", (FACTOR, MAP, IDENTITY), FACTOR, buttons=True, tip="What is shown."),
     Menu("name", "objective", NAMES, "meanflow", when=IN_FACTOR, tip="Whose diagonal is shown."),
     Slider(
         "std",
@@ -69,10 +75,12 @@ CONTROLS = (
         when=IN_FACTOR,
         tip="Added to the error.",
     ),
-    Menu("data", "data", experiments.DATA, "gmm1", when=IN_MAP, tip="Data on a line."),
-    Slider("z", "z at t = 0.99", -2, 2, 0.05, -1.0, when=IN_MAP, tip="Where the path starts."),
+    Menu("data", "data", experiments.DATA, "gmm1", when=ON_PATHS, tip="Data on a line."),
+    Slider("z", "z at t = 0.99", -2, 2, 0.05, -1.0, when=ON_PATHS, tip="Where the path starts."),
     Slider("t", "t", 0.05, 0.99, 0.01, 0.99, when=IN_MAP, tip="Time at which a jump starts."),
     Slider("r", "r", 0.01, 0.95, 0.01, 0.01, when=IN_MAP, tip="Time at which it ends, below t."),
+    Slider("at", "t", 0.05, 0.97, 0.02, 0.71, when=IN_IDENTITY, tip="The later time."),
+    Slider("end", "r", 0.01, 0.93, 0.02, 0.21, when=IN_IDENTITY, tip="The time that stays."),
 )
 
 
@@ -82,6 +90,9 @@ class FewStepExplorer(ViewExplorer):
     With ``shows="flow map"`` a state is followed along the exact flow of data on a line. A jump
     from t to r by the average velocity lands where the flow does, one by the velocity at t does
     not. On the right is the map from all states at t to those at r.
+
+    With ``shows="identity"`` the average velocity to a time r that stays is drawn along one path,
+    beside the velocity, and beside what MeanFlow's identity makes of that.
 
     With ``shows="adaptive factor"`` the factor is taken at the least error for Gaussian data. On
     the left are the weightings with and without it; on the right is what the loss spends at each λ,
@@ -131,7 +142,9 @@ class FewStepExplorer(ViewExplorer):
         Returns:
             The view.
         """
-        return map_view(state) if state["shows"] == MAP else self._factor_view(state)
+        if state["shows"] == FACTOR:
+            return self._factor_view(state)
+        return map_view(state) if state["shows"] == MAP else identity_view(state)
 
     def _factor_view(self, state: State) -> View:
         """The weightings, and what is spent and drawn."""
@@ -227,6 +240,70 @@ def map_view(state: State) -> View:
         f"at t is {slope:.3f}. The flow ends at z = {end:.3f}, one Euler step at {euler:.3f}."
     )
     return View((along, through, Note(minus(words))), columns=2)
+
+
+def identity_view(state: State) -> View:
+    """A path with a jump to a time that stays, and the velocities on the way, by the later time.
+
+    Both times are moved to rows of the table of paths. The derivative of the average velocity is
+    the difference of the rows on both sides of a time.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The view.
+    """
+    paths, times = experiments.paths(state["data"]), experiments.PATH_TIMES
+    column = _nearest(experiments.PATH_STARTS, state["z"])
+    last = _nearest(times, state["end"])
+    here = min(_nearest(times, state["at"]), last - 1)
+    states, velocity = paths.states[:, column], paths.velocity[:, column]
+    r = times[last]
+    average = velocity[: last + 1].copy()  # on the diagonal it is the velocity itself
+    average[:last] = (states[:last] - states[last]) / (times[:last] - r)
+    change = np.gradient(average, times[: last + 1])
+    inside = slice(1, last)  # rows with a neighbour on both sides
+    target = velocity[inside] - (times[inside] - r) * change[inside]
+    curves = {
+        VELOCITY: velocity[inside],
+        AVERAGE: average[inside],
+        TARGET: target,
+    }
+    place = 1 - times[here : here + 1]
+    along = Chart(
+        {PATH: 1 - times, JUMP: 1 - times[[here, last]]},
+        {PATH: states, JUMP: states[[here, last]]},
+        xlabel="1 − t   [noise ← → data]",
+        ylabel="z",
+        title="one state on its way",
+        xlim=(0.0, 1.0),
+        ylim=(-2.5, 2.5),
+        colours=COLOURS,
+        dashes={PATH: 0, JUMP: 0},
+    )
+    velocities = Chart(
+        1 - times[inside],
+        curves,
+        xlabel=f"1 − t   [r stays at {r:.2f}]",
+        ylabel="velocity",
+        title="its velocities, at each t",
+        xlim=(0.0, 1.0),
+        colours=COLOURS,
+        dashes={VELOCITY: 0, AVERAGE: 0, TARGET: 1},
+        dots={name: (place, curves[name][here - 1 : here]) for name in (VELOCITY, AVERAGE)},
+    )
+    words = (
+        f"At t = {times[here]:.2f} the velocity is u* = {velocity[here]:.3f}, and the average "
+        f"velocity changes at the rate u̇ = {change[here]:.3f}. So u* − (t − r) u̇ = "
+        f"{target[here - 1]:.3f}; the average velocity itself is u = {average[here]:.3f}."
+    )
+    return View((along, velocities, Note(minus(words))), columns=2)
+
+
+def _nearest(places: NDArray, value: float) -> int:
+    """The index of the place that is nearest to a value."""
+    return int(np.abs(places - value).argmin())
 
 
 def diagonal_of(name: str) -> Objective:

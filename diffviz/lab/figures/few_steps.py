@@ -11,11 +11,15 @@ from diffviz.few_steps.objectives import few_step
 from diffviz.lab.experiments.few_steps import (
     DATA,
     EDGES,
+    ENDS,
     NAMES,
+    PATH_STARTS,
     SEEDS,
     STEPS,
     errors,
     errors_by_seed,
+    learned_map,
+    paths,
     plane,
     share_of_long_jumps,
 )
@@ -31,6 +35,7 @@ FINDINGS = {
     DATA[1]: "two clusters: only shortcut is near throughout",
 }
 TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
+REACH = 2.5  # of states near pure noise that are drawn, in standard deviations
 SIDE_BY_SIDE = 0.05  # by which share of their place points of neighbours are apart
 HILL = 60.0  # height, in nats of the plane, of a bin that has all draws
 WITHOUT, WITH = "without the factor", "with the factor"
@@ -116,6 +121,33 @@ def _draw_hill(ax: Axes, name: str, on: NDArray) -> None:
     ax.text(0.98, 0.04, text, transform=ax.transAxes, ha="right", fontsize=9, color=ink)
 
 
+def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
+    """Draw where one step of each network ends, over where it starts, beside the exact map.
+
+    Args:
+        ax: Axes to draw on.
+        data: One of the experiment's ``DATA``.
+        names: Objectives to show, of the experiment's ``NAMES``.
+    """
+    likely = np.abs(PATH_STARTS) <= REACH
+    starts, exact = PATH_STARTS[likely], paths(data).at(ENDS[1]).states[likely]
+    for name in names:
+        for seed, ends in enumerate(learned_map(name, data)[:, likely]):
+            label = name if seed == 0 else None
+            gid = f"{name}:{seed}"
+            ax.plot(starts, ends, color=COLOURS[name], lw=1.3, label=label, gid=gid)
+    ax.plot(starts, exact, color="black", lw=2.2, ls="--", label="exact map", gid="exact")
+    ax.set(
+        xlabel=f"z at t = {ENDS[0]:g}   [a line for each of {len(SEEDS)} seeds]",
+        ylabel=f"z at r = {ENDS[1]:g}, after one step",
+        title=f"{TITLES[data]}: where one step ends",
+        xlim=(-REACH, REACH),
+    )
+    ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room
+    if data == DATA[0]:  # as in ``draw_errors``
+        legend(ax, loc="lower right")
+
+
 def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     """Draw the error of one, two and four steps.
 
@@ -127,7 +159,7 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     for number, name in enumerate(names):
         by_seed = errors_by_seed(name, data)
         mean = by_seed.mean(0)
-        place = np.array(STEPS) * (1 + SIDE_BY_SIDE * (number - len(names) / 2))
+        place = np.array(STEPS) * (1 + SIDE_BY_SIDE * (number - (len(names) - 1) / 2))
         ax.plot(place, mean, "o-", color=COLOURS[name], ms=5, label=name)
         ends = mean - by_seed.min(0), by_seed.max(0) - mean
         ax.errorbar(place, mean, ends, fmt="none", color=COLOURS[name], lw=1.4, capsize=4)

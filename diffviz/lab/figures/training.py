@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import spearmanr
 
 from diffviz import plots
 from diffviz.checks import array, number, require
@@ -25,6 +26,7 @@ from diffviz.lab.experiments.training import (
     held,
     interval,
     sample_quality,
+    shares_astray,
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, draw_under, line_of, put_under
@@ -39,6 +41,7 @@ KINDS = (  # which draws of λ: their name, the shift of their dots, their face
 ANCHOR = 4.0  # λ in nats where all five networks lose most
 HIGHEST = 2.4  # of a loss over its floor that is drawn
 SAMPLE_SIZE = 2.6  # points, of a dot
+FACES = {SMALL: "", LARGE: "white"}  # of dots, by the width of the network
 
 
 def over_floor(
@@ -375,6 +378,67 @@ def _stand_over_both_rows(above: Axes, below: Axes) -> None:
     assert grid is not None
     below.remove()
     above.set_subplotspec(grid[:, 0])
+
+
+@figure(
+    "astray-over-excess",
+    "Thirty small networks: the share of samples far from every mode over the excess at three "
+    "noise levels",
+)
+def astray_over_excess(
+    shares: Mapping[int, Mapping[str, NDArray]] | None = None,
+    spread: Mapping[int, Mapping[str, NDArray]] | None = None,
+    levels: Sequence[float] = (-6.0, 4.0, 10.0),
+) -> Axes:
+    """Draw the share of samples that is astray over the excess, a dot for each network.
+
+    The title of a panel has the rank correlation of its dots.
+
+    Args:
+        shares: By two widths, what ``experiments.training.shares_astray`` returned; widths 8 and 64
+            by default.
+        spread: By the same widths, what ``experiments.training.excesses`` returned.
+        levels: λ in nats, a panel each; the nearest of ``GRID`` is drawn.
+
+    Returns:
+        The first panel.
+
+    Raises:
+        TypeError: A level is no number.
+        ValueError: A level is not finite, or there are none.
+    """
+    shares = {width: shares_astray(width) for width in (SMALL, LARGE)} if shares is None else shares
+    spread = {width: excesses(width) for width in shares} if spread is None else spread
+    panels = plots.axes(3.9 * len(levels), 3.9, columns=len(levels))
+    for ax, level in zip(panels, levels, strict=True):
+        at = abs(GRID - number(level, "a level")).argmin()
+        dots = [
+            (width, name, spread[width][name][:, at], 100 * astray)
+            for width, of_width in shares.items()
+            for name, astray in of_width.items()
+        ]
+        for width, name, excess, astray in dots:
+            shade = plots.colour(name)
+            face = FACES.get(width) or shade
+            ax.plot(excess, astray, "o", ms=6, color=shade, mfc=face, gid=f"{name}:{width}")
+        rank = spearmanr(*(np.concatenate([dot[part] for dot in dots]) for part in (2, 3)))
+        words = f"λ = {GRID[at]:g}: rank correlation {rank.statistic:.2f}"
+        ax.set(title=words.replace("-", "−"), xlabel="log₁₀ excess", ylim=(0, None))
+    panels[0].set_ylabel("samples astray  [%]")
+    _tell_objectives_and_widths(panels[0], shares)
+    return panels[0]
+
+
+def _tell_objectives_and_widths(ax: Axes, shares: Mapping[int, Mapping[str, NDArray]]) -> None:
+    """Say under the panels which colour is which objective, and which dot which width."""
+    names = {name: plots.colour(name) for of_width in shares.values() for name in of_width}
+    colours = {name: (shade, shade) for name, shade in names.items()}
+    faces = {f"width {width}": (NEUTRAL, FACES.get(width) or NEUTRAL) for width in shares}
+    entries = {
+        label: Line2D([], [], marker="o", ls="", ms=6, color=shade, markerfacecolor=face)
+        for label, (shade, face) in (colours | faces).items()
+    }
+    _legend_under(ax, entries, ncols=len(entries))
 
 
 BOUNDS = {  # name of a line of ``Floor.plot`` to what stands beside it, λ, points away, its side

@@ -8,8 +8,10 @@ import diffviz as dv
 from diffviz.few_steps import maps
 from diffviz.few_steps.objectives import LARGER_OF_TWO
 from diffviz.lab.explorers.few_steps import (
+    AVERAGE,
     DRAWN,
     EULER,
+    IDENTITY,
     JUMP,
     LOCAL,
     MAP,
@@ -17,6 +19,8 @@ from diffviz.lab.explorers.few_steps import (
     PATH,
     PLAIN,
     SPENT,
+    TARGET,
+    VELOCITY,
     FewStepExplorer,
 )
 
@@ -105,3 +109,34 @@ def test_each_control_of_the_map_changes_the_view(control, value):
     before = np.concatenate(ends(explorer))
     explorer.set(control, value)
     assert np.abs(np.concatenate(ends(explorer)) - before).max() > 0.01
+
+
+@pytest.mark.parametrize(("z", "close"), [(-1.0, 5e-3), (-0.5, 0.02), (0.8, 5e-3)])
+def test_the_identity_holds_along_each_path(z, close):
+    """By differences of rows 0.02 apart; near z = -0.5, where paths part, they bend the most."""
+    explorer = FewStepExplorer(shows=IDENTITY, z=z, end=0.21)
+    chart = explorer.view.charts[1]
+    t = 1 - chart.places(TARGET)
+    np.testing.assert_allclose(chart.curves[TARGET], chart.curves[AVERAGE], atol=close)
+    assert np.abs(chart.curves[VELOCITY] - chart.curves[AVERAGE]).max() > 0.1
+    toy, start = dv.toy("gmm1"), torch.tensor([[z]], dtype=torch.float64)
+    for place in (3, 20):
+        begun, ended = (maps.exact_map(toy, start, 0.99, time).item() for time in (t[place], 0.21))
+        average = (begun - ended) / (t[place] - 0.21)
+        assert chart.curves[AVERAGE][place] == pytest.approx(average, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("control", "value"), [("z", 1.0), ("at", 0.51), ("end", 0.05), ("data", "N(0, 0.3²)")]
+)
+def test_each_control_of_the_identity_changes_the_view(control, value):
+    explorer = FewStepExplorer(shows=IDENTITY)
+    before = explorer.view.text
+    explorer.set(control, value)
+    assert explorer.view.text != before
+
+
+def test_the_average_of_the_identity_ends_below_where_it_begins():
+    explorer = FewStepExplorer(shows=IDENTITY, at=0.05, end=0.93)
+    assert "At t = 0.95" in explorer.view.text
+    assert explorer.view.charts[1].xlabel == "1 − t   [r stays at 0.93]"

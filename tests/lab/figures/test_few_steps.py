@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pictures import check_type
+from pictures import check_nothing_is_cut, check_type
 
 from diffviz import plots
 from diffviz.lab.experiments import few_steps
@@ -79,3 +79,25 @@ def test_errors_are_those_of_the_experiment():
     ends = [segment[:, 1] for segment in bars.get_segments()]
     np.testing.assert_allclose(ends, np.stack([rms.min(0), rms.max(0)], 1))
     check_type(ax.figure)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", few_steps.DATA)
+def test_a_map_is_where_one_step_of_each_network_ends(data):
+    """Between its states it has the error that the other figure shows."""
+    ax = plots.axes(5, 4)[0]
+    figures.draw_maps(ax, data, ["shortcut", "ict"])
+    lines = {line.get_gid(): line for line in ax.lines}
+    z, exact = (states.numpy().ravel() for states in few_steps.exact_ends(data))
+    likely = np.abs(z) < figures.REACH
+    between = np.interp(z, *lines["exact"].get_data())[likely] - exact[likely]
+    assert np.quantile(np.abs(between), 0.95) < 0.01  # all but the step itself
+    for name in ("shortcut", "ict"):
+        for seed in few_steps.SEEDS:
+            line = lines[f"{name}:{seed}"]
+            assert line.get_color() == figures.COLOURS[name]
+            ends = np.interp(z, *line.get_data())[likely]
+            rms = np.sqrt(np.square(ends - exact[likely]).mean())
+            assert rms == pytest.approx(few_steps.errors(name, data, seed).rms[0], abs=0.02)
+    check_type(ax.figure)
+    check_nothing_is_cut(ax.figure)

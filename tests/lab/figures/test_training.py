@@ -15,6 +15,8 @@ from diffviz.lab.figures import training as training_figures
 from diffviz.lab.figures.training import BOUNDS
 from diffviz.theory.objectives import from_weighting
 
+NAMES = ("astray-over-excess", "capacity", "equal-draws", "samples")
+
 pytestmark = pytest.mark.slow
 
 
@@ -125,7 +127,7 @@ def test_an_objective_of_your_own_is_trained_as_the_five_were():
     )  # 0.10, to 0.01 for the machine
 
 
-@pytest.mark.parametrize("name", ["capacity", "samples", "equal-draws"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
     check(name, tmp_path)
 
@@ -277,7 +279,41 @@ def test_a_level_between_those_that_are_known_is_drawn_and_named_at_the_nearest(
         training_figures.equal_draws(levels=(np.nan,))
 
 
-@pytest.mark.parametrize("name", ["capacity", "samples", "equal-draws"])
+def test_a_dot_is_the_share_astray_of_one_network_over_its_excess():
+    figure = figures.draw("astray-over-excess")
+    for panel, level in enumerate((-6, 4, 10)):
+        places, heights = [], []
+        for width in (8, 64):
+            for name, logs in training_experiments.excesses(width).items():
+                x, y = data(figure, panel, f"{name}:{width}")
+                np.testing.assert_allclose(x, logs[:, at(level)])
+                runs = [training_experiments.trained(width, seed)[name] for seed in range(3)]
+                samples = [training_experiments.samples(run) for run in runs]
+                shares = [100 * training_experiments.astray(points) for points in samples]
+                np.testing.assert_allclose(y, shares)
+                places.extend(x)
+                heights.extend(y)
+        ranks = [stats.rankdata(values) for values in (places, heights)]
+        rank = np.corrcoef(ranks)[0, 1]
+        title = f"λ = {level}: rank correlation {rank:.2f}".replace("-", "−")
+        assert figure.axes[panel].get_title() == title
+    shades = {line.get_color() for line in figure.axes[0].lines}
+    assert shades == {dv.plots.colour(name) for name in training_experiments.NAMES}
+
+
+def test_dots_of_wide_networks_are_empty_and_the_legend_says_so():
+    shares = {width: {"edm": np.array([0.1, 0.2])} for width in (8, 64)}
+    spread = {width: {"edm": np.zeros((2, 45)) + np.arange(2)[:, None]} for width in (8, 64)}
+    ax = training_figures.astray_over_excess(shares, spread)
+    faces = {line.get_gid(): line.get_markerfacecolor() for line in ax.lines}
+    assert faces == {"edm:8": dv.plots.colour("edm"), "edm:64": "white"}
+    (legend,) = ax.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["edm", "width 8", "width 64"]
+    with pytest.raises(ValueError, match="a level"):
+        training_figures.astray_over_excess(shares, spread, levels=(np.nan,))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_type_is_large_enough(name):
     check_type(figures.draw(name))
 
