@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -85,7 +86,7 @@ def _plane_words(name: str) -> dict[str, str]:
     }
 
 
-def draw_plane(ax: Axes, name: str) -> None:
+def draw_plane(ax: Axes, name: str, *, bar: bool = True) -> None:
     """Draw the probability of jumps over the plane (λ_t, λ_r), and below it that of the diagonal.
 
     The darker, the more often; jumps from pure noise or to the data stand at the edges. The hill at
@@ -94,6 +95,7 @@ def draw_plane(ax: Axes, name: str) -> None:
     Args:
         ax: Axes to draw on.
         name: A key of ``dv.few_step_catalogue``.
+        bar: Whether a bar beside the plane says what a shade means, which is the same for all.
     """
     mass, on = plane(name)
     shown = np.log10(np.where(mass < LEAST, np.nan, mass))
@@ -102,10 +104,17 @@ def draw_plane(ax: Axes, name: str) -> None:
     _draw_hill(ax, name, on)
     _mark_long_jumps(ax)
     _mark_whole_jump(ax, mass[0, -1])
-    bar = ax.figure.colorbar(mesh, ax=ax, fraction=0.04, pad=0.02, ticks=[-5, -4, -3, -2])
-    bar.ax.set_yticklabels(["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²"], fontsize=9)
-    bar.set_label("probability of a cell", fontsize=9)
+    if bar:
+        _explain_shades(ax, mesh)
     ax.set(xlim=EDGES[[0, -1]], ylim=EDGES[[0, -1]], **_plane_words(name))
+
+
+def _explain_shades(ax: Axes, mesh: QuadMesh) -> None:
+    """A bar on the right of a plane, which keeps its size."""
+    place = ax.inset_axes((1.03, 0, 0.035, 1))
+    shades = ax.figure.colorbar(mesh, cax=place, ticks=[-5, -4, -3, -2])
+    place.set_yticklabels(["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²"], fontsize=9)
+    shades.set_label("probability of a cell", fontsize=9)
 
 
 def _draw_hill(ax: Axes, name: str, on: NDArray) -> None:
@@ -195,10 +204,10 @@ def few_steps(names: Sequence[str] = NAMES) -> Axes:
         The first panel.
     """
     panels = plots.axes(15.8, 8.4, columns=3, rows=2)
-    panels[0].figure.subplots_adjust(wspace=0.42)
+    panels[0].figure.subplots_adjust(wspace=0.36)
     planes = (panels[0], panels[1], panels[3], panels[4])
     for ax, name in zip(planes, names, strict=True):
-        draw_plane(ax, name)
+        draw_plane(ax, name, bar=ax is panels[1])
     for ax, data in zip((panels[2], panels[5]), DATA, strict=True):
         draw_errors(ax, data, names)
     return panels[0]

@@ -63,7 +63,10 @@ def test_a_plane_of_compared_levels_is_named_so():
     mass = few_steps.plane("ict").mass
     assert np.triu(mass, 3).sum() == 0 and np.tril(mass, -1).sum() == 0
     assert ax.get_ylabel() == "λ of the level it is compared with"
-    assert ax.figure.axes[1].get_ylabel() == "probability of a cell"
+    assert [bar.get_ylabel() for bar in ax.child_axes] == ["probability of a cell"]
+    ax = plots.axes(5, 4)[0]
+    figures.draw_plane(ax, "ict", bar=False)
+    assert ax.child_axes == []
 
 
 @pytest.mark.slow
