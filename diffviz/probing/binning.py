@@ -72,7 +72,7 @@ def atoms_of(label: NDArray) -> NDArray:
     is_atom = np.zeros(len(counts), bool)
     drawn = np.flatnonzero(counts)
     n = len(drawn)
-    if n < LEAST_REST:
+    if n < LEAST_REST or counts.max() < OFTEN:  # each of its neighbours comes at least once
         return is_atom
     first = np.clip(np.arange(n) - BESIDE, 0, n - 1 - 2 * BESIDE)
     beside = counts[drawn][first[:, None] + np.arange(1 + 2 * BESIDE)]
