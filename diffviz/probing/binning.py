@@ -72,7 +72,7 @@ def atoms_of(label: NDArray) -> NDArray:
     is_atom = np.zeros(len(counts), bool)
     drawn = np.flatnonzero(counts)
     n = len(drawn)
-    if n < LEAST_REST:
+    if n < LEAST_REST or counts.max() < OFTEN:  # each of its neighbours comes at least once
         return is_atom
     first = np.clip(np.arange(n) - BESIDE, 0, n - 1 - 2 * BESIDE)
     beside = counts[drawn][first[:, None] + np.arange(1 + 2 * BESIDE)]
@@ -228,12 +228,13 @@ def _jumps(values: NDArray, half: int) -> list[int]:
     (before, spread_before), (after, spread_after) = map(mean_and_variance, (place - half, place))
     error = np.sqrt((spread_before + spread_after) / half) + SCATTER * np.abs(before + after) / 2
     size = np.divide(np.abs(after - before), error, out=np.zeros(len(place)), where=error > 0)
+    sure = np.flatnonzero(size >= SURE)
     found: list[int] = []
-    for index in np.argsort(-size, kind="stable"):
-        if size[index] < SURE:
-            break
-        if all(abs(place[index] - other) >= half for other in found):
+    is_near = np.zeros(len(place), bool)  # to a place that was found
+    for index in sure[np.argsort(-size[sure], kind="stable")]:
+        if not is_near[index]:
             found.append(int(place[index]))
+            is_near[max(index - half + 1, 0) : index + half] = True
     return sorted(found)
 
 

@@ -561,8 +561,8 @@ def _state_by_state(chunk: Chunk, assumptions: Assumptions) -> Observations:
 
 def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
     """Targets from changes of sign; that of both is the sum of the others unless it proves not."""
-    chunk.run(State.DATA)  # records the draws
-    guessed = _guessed_targets(chunk, assumptions)
+    first = chunk.run(State.DATA)  # records the draws
+    guessed = _guessed_targets(chunk, assumptions, first.z.shape)
     data = _sign_change(chunk, State.DATA, guessed.get(State.DATA))
     if chunk.draws.known.needs_data:
         noise = _of_unknown_target(chunk, State.NOISE)
@@ -579,7 +579,7 @@ def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
         of_noise = noise if assumptions.external_noise else noise - nothing
         size = _least_error(chunk, assumptions, assumptions.error, data - nothing, of_noise)
     else:
-        size = _error_size(chunk, assumptions, noise.z)
+        size = _error_size(chunk, assumptions, data.z, noise.z, nothing.z)
     both = observe_state(chunk, assumptions, State.BOTH, total, size)
     return Observations(nothing, data, noise, both.observed, both.h, both.scalars)
 
@@ -663,8 +663,10 @@ def find_name(chunk: Chunk, assumptions: Assumptions) -> str | None:
     return None
 
 
-def _guessed_targets(chunk: Chunk, assumptions: Assumptions) -> dict[State, Tensor]:
-    """Targets of data alone and of noise alone by the guess, (n, d) each; empty without one."""
+def _guessed_targets(
+    chunk: Chunk, assumptions: Assumptions, shape: torch.Size
+) -> dict[State, Tensor]:
+    """Targets of data alone and of noise alone by the guess, in the shape of z; else empty."""
     is_plain = not (
         assumptions.external_noise
         or assumptions.estimated_noise
@@ -680,7 +682,8 @@ def _guessed_targets(chunk: Chunk, assumptions: Assumptions) -> dict[State, Tens
     if len(noises) != len(bs):
         return {}
     noise = sum((b * values for b, values in zip(bs, noises, strict=True)), torch.zeros(()))
-    return {State.DATA: a * layout.rows_of_data(chunk), State.NOISE: noise}
+    targets = {State.DATA: a * layout.rows_of_data(chunk), State.NOISE: noise}
+    return targets if all(target.shape == shape for target in targets.values()) else {}
 
 
 def _of_unknown_target(chunk: Chunk, state: State) -> Observed:
@@ -690,18 +693,22 @@ def _of_unknown_target(chunk: Chunk, state: State) -> Observed:
 
 
 def _sign_change(chunk: Chunk, state: State, guessed: Tensor | None = None) -> Observed:
-    """Z and the output at which the gradient changes its sign, which may have been guessed."""
-    z = chunk.run(state).z
-    if guessed is not None and guessed.shape == z.shape and _is_proved(chunk, state, guessed):
-        return Observed(z, guessed)
+    """Z and the output at which the gradient changes its sign, which may have been guessed.
+
+    Z is the same in each run of a state, whatever the network answers.
+    """
+    at_guess = chunk.run(state, guessed)
+    z = at_guess.z
+    if guessed is not None:
+        away = chunk.run(state, guessed + LOCAL_ERROR).gradient
+        if _is_proved(at_guess.gradient, away):
+            return Observed(z, guessed)
     return Observed(z, _bisect(chunk, state, z))
 
 
-def _is_proved(chunk: Chunk, state: State, target: Tensor) -> bool:
+def _is_proved(at_target: Tensor, away: Tensor) -> bool:
     """Whether the gradient vanishes at an output, and rises from there in every component."""
-    at_target = chunk.run(state, target).gradient.norm(dim=1)
-    away = chunk.run(state, target + LOCAL_ERROR).gradient
-    small = at_target <= SMALL_GRADIENT * away.norm(dim=1)
+    small = at_target.norm(dim=1) <= SMALL_GRADIENT * away.norm(dim=1)
     return bool((away > 0).all()) and bool(small.all())
 
 
@@ -756,19 +763,31 @@ def observe_state(
         z, target and slope in this state.
     """
     direction = assumptions.direction
+    if assumptions.method is not Method.TWO_OUTPUTS:
+        return _near_the_target(chunk, direction, state, supposed, size)
     at_zero = chunk.run(state)
-    if assumptions.method is Method.TWO_OUTPUTS:
-        slope = chunk.run(state, direction).gradient - at_zero.gradient
-        each, h = _slopes(slope, direction, uneven=assumptions.uneven)
-        target = _target(at_zero.gradient, h)
-    else:
-        size = torch.as_tensor(LOCAL_ERROR).to(at_zero.z) if size is None else size
-        if supposed is None or not _is_target(chunk, state, supposed, size * direction):
-            supposed = _bisect(chunk, state, at_zero.z)
-        target = supposed
-        near = chunk.run(state, target.nan_to_num(0) + size * direction)
-        each = torch.where(target.isnan(), 0, near.gradient * direction / size)
+    slope = chunk.run(state, direction).gradient - at_zero.gradient
+    each, h = _slopes(slope, direction, uneven=assumptions.uneven)
+    target = _target(at_zero.gradient, h)
     return ObservedState(Observed(at_zero.z, target), each, at_zero.scalars)
+
+
+def _near_the_target(
+    chunk: Chunk, direction: Tensor, state: State, supposed: Tensor | None, size: Tensor | None
+) -> ObservedState:
+    """The target where the gradient changes its sign, and the slope a step away from there."""
+    first = chunk.run(state, None if supposed is None else supposed.nan_to_num(0))
+    size = torch.as_tensor(LOCAL_ERROR).to(first.z) if size is None else size
+
+    def away_from(target: Tensor) -> Tensor:
+        return chunk.run(state, target.nan_to_num(0) + size * direction).gradient
+
+    away = None if supposed is None else away_from(supposed)
+    if supposed is None or away is None or not _is_target(first.gradient, away):
+        supposed = _bisect(chunk, state, first.z)
+        away = away_from(supposed)
+    each = torch.where(supposed.isnan(), 0, away * direction / size)
+    return ObservedState(Observed(first.z, supposed), each, first.scalars)
 
 
 def _least_error(
@@ -793,13 +812,12 @@ def _least_error(
     return torch.from_numpy(size.clip(min=SMALLEST_ERROR)).to(x)[:, None]
 
 
-def _error_size(chunk: Chunk, assumptions: Assumptions, like: Tensor) -> Tensor:
-    """Error at which h is taken, shape (n, 1)."""
+def _error_size(
+    chunk: Chunk, assumptions: Assumptions, data: Tensor, noise: Tensor, nothing: Tensor
+) -> Tensor:
+    """Error at which h is taken, shape (n, 1), from z in three states."""
     if not callable(assumptions.error):
-        return torch.full((len(like), 1), LOCAL_ERROR).to(like)
-    nothing, data, noise = (
-        chunk.run(state).z for state in (State.NOTHING, State.DATA, State.NOISE)
-    )
+        return torch.full((len(noise), 1), LOCAL_ERROR).to(noise)
     layout = assumptions.layout
     of_noise = noise if assumptions.external_noise else noise - nothing
     alpha, _ = solve([layout.rows_of_data(chunk)], data - nothing)
@@ -807,15 +825,13 @@ def _error_size(chunk: Chunk, assumptions: Assumptions, like: Tensor) -> Tensor:
     with np.errstate(divide="ignore"):
         logsnr = 2 * np.log(_float64(alpha.abs()[:, 0]) / _float64(sigma.norm(dim=1)))
     size = np.broadcast_to(assumptions.error(logsnr), logsnr.shape)
-    return torch.from_numpy(size.copy()).to(like)[:, None]
+    return torch.from_numpy(size.copy()).to(noise)[:, None]
 
 
-def _is_target(chunk: Chunk, state: State, target: Tensor, step: Tensor) -> bool:
+def _is_target(at_target: Tensor, away: Tensor) -> bool:
     """Whether the gradient vanishes at an output, compared with that a step away."""
-    target = target.nan_to_num(0)
-    at_target = chunk.run(state, target).gradient.norm(dim=1)
-    away = chunk.run(state, target + step).gradient.norm(dim=1)
-    return bool((at_target <= SMALL_GRADIENT * away).double().mean() > 0.99)
+    vanishes = at_target.norm(dim=1) <= SMALL_GRADIENT * away.norm(dim=1)
+    return bool(vanishes.double().mean() > 0.99)
 
 
 def _bisect(chunk: Chunk, state: State, z: Tensor) -> Tensor:

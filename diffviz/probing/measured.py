@@ -163,7 +163,8 @@ class Measured:
             1.0
         """
         label = np.atleast_1d(self._selected(part))
-        require(len(label), f"part must leave at least one draw, got {part!r}")
+        if not len(label):  # its repr takes longer than all else here
+            raise ValueError(f"part must leave at least one draw, got {part!r}")
         _, position, repeats = np.unique(label, return_inverse=True, return_counts=True)
         logsnr = np.bincount(position, np.atleast_1d(self.logsnr[part])) / repeats
         factor = np.bincount(position, np.atleast_1d(self.factor[part])) / repeats

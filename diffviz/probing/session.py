@@ -357,9 +357,9 @@ class Chunk:
             "the loss carries no gradient: detached, under no_grad, or without the network's "
             "output",
         )
-        total = value.sum() * (len(call.z) if value.numel() == 1 else 1)
+        share = torch.full_like(value, len(call.z) if value.numel() == 1 else 1)
         with explaining():
-            (gradient,) = torch.autograd.grad(total, call.output, allow_unused=True)
+            (gradient,) = torch.autograd.grad(value, call.output, share, allow_unused=True)
         require(
             gradient is not None,
             "the loss ignores the output of this call of its network; choose another one by call=",

@@ -3,7 +3,8 @@
 The probe itself reads nothing of the catalogue, so that each can check the other. Here they meet.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,9 @@ class Bins:
     w: NDArray
     error: NDArray
     binning: Binning
+    _known: dict[Objective, NDArray] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def middles(self) -> NDArray:
@@ -95,11 +99,20 @@ class Bins:
         return (self.edges[1:] + self.edges[:-1]) / 2
 
     def average(self, objective: Objective) -> NDArray:
-        """The weighting of an objective averaged over each bin, shape (n,).
+        """The weighting of an objective averaged over each bin, shape (n,); not to be written to.
 
-        It is taken at more points where it jumps, as where one law of a mixture ends.
+        A ranking asks for the same averages again and again, so that they are kept.
         """
-        nodes, weights = np.polynomial.legendre.leggauss(NODES // self.binning.bins)
+        if objective not in self._known:
+            self._known[objective] = self._averaged(objective)
+        return self._known[objective]
+
+    def _averaged(self, objective: Objective) -> NDArray:
+        """The averages of ``average``.
+
+        They are taken at more points where the weighting jumps, as where one law of a mixture ends.
+        """
+        nodes, weights = _gauss_legendre(NODES // self.binning.bins)
         half = np.diff(self.edges) / 2
         w = objective.weighting(self.middles + half * nodes[:, None])
         average = weights / 2 @ w
@@ -122,6 +135,13 @@ class Bins:
         """
         low, high = objective.law.support()
         return (self.edges[:-1] >= low) & (self.edges[1:] <= high)
+
+
+@lru_cache
+def _gauss_legendre(count: int) -> tuple[NDArray, NDArray]:
+    """Nodes in (-1, 1) and weights of a quadrature, shape (count,) each; not to be written to."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return nodes, weights
 
 
 def _holds_a_jump(w: NDArray) -> NDArray:
@@ -191,10 +211,12 @@ def _typical_ratio(ratio: NDArray, error: NDArray) -> float:
 def _match(objective: Objective, measured: Bins) -> Match | None:
     """An objective beside a measured weighting; None where their supports differ too much."""
     inside = measured.inside(objective)
+    if inside.mean() <= LEAST_OVERLAP:
+        return None
     known = measured.average(objective)
     comparable = inside & (known > 0)
     ratio = np.divide(measured.w, known, out=np.zeros_like(measured.w), where=comparable)
-    if inside.mean() <= LEAST_OVERLAP or (ratio[inside] <= 0).any():
+    if (ratio[inside] <= 0).any():
         return None
     typical = _typical_ratio(ratio[inside], measured.relative_error[inside])
     deviations = np.abs(ratio / typical - 1) * inside

@@ -15,30 +15,40 @@ from scipy import stats
 from scipy.special import expit
 
 SMALLEST = 1e-300  # of a time, so that a density at an end is its limit there
-HALVINGS = 100  # of a bracket, until it is no longer than a rounding error
+HALVINGS = 100  # of a bracket, at most, until it is no longer than a rounding error
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(96)  # of the average over a uniform draw
 Probability = Callable[[NDArray], NDArray]
+Condition = Callable[[NDArray, NDArray], NDArray]
 
 
-def halved(below: Probability, low: NDArray, high: NDArray) -> NDArray:
-    """Where a condition stops holding, by halving a bracket.
+def halved(below: Condition, q: NDArray, low: NDArray, high: NDArray) -> NDArray:
+    """Where a condition stops holding, by halving brackets.
+
+    A halving that leaves a bracket as it is would do so for ever, so that it is the last.
 
     Args:
-        below: Whether a point lies below the root, an array to an array of bools.
-        low: Points below the root or at it, any shape.
+        below: Whether points lie below the roots for some q, two arrays of shape (k,) to bools.
+        q: What the roots are sought for, any shape.
+        low: Points below the root or at it, same shape.
         high: Points above the root or at it, same shape.
 
     Returns:
         The roots, same shape.
     """
-    first = np.array(low, dtype=float)
-    last = np.array(high, dtype=float)
+    probability = np.ravel(q)
+    first = np.array(low, dtype=float).ravel()
+    last = np.array(high, dtype=float).ravel()
+    left = np.arange(len(first))
     for _ in range(HALVINGS):
-        middle = (first + last) / 2
-        left = below(middle)
-        first = np.where(left, middle, first)
-        last = np.where(left, last, middle)
-    return (first + last) / 2
+        middle = (first[left] + last[left]) / 2
+        is_below = below(middle, probability[left])
+        moves = np.where(is_below, first[left], last[left]) != middle
+        first[left] = np.where(is_below, middle, first[left])
+        last[left] = np.where(is_below, last[left], middle)
+        left = left[moves]
+        if not len(left):
+            break
+    return ((first + last) / 2).reshape(np.shape(q))
 
 
 class Mixture(stats.rv_continuous):
@@ -82,10 +92,10 @@ class Mixture(stats.rv_continuous):
         return quantiles.min(axis=0), quantiles.max(axis=0)
 
     def _ppf(self, q: NDArray) -> NDArray:
-        return halved(lambda x: self._cdf(x) < q, *self._bracket("ppf", q))
+        return halved(lambda x, below: self._cdf(x) < below, q, *self._bracket("ppf", q))
 
     def _isf(self, q: NDArray) -> NDArray:
-        return halved(lambda x: self._sf(x) > q, *self._bracket("isf", q))
+        return halved(lambda x, above: self._sf(x) > above, q, *self._bracket("isf", q))
 
 
 def logsnr_of(noise: NDArray, signal: NDArray) -> NDArray:
@@ -163,15 +173,13 @@ class BlendedTime(stats.rv_continuous):
 
     def _ppf(self, q: NDArray) -> NDArray:
         plain = np.asarray(self.base.ppf(q))
-        return halved(
-            lambda x: self._cdf(x) < q, self._blended(plain, 1.0), self._blended(plain, 0.0)
-        )
+        ends = self._blended(plain, 1.0), self._blended(plain, 0.0)
+        return halved(lambda x, below: self._cdf(x) < below, q, *ends)
 
     def _isf(self, q: NDArray) -> NDArray:
         plain = np.asarray(self.base.isf(q))
-        return halved(
-            lambda x: self._sf(x) > q, self._blended(plain, 1.0), self._blended(plain, 0.0)
-        )
+        ends = self._blended(plain, 1.0), self._blended(plain, 0.0)
+        return halved(lambda x, above: self._sf(x) > above, q, *ends)
 
 
 def combined(first: NDArray, second: NDArray) -> NDArray:

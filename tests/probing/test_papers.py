@@ -13,6 +13,8 @@ from diffviz.probing.measure import probe
 
 pytestmark = pytest.mark.slow
 
+# 10 calls of the loss instead of 100: the levels are the same, and so are deviations to 1e-10
+BATCH = 2000
 X = torch.randn(128, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
@@ -50,7 +52,7 @@ def ratio_of_weightings(measured, known, edges):
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if name not in JUMPS])
 def test_the_papers_loss_weights_as_the_entry_says(name):
-    measured, known = probe(as_training_loss(LOSSES[name]), X), dv.objective(name)
+    measured, known = probe(as_training_loss(LOSSES[name]), X, batch=BATCH), dv.objective(name)
     mass, bound = {"cauchy-eps": (0.98, 0.01), "sd3-mode-1.75": (0.998, 0.03)}.get(
         name, (0.998, 0.01)
     )  # clips at 60; has a spike at 0
@@ -65,7 +67,7 @@ def test_the_papers_mixture_weights_as_the_entry_says(name):
 
     Bins are wide, and those that few draws reach have a wide bound.
     """
-    measured, known = probe(as_training_loss(LOSSES[name]), X), dv.objective(name)
+    measured, known = probe(as_training_loss(LOSSES[name]), X, batch=BATCH), dv.objective(name)
     edges = measured.edges(bins=16, mass=0.98)
     ratio = ratio_of_weightings(measured, known, edges)
     often = np.diff(known.law.cdf(edges)) > 0.02

@@ -175,8 +175,8 @@ def test_an_output_that_goes_by_another_name_is_refused_with_the_way_out(x):
 
 @pytest.mark.slow
 def test_one_time_per_call_is_scanned(x):
-    measured = probe(one_time, x, draws=2000)
-    assert measured.kind == "u" and len(measured.logsnr) == 2000 and off(measured) < 0.01
+    measured = probe(one_time, x, draws=500)  # off by 3e-6; 200 are off by 0.18
+    assert measured.kind == "u" and len(measured.logsnr) == 500 and off(measured) < 0.01
 
 
 def test_one_of_several_calls_is_chosen_and_said(x):

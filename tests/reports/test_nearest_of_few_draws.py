@@ -76,7 +76,8 @@ CELLS = [
 @in_one_test
 @pytest.mark.parametrize(("name", "draws", "factor"), CELLS)
 def test_no_other_entry_is_named_however_few_the_draws(name, draws, factor):
-    measured = dv.probe(as_training_loss(name, FACTORS[factor]), X, draws=draws)
+    # 10 calls of the loss instead of 62 or 100: its levels are the same in batches of any size
+    measured = dv.probe(as_training_loss(name, FACTORS[factor]), X, draws=draws, batch=draws // 10)
     match = dv.closest(measured, 1)[0]
     assert CLASSES[name] & {match.name, *match.alike}
     if factor == "plain":
