@@ -204,7 +204,7 @@ def few_steps(names: Sequence[str] = NAMES) -> Axes:
         The first panel.
     """
     panels = plots.axes(15.8, 8.4, columns=3, rows=2)
-    panels[0].figure.subplots_adjust(wspace=0.36)
+    panels[0].figure.subplots_adjust(wspace=0.42)
     planes = (panels[0], panels[1], panels[3], panels[4])
     for ax, name in zip(planes, names, strict=True):
         draw_plane(ax, name, bar=ax is panels[1])
