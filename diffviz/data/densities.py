@@ -173,18 +173,6 @@ def mixture_moments(share: Tensor, offset: Tensor, spread: Tensor, d: int) -> tu
     return (share * square).sum(1), (share * fourth).sum(1)
 
 
-def _normalised(terms: Tensor) -> tuple[Tensor, Tensor]:
-    """``terms.logsumexp(1)`` and ``terms.softmax(1)``, which torch computes slowly in short rows.
-
-    The largest term of a row is a constant here: its gradients cancel.
-    """
-    largest = terms.detach().amax(1, keepdim=True)
-    largest = largest.where(largest.isfinite(), 0.0)  # a row of −inf stays −inf
-    exponential = (terms - largest).exp()
-    total = exponential.sum(1, keepdim=True)
-    return (largest + total.log())[:, 0], exponential / total
-
-
 class _Components(NamedTuple):
     """What points z (n, d) say of the k components of a mixture; see ``Mixture._compared``.
 
@@ -334,7 +322,7 @@ class Mixture:
         products = z @ means.T
         distances = z_square - 2 * alpha * products + alpha**2 * squares
         terms = weights.log() - d / 2 * (2 * math.pi * v).log() - distances / (2 * v)
-        log_prob, share = _normalised(terms)
+        share = terms.softmax(1)
         return _Components(
             mean=mean,
             means=means,
@@ -346,7 +334,7 @@ class Mixture:
             squares=squares,
             z_square=z_square,
             products=products,
-            log_prob=log_prob,
+            log_prob=terms.logsumexp(1),
             share=share,
             pull=share / v @ means - z * (share / v * c).sum(1, keepdim=True),
         )

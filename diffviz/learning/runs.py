@@ -161,7 +161,8 @@ class Run:
         """``denoise`` with other weights and without checks, for ``torch.func``.
 
         Args:
-            weights: Flat weights, shape (parameters,).
+            weights: Flat weights, shape (parameters,), or those of a network for each point, shape
+                (n, parameters).
             z: Variance-preserving points, shape (n, *shape), of floating point.
             logsnr: λ in nats, shape (n,) or (), of z's type.
 
@@ -182,8 +183,14 @@ class Run:
         scale = (torch.sigmoid(logsnr) * self.std**2 + torch.sigmoid(-logsnr)).sqrt()
         unit = (z - alpha * mean) / scale
         level = logsnr + 2 * math.log(self.std)
-        flat = weights.to(z.device)[None]
-        raw = raw_output(self.model, flat, unit[None].to(flat), level.reshape(1, -1).to(flat))[0]
+        flat = weights.to(z.device)
+        axis = flat.ndim - 1  # of the one network, or of the one point of each
+        raw = raw_output(
+            self.model,
+            flat.expand(1, -1) if flat.ndim == 1 else flat,
+            unit.unsqueeze(axis).to(flat),
+            level.flatten().unsqueeze(axis).to(flat),
+        ).squeeze(axis)
         coefficients = output_coefficients(level, self.output)
         numerator = coefficients.b * unit - coefficients.sigma * raw.to(z)
         return mean + self.std * numerator / coefficients.determinant

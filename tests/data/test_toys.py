@@ -185,15 +185,6 @@ def test_an_estimate_is_the_first_part_of_the_posterior(name, level):
         assert torch.equal(part, whole)
 
 
-def test_shares_of_components_are_a_softmax():
-    """By torch's own, also where no component is likely or the terms are large."""
-    rows = torch.randn(50, 7, generator=seeded(), dtype=torch.float64) * 30 - 800
-    terms = torch.cat([rows, torch.full((1, 7), -math.inf, dtype=torch.float64)])
-    log_prob, share = densities._normalised(terms)
-    torch.testing.assert_close(log_prob, terms.logsumexp(1), rtol=1e-14, atol=0)
-    torch.testing.assert_close(share, terms.softmax(1), rtol=1e-12, atol=0, equal_nan=True)
-
-
 @in_one_test
 @pytest.mark.parametrize("level", [-40.0, -12.0, 0.0, 6.0, 40.0])
 @pytest.mark.parametrize("name", SMALL)
