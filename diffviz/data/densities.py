@@ -7,6 +7,7 @@ is written so that nothing cancels where alpha or sigma is tiny.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -25,8 +26,22 @@ CHUNK = 2**17  # elements of a temporary: they stay in the cache
 LOG_TWO_PI = math.log(2 * math.pi)
 
 
+class Estimate(NamedTuple):
+    """What points z (n, d) say of the mean of the data.
+
+    Args:
+        log_prob: Log density of z in nats, shape (n,).
+        x_hat: E[x|z], the ideal denoiser, shape (n, d).
+        score: Gradient of the log density at z, shape (n, d). Tweedie: eps_hat = −sigma score.
+    """
+
+    log_prob: Tensor
+    x_hat: Tensor
+    score: Tensor
+
+
 class Posterior(NamedTuple):
-    """What points z (n, d) say of the data.
+    """What points z (n, d) say of the data: an ``Estimate``, and how wrong it is.
 
     Args:
         log_prob: Log density of z in nats, shape (n,).
@@ -87,12 +102,36 @@ def posterior_in_pieces(law: KnownDensity, z: Tensor, alpha: Tensor, sigma: Tens
     Returns:
         The posterior at all points.
     """
+    posteriors = [law.posterior(*piece) for piece in _pieces(law, z, alpha, sigma)]
+    return Posterior(*map(torch.cat, zip(*posteriors, strict=True)))
+
+
+def estimate_in_pieces(law: KnownDensity, z: Tensor, alpha: Tensor, sigma: Tensor) -> Estimate:
+    """What z says of the mean of x, computed in pieces of rows that fit in the cache.
+
+    Args:
+        law: The density of x.
+        z: Points, shape (n, d).
+        alpha: Scale of the signal, shape (n, 1) or ().
+        sigma: Scale of the noise, shape (n, 1) or ().
+
+    Returns:
+        The estimate at all points.
+    """
+    # others take nearly as long without the moments of the error
+    compute = law.estimate if isinstance(law, Mixture) else law.posterior
+    estimates = [compute(*piece)[:3] for piece in _pieces(law, z, alpha, sigma)]
+    return Estimate(*map(torch.cat, zip(*estimates, strict=True)))
+
+
+def _pieces(
+    law: KnownDensity, z: Tensor, alpha: Tensor, sigma: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Points with their scales, (n, 1) each, in pieces of as many rows as fit in the cache."""
     rows = max(1, CHUNK // law.row_size)
     alphas = alpha.reshape(-1, 1).expand(len(z), 1)
     sigmas = sigma.reshape(-1, 1).expand(len(z), 1)
-    pieces = zip(z.split(rows), alphas.split(rows), sigmas.split(rows), strict=True)
-    posteriors = [law.posterior(*piece) for piece in pieces]
-    return Posterior(*map(torch.cat, zip(*posteriors, strict=True)))
+    return zip(z.split(rows), alphas.split(rows), sigmas.split(rows), strict=True)
 
 
 def gauss_legendre(breaks: Tensor, order: int) -> tuple[Tensor, Tensor]:
@@ -132,6 +171,49 @@ def mixture_moments(share: Tensor, offset: Tensor, spread: Tensor, d: int) -> tu
     square = offset + d * spread
     fourth = square**2 + 2 * d * spread**2 + 4 * offset * spread
     return (share * square).sum(1), (share * fourth).sum(1)
+
+
+class _Components(NamedTuple):
+    """What points z (n, d) say of the k components of a mixture; see ``Mixture._compared``.
+
+    Args:
+        mean: Mean of the mixture, shape (d,).
+        means: m_k, measured from the mean, shape (k, d).
+        variance: s_k², shape (k,) or (1,).
+        z: Points, measured from alpha times the mean, shape (n, d).
+        v: v_k, shape (n, k) or (n, 1).
+        common: V, shape (n, 1).
+        c: c_k, shape (n, k) or (n, 1).
+        squares: ‖m_k‖², shape (k,).
+        z_square: ‖z‖², shape (n, 1).
+        products: z · m_k, shape (n, k).
+        log_prob: Log density of z in nats, shape (n,).
+        share: Posterior probability of k, shape (n, k).
+        pull: Mean of (m_k − c_k z)/v_k under the posterior of k, shape (n, d).
+    """
+
+    mean: Tensor
+    means: Tensor
+    variance: Tensor
+    z: Tensor
+    v: Tensor
+    common: Tensor
+    c: Tensor
+    squares: Tensor
+    z_square: Tensor
+    products: Tensor
+    log_prob: Tensor
+    share: Tensor
+    pull: Tensor
+
+    def estimate(self, alpha: Tensor, sigma: Tensor) -> Estimate:
+        """What the points say of the mean of x, for alpha and sigma (n, 1)."""
+        shrunk = alpha * self.variance.mean() * self.z / self.common
+        return Estimate(
+            log_prob=self.log_prob,
+            x_hat=self.mean + shrunk + sigma**2 * self.pull,
+            score=alpha * self.pull - self.z / self.common,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,24 +297,15 @@ class Mixture:
         std = self.std.expand_as(self.weights)[component, None]
         return means + std * torch.randn(means.shape, generator=generator, dtype=u.dtype)
 
-    def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
-        """What z says of x; a sigma near 0 asks for the density of x itself.
+    def _compared(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> "_Components":
+        """What z (n, d) says of the components, for alpha and sigma (n, 1).
 
         With z and m_k measured from the mean, v_k = alpha² s_k² + sigma², S² the average of s_k²,
         V = alpha² S² + sigma² and c_k = alpha (S² − s_k²)/V, the score of component k is
 
             alpha (m_k − c_k z)/v_k − z/V,
 
-        so that nothing cancels where noise makes all components alike. ``pull`` is the mean of
-        (m_k − c_k z)/v_k under the posterior of k.
-
-        Args:
-            z: Points, shape (n, d).
-            alpha: Scale of the signal, shape (n, 1).
-            sigma: Scale of the noise, shape (n, 1).
-
-        Returns:
-            The posterior.
+        so that nothing cancels where noise makes all components alike.
         """
         mean = self.mean.to(z.device)
         means = self.means.to(z.device) - mean
@@ -250,21 +323,56 @@ class Mixture:
         distances = z_square - 2 * alpha * products + alpha**2 * squares
         terms = weights.log() - d / 2 * (2 * math.pi * v).log() - distances / (2 * v)
         share = terms.softmax(1)
+        return _Components(
+            mean=mean,
+            means=means,
+            variance=variance,
+            z=z,
+            v=v,
+            common=common,
+            c=c,
+            squares=squares,
+            z_square=z_square,
+            products=products,
+            log_prob=terms.logsumexp(1),
+            share=share,
+            pull=share / v @ means - z * (share / v * c).sum(1, keepdim=True),
+        )
 
-        pull = share / v @ means - z * (share / v * c).sum(1, keepdim=True)
+    def estimate(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Estimate:
+        """What z says of the mean of x; a sigma near 0 asks for the density of x itself.
+
+        Args:
+            z: Points, shape (n, d).
+            alpha: Scale of the signal, shape (n, 1).
+            sigma: Scale of the noise, shape (n, 1).
+
+        Returns:
+            The estimate.
+        """
+        return self._compared(z, alpha, sigma).estimate(alpha, sigma)
+
+    def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
+        """What z says of x; a sigma near 0 asks for the density of x itself.
+
+        Args:
+            z: Points, shape (n, d).
+            alpha: Scale of the signal, shape (n, 1).
+            sigma: Scale of the noise, shape (n, 1).
+
+        Returns:
+            The posterior.
+        """
+        parts = self._compared(z, alpha, sigma)
+        v, c, pull = parts.v, parts.c, parts.pull
         # ‖(m_k − c_k z)/v_k − pull‖², the squared offset of component k's own eps_hat
-        inner = (pull @ means.T - (z * pull).sum(1, keepdim=True) * c) / v
-        own = (squares - 2 * c * products + c**2 * z_square) / v**2
+        inner = (pull @ parts.means.T - (parts.z * pull).sum(1, keepdim=True) * c) / v
+        own = (parts.squares - 2 * c * parts.products + c**2 * parts.z_square) / v**2
         apart = own - 2 * inner + pull.square().sum(1, keepdim=True)
         offset = (alpha * sigma) ** 2 * apart.clamp(min=0)
-        error, fourth = mixture_moments(share, offset, alpha**2 * variance / v, d)
-        return Posterior(
-            log_prob=terms.logsumexp(1),
-            x_hat=mean + alpha * variance.mean() * z / common + sigma**2 * pull,
-            score=alpha * pull - z / common,
-            error=error,
-            fourth=fourth,
-        )
+        spread = alpha**2 * parts.variance / v
+        error, fourth = mixture_moments(parts.share, offset, spread, z.shape[1])
+        return Posterior(*parts.estimate(alpha, sigma), error=error, fourth=fourth)
 
     def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor] | None:
         """Posterior on a lattice, where a plain sum is spectrally accurate.

@@ -26,6 +26,7 @@ LATTICE_ERROR = 1e-17  # that a lattice adds to a moment, relative to it
 REACH = 8.0  # standard deviations after which a component is not seen, at least: e^−32
 FARTHEST_PAIR = 40.0  # standard deviations after which nothing is seen midway
 TILE = 64  # nodes along the side of a tile
+LINE_TILE = 2**12  # nodes times components of a tile on a line, unless it has fewer than TILE nodes
 COMPONENTS = 2**12  # components that a product of matrices takes at once
 MAX_LATTICE = 2**30  # nodes times components, above which there is no lattice
 
@@ -216,7 +217,7 @@ def _lattice_moments(mixture: NoisedMixture, d: int) -> NDArray:
         return np.full(2, np.nan)
     axes = [low + step * np.arange(count) for (low, _), count in zip(ends, counts, strict=True)]
     total = np.zeros(2)
-    for tile in _tiles(axes):
+    for tile in _tiles(axes, len(mixture.weights)):
         near = mixture.reaching(tile, reach)
         if near.weights.size:
             total += step**d * _tile_sums(near, tile, d)
@@ -252,9 +253,10 @@ def _ends(mixture: NoisedMixture, axis: int, reach: float) -> tuple[float, float
     return (centres - width).min(), (centres + width).max()
 
 
-def _tiles(axes: list[NDArray]) -> Iterator[tuple[NDArray, NDArray]]:
+def _tiles(axes: list[NDArray], components: int) -> Iterator[tuple[NDArray, NDArray]]:
     """The lattice in pieces, each a pair of short axes; on a line the second is one node."""
-    pieces = [np.array_split(axis, math.ceil(len(axis) / TILE)) for axis in axes]
+    side = TILE if len(axes) == 2 else max(TILE, LINE_TILE // components)
+    pieces = [np.array_split(axis, math.ceil(len(axis) / side)) for axis in axes]
     for x in pieces[0]:
         for y in pieces[1] if len(pieces) == 2 else [np.zeros(1)]:
             yield x, y
@@ -262,19 +264,27 @@ def _tiles(axes: list[NDArray]) -> Iterator[tuple[NDArray, NDArray]]:
 
 def _tile_sums(mixture: NoisedMixture, tile: tuple[NDArray, NDArray], d: int) -> NDArray:
     """Both moments summed over the nodes of a tile, weighted by the density, shape (2,)."""
-    joint = np.zeros((13, len(tile[0]) * len(tile[1])))
     if d == 1:
-        centres = [mixture.posterior_centre(tile[0])]
-    else:
-        centres = [mixture.centre(nodes, axis) for axis, nodes in enumerate(tile)]
+        return _line_sums(mixture, tile[0])
+    joint = np.zeros((13, len(tile[0]) * len(tile[1])))
+    centres = [mixture.centre(nodes, axis) for axis, nodes in enumerate(tile)]
     for part in mixture.parts():
         x = [part.weights * moment for moment in part.axis_moments(tile[0], 0, centres[0])]
-        y = part.axis_moments(tile[1], 1, centres[1]) if d == 2 else _no_axis(part)
+        y = part.axis_moments(tile[1], 1, centres[1])
         joint += joint_sums(x, y)
     return residual_sums(joint)
 
 
-def _no_axis(mixture: NoisedMixture) -> Axis:
-    """Moments along the second coordinate of data on a line: one node, where nothing varies."""
-    one = np.ones((1, len(mixture.weights)))
-    return [one, 0 * one, 0 * one, 0 * one, 0 * one]
+def _line_sums(mixture: NoisedMixture, nodes: NDArray) -> NDArray:
+    """``_tile_sums`` on a line, where S_i0 alone counts."""
+    centre = mixture.posterior_centre(nodes)
+    sums = np.zeros((5, len(nodes)))
+    for part in mixture.parts():
+        sums += [moment @ part.weights for moment in part.axis_moments(nodes, 0, centre)]
+    seen = sums[0] > 0  # the density may be 0 to rounding
+    p = sums[0, seen]
+    x, xx, xxx, x4 = sums[1:, seen] / p
+    square = x**2
+    second = xx - square
+    fourth = x4 - 4 * x * xxx + 6 * square * xx - 3 * square**2
+    return np.array([p @ second, p @ fourth])

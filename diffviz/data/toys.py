@@ -36,10 +36,10 @@ from diffviz.data.densities import (
     CHUNK,
     Checkerboard,
     Circle,
+    Estimate,
     KnownDensity,
     Mixture,
-    Posterior,
-    posterior_in_pieces,
+    estimate_in_pieces,
 )
 from diffviz.data.expectations import channel, expectation, moments, surprise
 from diffviz.data.files import FOLDER, load
@@ -190,7 +190,7 @@ class Toy:
             >>> dv.toy("gaussian").log_prob([[0.0], [1.0]]).round(decimals=3)
             tensor([-0.9190, -1.4190], dtype=torch.float64)
         """
-        return self._posterior(z, logsnr).log_prob
+        return self._estimate(z, logsnr).log_prob
 
     @threads.decided_by(_work)
     def denoise(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
@@ -212,7 +212,7 @@ class Toy:
             tensor([[0.7070],
                     [1.4140]], dtype=torch.float64)
         """
-        return self._posterior(z, logsnr).x_hat
+        return self._estimate(z, logsnr).x_hat
 
     @threads.decided_by(_work)
     def score(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
@@ -234,7 +234,7 @@ class Toy:
             tensor([[-1.],
                     [-2.]], dtype=torch.float64)
         """
-        return self._posterior(z, logsnr).score
+        return self._estimate(z, logsnr).score
 
     @threads.decided_by(_work)
     def mmse(
@@ -315,13 +315,13 @@ class Toy:
             >>> round(dv.toy("gaussian").entropy(), 4)
             1.4189
         """
-        self._posterior(self.mean[None], logsnr)  # refuses what has no density
+        self._estimate(self.mean[None], logsnr)  # refuses what has no density
         level = _as_levels(logsnr, torch.device("cpu")).reshape(1)
         mean, _ = expectation(self.law, surprise, level.detach().numpy(), DRAWS)
         return mean.item()
 
-    def _posterior(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Posterior:
-        """What z says of x, in the shape and dtype of z."""
+    def _estimate(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Estimate:
+        """What z says of the mean of x, in the shape and dtype of z."""
         points = _as_points(z)
         level = _as_levels(logsnr, points.device)
         if points.shape[1:] != self.shape or level.shape not in (points.shape[:1], ()):
@@ -333,13 +333,11 @@ class Toy:
             self.law.has_density or not (level == HIGHEST).any(),
             f"{self.name or 'the law'} has no density without noise; give a logsnr below 55",
         )
-        posterior = posterior_in_pieces(self.law, points.double().flatten(1), *channel(level))
-        return Posterior(
-            log_prob=posterior.log_prob.to(points.dtype),
-            x_hat=posterior.x_hat.reshape(points.shape).to(points.dtype),
-            score=posterior.score.reshape(points.shape).to(points.dtype),
-            error=posterior.error.to(points.dtype),
-            fourth=posterior.fourth.to(points.dtype),
+        estimate = estimate_in_pieces(self.law, points.double().flatten(1), *channel(level))
+        return Estimate(
+            log_prob=estimate.log_prob.to(points.dtype),
+            x_hat=estimate.x_hat.reshape(points.shape).to(points.dtype),
+            score=estimate.score.reshape(points.shape).to(points.dtype),
         )
 
     def _moments(self, logsnr: ArrayLike, draws: int) -> tuple[NDArray, NDArray]:

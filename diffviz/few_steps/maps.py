@@ -156,7 +156,8 @@ def perceptron_along(
         h = x @ weight + bias
         with torch.no_grad():
             gate = h.sigmoid()
-            slope = (slope @ weight) * gate * (1 + h * (1 - gate))
+            bend = torch.sub(1, gate).mul_(h).add_(1)
+            slope = (slope @ weight).mul_(gate).mul_(bend)
         x = F.silu(h)
     with torch.no_grad():
         slope = slope @ last

@@ -34,6 +34,7 @@ from diffviz.few_steps.pairs import (
     lognormal_shares,
 )
 from diffviz.theory import multipliers
+from diffviz.theory.laws import quantile
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import U
@@ -202,7 +203,7 @@ class FewStep:
         on = round(n * self.diagonal_share)
         levels = np.empty((2, n))
         if self.diagonal is not None and on:
-            levels[:, :on] = self.diagonal.law.ppf(rng.random(on))
+            levels[:, :on] = quantile(self.diagonal.law, rng.random(on))
         if on < n:
             levels[:, on:] = self.pairs.draw(n - on, rng)
         return levels[0], levels[1]

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from diffviz import checks
-from diffviz.theory.laws import checked_law
+from diffviz.theory.laws import checked_law, quantile
 from diffviz.theory.paths import checked_rho
 
 
@@ -62,7 +62,7 @@ class SortedPairs:
     def draw(self, n: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         """Draw two levels n times and sort them; see ``PairLaw.draw``."""
         n = checks.count(n, "n")
-        both = self.law.ppf(checks.random_generator(rng).random((2, n)))
+        both = quantile(self.law, checks.random_generator(rng).random((2, n)))
         return both.min(0), both.max(0)
 
     def mass(self, edges: ArrayLike) -> NDArray:

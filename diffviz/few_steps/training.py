@@ -21,6 +21,7 @@ from diffviz import checks
 from diffviz.compute import threads
 from diffviz.few_steps.maps import FlowMap, features, features_along, perceptron_along
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
+from diffviz.learning.adam import Adam
 from diffviz.learning.models import linear
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # the average velocity at (z, r, t)
@@ -352,8 +353,7 @@ def train_seeds(
     draws = [_Draws(entry, data, seed) for seed in each_seed]
     maps = [FlowMap(each.dim, width, each.seed) for each in draws]
     together = _SideBySide(maps)
-    optimiser = torch.optim.Adam(together.parameters(), rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimiser = Adam(together.parameters(), rate, steps)
     with threads.suited(maps[0].multiply_adds(batch * len(maps))):
         for step in range(steps):
             # the sum over networks, so that each has the gradient that it would have alone
@@ -363,7 +363,6 @@ def train_seeds(
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
-            schedule.step()
     together.hand_back(maps)
     return [each.requires_grad_(False) for each in maps]
 

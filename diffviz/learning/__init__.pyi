@@ -1,4 +1,5 @@
 from . import (
+    adam,
     adaptive,
     batches,
     callbacks,
@@ -42,6 +43,7 @@ __all__ = [
     "Settings",
     "Step",
     "Trainer",
+    "adam",
     "adaptive",
     "batches",
     "callbacks",

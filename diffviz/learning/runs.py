@@ -29,6 +29,8 @@ from diffviz.learning.models import (
 from diffviz.learning.outputs import OUTPUTS, output_coefficients
 
 KIND = "run"
+PIECE = 2**25  # multiply-adds of the largest product on the points denoised together
+ROWS = 2**13  # the most points denoised together
 PATIENCE = 10.0  # seconds to wait for another process that saves to the same file
 
 
@@ -127,7 +129,22 @@ class Run:
                 f"got {tuple(points.shape)}, {tuple(levels.shape)}"
             )
         self._check_levels(levels)
-        return self.denoise_with(self.state[self.ema], points, levels)
+        weights = self.state[self.ema]
+        rows = self._rows_at_once(points)
+        if len(points) <= rows:
+            return self.denoise_with(weights, points, levels)
+        pieces = zip(points.split(rows), levels.expand(len(points)).split(rows), strict=True)
+        return torch.cat([self.denoise_with(weights, *piece) for piece in pieces])
+
+    def _rows_at_once(self, points: Tensor) -> int:
+        """How many points are denoised together, so that what lies between layers is in the cache.
+
+        It is a power of two, as pieces of other sizes round in other ways than the whole.
+        """
+        of_one = self.multiply_adds(1)
+        if points.device.type != "cpu" or not 0 < of_one < PIECE:
+            return len(points)
+        return min(ROWS, 2 ** int(math.log2(PIECE / of_one)))
 
     def _check_levels(self, levels: Tensor) -> None:
         """Refuse levels where the data do not follow from z and the output."""
@@ -144,7 +161,8 @@ class Run:
         """``denoise`` with other weights and without checks, for ``torch.func``.
 
         Args:
-            weights: Flat weights, shape (parameters,).
+            weights: Flat weights, shape (parameters,), or those of a network for each point, shape
+                (n, parameters).
             z: Variance-preserving points, shape (n, *shape), of floating point.
             logsnr: λ in nats, shape (n,) or (), of z's type.
 
@@ -165,8 +183,14 @@ class Run:
         scale = (torch.sigmoid(logsnr) * self.std**2 + torch.sigmoid(-logsnr)).sqrt()
         unit = (z - alpha * mean) / scale
         level = logsnr + 2 * math.log(self.std)
-        flat = weights.to(z.device)[None]
-        raw = raw_output(self.model, flat, unit[None].to(flat), level.reshape(1, -1).to(flat))[0]
+        flat = weights.to(z.device)
+        axis = flat.ndim - 1  # of the one network, or of the one point of each
+        raw = raw_output(
+            self.model,
+            flat.expand(1, -1) if flat.ndim == 1 else flat,
+            unit.unsqueeze(axis).to(flat),
+            level.flatten().unsqueeze(axis).to(flat),
+        ).squeeze(axis)
         coefficients = output_coefficients(level, self.output)
         numerator = coefficients.b * unit - coefficients.sigma * raw.to(z)
         return mean + self.std * numerator / coefficients.determinant

@@ -20,7 +20,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import simpson
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from diffviz import checks
 from diffviz.compute import threads
@@ -212,22 +211,28 @@ def _trained(
     run: Run, points: Tensor, levels: NDArray, generator: torch.Generator
 ) -> tuple[Moments, Moments]:
     """``trained`` for arguments that are checked."""
-    weights = run.state[run.ema]
-
-    def error(flat: Tensor, z: Tensor, point: Tensor, level: Tensor) -> Tensor:
-        x_hat = run.denoise_with(flat, z[None], level)[0]
-        return (x_hat - point).square().sum() * level.exp()
-
-    slopes = torch.func.vmap(torch.func.grad_and_value(error), (None, 0, 0, None))
     values, gradients = [], []
     for level in torch.as_tensor(levels, dtype=points.dtype, device=points.device):
         noise = torch.randn(points.shape, generator=generator).to(points.device)
         z = VP.alpha(level.item()) * points + VP.sigma(level.item()) * noise
-        with sdpa_kernel(SDPBackend.MATH):  # the only backend that knows vmap
-            gradient, value = slopes(weights, z.to(points), points, level)
+        gradient, value = _slopes(run, z.to(points), points, level)
         values.append(_halves_and_second(value[:, None]))
         gradients.append(_halves_and_second(gradient))
     return _moments(levels, values), _moments(levels, gradients)
+
+
+def _slopes(run: Run, z: Tensor, points: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient by the weights of the error of each point, shape (n, parameters), and the errors.
+
+    Each point has a network of its own with the same weights. The transforms of ``torch.func``
+    would load torch's compiler, which takes longer.
+    """
+    with torch.enable_grad():
+        weights = run.state[run.ema].to(z.device).repeat(len(z), 1).requires_grad_()
+        x_hat = run.denoise_with(weights, z, level)
+        error = (x_hat - points).square().flatten(1).sum(1) * level.exp()
+        (gradient,) = torch.autograd.grad(error.sum(), weights)
+    return gradient, error.detach()
 
 
 def _levels(logsnr: ArrayLike) -> NDArray:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from diffviz import checks
 from diffviz.compute import threads
+from diffviz.learning.adam import Adam
 from diffviz.sampling.couplings import check_pairs
 from diffviz.sampling.draws import drawn
 
@@ -118,8 +119,7 @@ def _train(
     batch: int,
 ) -> None:
     """Train the network of a velocity on pairs."""
-    adam = torch.optim.Adam(velocity.net.parameters(), lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+    adam = Adam(velocity.net.parameters(), LEARNING_RATE, steps)
     for _ in range(steps):
         rows = drawn(torch.randint, len(x), (batch,), generator=generator, device=x.device)
         t = drawn(torch.rand, batch, generator=generator, device=x.device)
@@ -129,4 +129,3 @@ def _train(
         adam.zero_grad()
         loss.backward()
         adam.step()
-        schedule.step()

@@ -4,12 +4,18 @@ Masked tokens show how many there are, so that the exact prediction does not dep
 (Ou et al. 2024, arXiv 2406.03736).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from diffviz.checks import count, require, seed
+from diffviz.learning.models import linear
+
+HEADS = 2  # of attention
 
 
 class Transformer(nn.Module):
@@ -29,7 +35,13 @@ class Transformer(nn.Module):
         self.tokens = nn.Embedding(count(alphabet, "alphabet", least=2) + 1, width)
         self.places = nn.Embedding(count(length, "length"), width)
         layer = nn.TransformerEncoderLayer(
-            width, 2, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            width,
+            HEADS,
+            4 * width,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
         )
         layers = count(layers, "layers")
         self.body = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
@@ -60,6 +72,71 @@ def transformer(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed(start, "start"))
         return Transformer(alphabet, length, width, layers)
+
+
+class SideBySide(nn.Module):
+    """Several transformers of the same size, each on sequences of its own.
+
+    Each weight has one slice for each network, so that a layer is one batched product for all of
+    them. A small network spends its time between the operations, and not in them.
+
+    Args:
+        networks: The transformers; their weights are copied.
+    """
+
+    def __init__(self, networks: Sequence[Transformer]) -> None:
+        super().__init__()
+        named = [dict(each.named_parameters()) for each in networks]
+        self.names = tuple(named[0])
+        self.layers = len(networks[0].body.layers)
+        self.weights = nn.ParameterList(
+            torch.stack([of_one[name].detach() for of_one in named]) for name in self.names
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Logits of tokens, shape (k, n, L, V), for masked sequences of shape (k, n, L)."""
+        weights = dict(zip(self.names, self.weights, strict=True))
+        tokens = weights["tokens.weight"]
+        first = len(tokens[0]) * torch.arange(len(tokens), device=z.device)
+        embedded = F.embedding(z + first[:, None, None], tokens.flatten(0, 1))
+        x = embedded + weights["places.weight"][:, None, : z.shape[2]]
+        for layer in range(self.layers):
+            name = f"body.layers.{layer}"
+            x = x + _attended(weights, f"{name}.self_attn", _normed(weights, f"{name}.norm1", x))
+            hidden = F.gelu(
+                _dense(weights, f"{name}.linear1", _normed(weights, f"{name}.norm2", x))
+            )
+            x = x + _dense(weights, f"{name}.linear2", hidden)
+        return _dense(weights, "head", _normed(weights, "norm", x))
+
+    @torch.no_grad()
+    def hand_back(self, networks: Sequence[Transformer]) -> None:
+        """Write the weights into as many single networks."""
+        for row, network in enumerate(networks):
+            for own, trained in zip(network.parameters(), self.weights, strict=True):
+                own.copy_(trained[row])
+
+
+def _dense(weights: dict[str, Tensor], name: str, x: Tensor, between: str = ".") -> Tensor:
+    """A layer on x (k, n, L, i), whose weight is (k, o, i)."""
+    weight = weights[f"{name}{between}weight"].mT
+    bias = weights[f"{name}{between}bias"].unsqueeze(1)
+    return linear(x.flatten(1, 2), weight, bias).unflatten(1, x.shape[1:3])
+
+
+def _normed(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    """A layer norm on x (k, n, L, i)."""
+    scale, shift = (weights[f"{name}.{part}"][:, None, None] for part in ("weight", "bias"))
+    return F.layer_norm(x, x.shape[-1:]) * scale + shift
+
+
+def _attended(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    """Attention among the tokens of x (k, n, L, i)."""
+    k, n, length, width = x.shape
+    parts = _dense(weights, f"{name}.in_proj", x, between="_")
+    heads = parts.view(k * n, length, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
+    attended = F.scaled_dot_product_attention(*heads).transpose(1, 2)
+    return _dense(weights, f"{name}.out_proj", attended.reshape(k, n, length, width))
 
 
 def laws(network: nn.Module, z: NDArray) -> NDArray:

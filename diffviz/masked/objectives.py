@@ -32,7 +32,7 @@ from diffviz.checks import brief, count, finite, one_of, random_generator, requi
 from diffviz.masked.schedules import Schedule, rates_at
 from diffviz.theory import multipliers
 from diffviz.theory.frames import LARGEST_LEVEL, Curve, levels
-from diffviz.theory.laws import checked_law, exceeded, survival
+from diffviz.theory.laws import checked_law, exceeded, quantile, survival
 from diffviz.theory.objectives import check_description, identity_of, quantile_draws
 
 BASES = ("sum", "token", "elbo")
@@ -541,7 +541,7 @@ def draw_masks(
     recipe = checked_objective(objective)
     n = count(n, "n")
     length = count(length, "length")
-    logsnr = recipe.law.ppf(quantile_draws(n, random_generator(rng)))
+    logsnr = quantile(recipe.law, quantile_draws(n, random_generator(rng)))
     order = rng.random((n, length))
     if recipe.masks == "independent":
         mask = order < rates_at(logsnr)[0][:, None]

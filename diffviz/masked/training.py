@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from diffviz.checks import array, count, function, instance, items, number, positive, require, seed
 from diffviz.compute import threads
+from diffviz.learning.adam import Adam
 from diffviz.learning.tracking import LossByLogSNR
 from diffviz.masked.bounds import Assessment
-from diffviz.masked.networks import laws, transformer
-from diffviz.masked.objectives import MaskedObjective, checked_objective, draw_masks
+from diffviz.masked.networks import SideBySide, laws, transformer
+from diffviz.masked.objectives import MaskedBatch, MaskedObjective, checked_objective, draw_masks
 from diffviz.masked.worlds import MarkovWorld
 
 EDGES = np.linspace(-6, 6, 25)  # of bins of λ in nats
@@ -104,38 +105,117 @@ def fit_masked(
         >>> runs[0].losses.shape
         (4,)
     """
+    chosen = Settings() if settings is None else settings
+    instance(chosen, "settings", Settings, "settings such as Settings(steps=100)")
+    (runs,) = fit_masked_seeds(objectives, world, (chosen.seed,), chosen)
+    return runs
+
+
+def fit_masked_seeds(
+    objectives: Sequence[MaskedObjective],
+    world: MarkovWorld,
+    seeds: Sequence[int],
+    settings: Settings | None = None,
+) -> list[list[MaskedRun]]:
+    """Train one network for each objective and each seed, side by side.
+
+    Each becomes what ``fit_masked`` makes with its seed, but for rounding, in less time than one
+    after the other.
+
+    Args:
+        objectives: Masked objectives.
+        world: Where sequences come from; each step draws new ones.
+        seeds: Seeds of weights and draws.
+        settings: Steps, batch and network; its seed does not count.
+
+    Returns:
+        For each seed, a run for each objective.
+
+    Raises:
+        TypeError: An objective is no masked objective.
+        ValueError: There are none, or no seeds.
+
+    Example:
+        >>> from diffviz.masked import MarkovWorld, Settings
+        >>> world = MarkovWorld([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], length=3)
+        >>> elbo = dv.masked_objective("elbo")
+        >>> len(fit_masked_seeds([elbo], world, (0, 1), Settings(steps=2)))
+        2
+    """
     members = [checked_objective(one) for one in items(objectives, "objectives")]
     require(members, "objectives must hold at least one masked objective")
     instance(world, "world", MarkovWorld, "a world such as MarkovWorld(start, transition)")
+    each_seed = [seed(one) for one in items(seeds, "seeds")]
+    require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")
     chosen = Settings() if settings is None else settings
     instance(chosen, "settings", Settings, "settings such as Settings(steps=100)")
-    size = chosen.batch * world.length * chosen.width**2 * 12.0
+    trainings = [_Training(one, world, chosen, start) for start in each_seed for one in members]
+    size = len(trainings) * chosen.batch * world.length * chosen.width**2 * 12.0
     with threads.suited(size):
-        return [_fit_one(objective, world, chosen) for objective in members]
+        _train(trainings, chosen)
+    runs = [one.run() for one in trainings]
+    return [runs[row : row + len(members)] for row in range(0, len(runs), len(members))]
 
 
-def _fit_one(objective: MaskedObjective, world: MarkovWorld, settings: Settings) -> MaskedRun:
-    """One training."""
-    network = transformer(
-        world.alphabet, world.length, settings.width, settings.layers, settings.seed
-    )
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    rng = np.random.default_rng(settings.seed)
-    tracker = LossByLogSNR(EDGES, settings.decay)
-    losses = np.empty(settings.steps)
+class _Training:
+    """One training: what it draws, from a generator of its own, and what it has seen.
+
+    Args:
+        objective: Draws the masks.
+        world: Draws the sequences.
+        settings: Steps, batch and network.
+        start: Seed of weights and draws.
+    """
+
+    def __init__(
+        self, objective: MaskedObjective, world: MarkovWorld, settings: Settings, start: int
+    ) -> None:
+        self.objective = objective
+        self.world = world
+        self.batch = settings.batch
+        self.network = transformer(
+            world.alphabet, world.length, settings.width, settings.layers, start
+        )
+        self.rng = np.random.default_rng(start)
+        self.tracker = LossByLogSNR(EDGES, settings.decay)
+        self.losses = np.empty(settings.steps)
+
+    def draw(self) -> tuple[NDArray, MaskedBatch]:
+        """Sequences of one step (n, L), and their masks."""
+        x = self.world.sample(self.batch, self.rng)
+        return x, draw_masks(self.objective, self.batch, self.world.length, self.rng)
+
+    def run(self) -> MaskedRun:
+        """What it leaves."""
+        return MaskedRun(self.objective, self.world, self.network.eval(), self.tracker, self.losses)
+
+
+def _train(trainings: Sequence[_Training], settings: Settings) -> None:
+    """Train all networks, which are one batched model meanwhile."""
+    networks = [one.network for one in trainings]
+    together = SideBySide(networks)
+    optimiser = Adam(together.parameters(), settings.learning_rate, settings.steps)
+    k = len(trainings)
+
+    def logits(masked: Tensor) -> Tensor:
+        return together(masked.unflatten(0, (k, -1))).flatten(0, 1)
+
     for step in range(settings.steps):
-        x = world.sample(settings.batch, rng)
-        batch = draw_masks(objective, settings.batch, world.length, rng)
-        spent = cross_entropies(network, x, batch.mask, world.alphabet)
-        loss = (torch.from_numpy(batch.weight).float() * spent).mean()
+        x, batches = zip(*(one.draw() for one in trainings), strict=True)
+        mask = np.concatenate([batch.mask for batch in batches])
+        spent = cross_entropies(logits, np.concatenate(x), mask, trainings[0].world.alphabet)
+        by_network = spent.view(k, -1)
+        weight = torch.from_numpy(np.stack([batch.weight for batch in batches])).float()
+        loss = (weight * by_network).mean(1)
         optimiser.zero_grad()
-        loss.backward()
+        loss.sum().backward()
         optimiser.step()
-        falling.step()
-        losses[step] = loss.item()
-        tracker.update(batch.logsnr, spent.detach())
-    return MaskedRun(objective, world, network.eval(), tracker, losses)
+        for one, batch, lost, each in zip(
+            trainings, batches, loss.tolist(), by_network.detach(), strict=True
+        ):
+            one.losses[step] = lost
+            one.tracker.update(batch.logsnr, each)
+    together.hand_back(networks)
 
 
 def _logits(network: Callable[[Tensor], Tensor], masked: Tensor) -> Tensor:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diffviz import checks
 from diffviz.compute import threads
+from diffviz.learning.adam import Adam
 from diffviz.policy import surrogates
 from diffviz.policy.environment import Environment, FourGoals
 from diffviz.policy.methods import KL_DRAWS, METHODS, Generators, KLTerm, Method
@@ -122,7 +122,7 @@ class Learner:
         self.history = History(model)
         self.first: Any = copy.deepcopy(model)
         self.generators = Generators.from_seed(seed)
-        self.optimiser = torch.optim.Adam(model.parameters(), settings.rate)
+        self.optimiser = Adam(model.parameters(), settings.rate)
 
     def act(self) -> tuple[list[Tensor], NDArray]:
         """Draw a batch of actions and record it.

@@ -23,6 +23,7 @@ Example:
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -193,8 +194,11 @@ class NoisyStep(ABC):
                 step adds no noise, so that it has no density, or its mean is not finite.
         """
         check_states(z, name="z")
+        return self._law(z, x_hat, *_checked_levels(before, after))
+
+    def _law(self, z: Tensor, x_hat: Tensor, before: float, after: float) -> StepLaw:
+        """``law`` for a state and levels that are checked."""
         _check_like(x_hat, z, ("x_hat", "z"))
-        before, after = _checked_levels(before, after)
         std = self.std(before, after)
         if not std > 0:
             raise ValueError(
@@ -422,7 +426,7 @@ def _law(model: Denoiser, z: Tensor, levels: tuple[float, float], rule: NoisySte
     alpha, sigma = scales(rule.frame, before)
     in_vp = z / math.hypot(alpha, sigma)
     x_hat = model.denoise(in_vp, z.new_tensor(before).expand(len(z)))
-    return rule.law(z, x_hat, before, after)
+    return rule._law(z, x_hat, before, after)
 
 
 def log_probs(
@@ -471,9 +475,12 @@ def log_probs(
     rows = []
     check_denoiser(model)
     check_states(trajectory[0], name="each state of the trajectory")
+    for z, follow in pairwise(trajectory):
+        _check_like(follow, z, ("follow", "z"))
+    _checked_levels(grid[0], grid[-1])
     with threads.suited(threads.denoising(model, len(trajectory[0])), trajectory[0].device):
-        for (z, follow), (before, after) in zip(pairwise(trajectory), pairwise(grid), strict=True):
-            _, law = step(model, z, before, after, rule, follow=follow)
+        for (z, follow), levels in zip(pairwise(trajectory), pairwise(grid.tolist()), strict=True):
+            law = _law(model, z, levels, rule)
             rows.append(rule.released(law, follow) if released else law.log_prob(follow))
     return torch.stack(rows)
 
@@ -563,7 +570,12 @@ def scales(frame: Frame, level: float) -> tuple[float, float]:
         ValueError: λ is not finite, or leaves ±700 nats.
     """
     checks.instance(frame, "frame", Frame, "that of a path, such as dv.paths.LINEAR.frame")
-    level = checks.number(level, "level", -LARGEST_LEVEL, LARGEST_LEVEL)
+    return _scales(frame, checks.number(level, "level", -LARGEST_LEVEL, LARGEST_LEVEL))
+
+
+@lru_cache(1024)
+def _scales(frame: Frame, level: float) -> tuple[float, float]:
+    """``scales`` for arguments that are checked: a trajectory asks for the same ones each time."""
     alpha = float(frame.alpha(np.array([level]))[0])
     return alpha, alpha * float(noise_ratio(level))
 

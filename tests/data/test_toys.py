@@ -174,6 +174,18 @@ def test_log_density_has_the_reference_values(name, points, values):
 
 
 @in_one_test
+@pytest.mark.parametrize("level", [-40.0, 0.0, 6.0])
+@pytest.mark.parametrize("name", SMALL)
+def test_an_estimate_is_the_first_part_of_the_posterior(name, level):
+    known = toy(name)
+    z = noised(known, level)[0].flatten(1)
+    posterior = densities.posterior_in_pieces(known.law, z, *channel(level))
+    estimate = densities.estimate_in_pieces(known.law, z, *channel(level))
+    for part, whole in zip(estimate, posterior[:3], strict=True):
+        assert torch.equal(part, whole)
+
+
+@in_one_test
 @pytest.mark.parametrize("level", [-40.0, -12.0, 0.0, 6.0, 40.0])
 @pytest.mark.parametrize("name", SMALL)
 def test_score_is_the_gradient_and_tweedie_holds(name, level):

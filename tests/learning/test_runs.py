@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 import diffviz as dv
-from diffviz.learning import files
+from diffviz.learning import files, runs
 from diffviz.learning.identity import MissingObjective
 from diffviz.learning.models import MLP, Transformer, linear
 from diffviz.learning.runs import Run
@@ -62,6 +62,25 @@ def test_whole_numbers_are_denoised_as_floats(run):
     assert torch.equal(run.denoise(whole, 0.7), expected)
     assert torch.equal(run.denoise(whole.tolist(), 0.7), expected)
     assert torch.equal(run.denoise(whole.float(), torch.tensor([1, 1])), run.denoise(whole, 1.0))
+
+
+def test_many_points_are_denoised_as_a_few_are(run, monkeypatch):
+    """In pieces, of which the last is shorter, with levels of their own or one for all."""
+    z = torch.randn(50, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    levels = torch.linspace(-9, 9, 50, dtype=torch.float64)
+    for logsnr in (levels, 0.5):
+        whole = run.denoise(z, logsnr)
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "ROWS", 16)
+            assert run._rows_at_once(z) == 16
+            torch.testing.assert_close(run.denoise(z, logsnr), whole, rtol=1e-6, atol=1e-6)
+
+
+def test_images_are_denoised_in_pieces_that_stay_in_the_cache():
+    run = trained(data=IMAGES, model=Transformer(width=8, depth=1, heads=2))
+    rows = run._rows_at_once(IMAGES)
+    assert rows == 2 ** int(np.log2(rows))
+    assert runs.PIECE / 2 < rows * run.multiply_adds(1) <= runs.PIECE or rows == runs.ROWS
 
 
 def test_arrays_of_any_memory_layout_are_denoised(run):

@@ -6,8 +6,8 @@ import torch
 
 import diffviz as dv
 from diffviz.masked import MarkovWorld, Settings, fit_masked
-from diffviz.masked.networks import laws, transformer
-from diffviz.masked.training import cross_entropies
+from diffviz.masked.networks import SideBySide, laws, transformer
+from diffviz.masked.training import cross_entropies, fit_masked_seeds
 
 WORLD = MarkovWorld([0.7, 0.3], [[0.9, 0.1], [0.2, 0.8]], 3)
 pytestmark = pytest.mark.slow
@@ -62,6 +62,30 @@ def test_the_same_seed_gives_the_same_network(runs):
     again = fit_masked([dv.masked_objective("any-order")], WORLD, QUICK)[0]
     assert np.array_equal(again.losses, runs[0].losses)
     assert np.array_equal(again.assess().table, runs[0].assess().table)
+
+
+def test_networks_side_by_side_are_the_same_networks():
+    """By a second route: torch's own layers, one network after the other."""
+    networks = [transformer(3, 4, 8, 2, start).train() for start in (0, 1, 2)]
+    z = torch.randint(0, 4, (3, 5, 4), generator=torch.Generator().manual_seed(0))
+    alone = torch.stack([network(each) for network, each in zip(networks, z, strict=True)])
+    together = SideBySide(networks)
+    torch.testing.assert_close(together(z), alone, rtol=1e-5, atol=1e-6)
+    slopes = torch.autograd.grad(alone.pow(3).sum(), list(networks[1].parameters()))
+    stacked = torch.autograd.grad(together(z).pow(3).sum(), list(together.parameters()))
+    for slope, all_slopes in zip(slopes, stacked, strict=True):
+        torch.testing.assert_close(all_slopes[1], slope, rtol=1e-4, atol=1e-5)
+
+
+def test_seeds_side_by_side_are_trained_as_alone(runs):
+    members = [dv.masked_objective(name) for name in ("any-order", "simple")]
+    by_seed = fit_masked_seeds(members, WORLD, (4, QUICK.seed), QUICK)
+    for one, alone in zip(by_seed[1], runs, strict=True):
+        assert one.losses == pytest.approx(alone.losses, rel=1e-3)
+        assert one.tracker.mean == pytest.approx(alone.tracker.mean, rel=1e-3, nan_ok=True)
+    assert not np.allclose(by_seed[0][0].losses, runs[0].losses, rtol=0.1)
+    with pytest.raises(ValueError, match="seeds is empty"):
+        fit_masked_seeds(members, WORLD, (), QUICK)
 
 
 def test_a_network_starts_from_its_seed_alone():

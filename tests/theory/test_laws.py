@@ -388,6 +388,18 @@ def test_the_density_of_several_laws_at_once_is_that_of_scipy():
     several = stats.norm([0.0, 1.0], [1.0, 2.0])
     at = np.array([0.5, 0.7])
     np.testing.assert_array_equal(laws.density(several, at), several.pdf(at))
+    np.testing.assert_array_equal(laws.quantile(several, at), several.ppf(at))
+
+
+@in_one_test
+@pytest.mark.parametrize(
+    "law", [*LAWS.values(), stats.uniform(-2, 5), stats.gamma(2.0), stats.t(3, loc=1, scale=2)]
+)
+def test_quantiles_are_those_of_scipy_inside_the_unit_interval_and_outside(law):
+    inside = np.linspace(0.01, 0.99, 24).reshape(2, 12)
+    np.testing.assert_array_equal(laws.quantile(law, inside), law.ppf(inside))
+    beyond = np.array([-0.1, 0.0, 0.5, 1.0, 1.5, np.nan])
+    np.testing.assert_array_equal(laws.quantile(law, beyond), law.ppf(beyond))
 
 
 @pytest.mark.parametrize("scale", [1.03, 1.2, 1.41])

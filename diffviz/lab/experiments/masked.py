@@ -8,7 +8,7 @@ Example:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from diffviz.masked import MarkovWorld, MaskedObjective, noises
 from diffviz.masked.bounds import Assessment, even
 from diffviz.masked.entries import CATALOGUE, masked_objective
 from diffviz.theory.analysis import Verdict, equivalent, verdict
+
+if TYPE_CHECKING:
+    from diffviz.masked.training import MaskedRun
 
 WORLD = MarkovWorld([0.5, 0.3, 0.2], [[0.8, 0.15, 0.05], [0.1, 0.7, 0.2], [0.3, 0.1, 0.6]], 6)
 SMALL = MarkovWorld(WORLD.start, WORLD.transition, 3)
@@ -218,7 +221,6 @@ class TrainedMasked:
     likelihood: float
 
 
-@cached
 def trained(
     names: tuple[str, ...] = TRAINED, steps: int = 600, seed: int = 0
 ) -> list[TrainedMasked]:
@@ -227,7 +229,7 @@ def trained(
     Args:
         names: Names of ``dv.masked_catalogue``.
         steps: Number of steps.
-        seed: Seed of weights and draws.
+        seed: Seed of weights and draws. All of ``SEEDS`` are trained together.
 
     Returns:
         What each has learned, exactly.
@@ -235,25 +237,36 @@ def trained(
     Raises:
         ValueError: A name is unknown, or ``steps`` is below 1.
     """
-    from diffviz.masked.training import Settings, fit_masked
+    seeds = SEEDS if seed in SEEDS else (seed,)
+    return _trained_seeds(names, steps, seeds)[seeds.index(seed)]
 
-    chosen = Settings(steps=count(steps, "steps"), seed=seed)
-    results = []
-    for run in fit_masked([masked_objective(name) for name in names], WORLD, chosen):
-        curve = run.tracker.curve()
-        known = run.assess()
-        results.append(
-            TrainedMasked(
-                name=run.objective.name,
-                logsnr=run.tracker.middle,
-                seen=np.asarray(curve.mean),
-                stderr=np.asarray(curve.stderr),
-                exact=known.cross_entropy(run.tracker.middle),
-                elbo=float(known.mean(-known.elbo)),
-                likelihood=float(known.mean(-known.log_likelihood)),
-            )
-        )
-    return results
+
+@cached
+def _trained_seeds(
+    names: tuple[str, ...], steps: int, seeds: tuple[int, ...]
+) -> list[list[TrainedMasked]]:
+    """What ``trained`` returns, for each of some seeds."""
+    from diffviz.masked.training import Settings, fit_masked_seeds
+
+    chosen = Settings(steps=count(steps, "steps"))
+    objectives = [masked_objective(name) for name in names]
+    runs_of_seeds = fit_masked_seeds(objectives, WORLD, seeds, chosen)
+    return [[_assessed(run) for run in runs] for runs in runs_of_seeds]
+
+
+def _assessed(run: "MaskedRun") -> TrainedMasked:
+    """What a network has learned, exactly."""
+    curve = run.tracker.curve()
+    known = run.assess()
+    return TrainedMasked(
+        name=run.objective.name,
+        logsnr=run.tracker.middle,
+        seen=np.asarray(curve.mean),
+        stderr=np.asarray(curve.stderr),
+        exact=known.cross_entropy(run.tracker.middle),
+        elbo=float(known.mean(-known.elbo)),
+        likelihood=float(known.mean(-known.log_likelihood)),
+    )
 
 
 def table() -> str:

@@ -23,7 +23,7 @@ WORK = 2.0**36  # multiply-adds of each trial, some 2 s of one core
 LEAST_DRAWS = 128
 MOST_DRAWS = 4096
 NUMBERS = 2**22  # of noisy points that are held at once
-SLICE = 2**21  # distances that are held at once
+SLICE = 2**17  # distances that are held at once: they stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ def _errors_at_once(
         scaled = (products * inverse).sub_(squares, alpha=inverse**2 / 2)
         level = []
         for ratio in some:
-            weight = torch.softmax(scaled / (1 + ratio), 1)
+            weight = torch.softmax(scaled / (1 + ratio) if ratio else scaled, 1)
             error = (x - weight @ points) * inverse  # of the mean of the points, in eps
             level.append(((error - ratio * eps) / (1 + ratio)).square().sum(1))
         errors.append(torch.stack(level))
