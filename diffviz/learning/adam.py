@@ -1,7 +1,7 @@
-"""Adam for the parameters of a torch module, with the numbers of ``torch.optim.Adam``.
+"""Adam for the parameters of a torch module, by torch's own function.
 
-The first optimiser of torch that a process makes loads torch's compiler, which takes longer than
-many of the small trainings here, and each of its steps has a few hundred operations of Python.
+The first optimiser *object* of torch that a process makes loads torch's compiler, which takes
+longer than many of the small trainings here. The function behind it does not.
 """
 
 import math
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 BETAS = 0.9, 0.999  # decays of both moments (Kingma and Ba 2015, arXiv 1412.6980)
 EPSILON = 1e-8
@@ -44,7 +45,9 @@ class Adam:
         self.rate = rate
         self.steps = steps
         self.done = 0
-        self._groups = [_Group(alike) for alike in _alike(self.parameters)]
+        self._first = [torch.zeros_like(each) for each in self.parameters]
+        self._second = [torch.zeros_like(each) for each in self.parameters]
+        self._counts = [torch.zeros(()) for _ in self.parameters]  # as the function has them
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -54,69 +57,27 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Move all parameters, and lower the rate; no gradient counts as one of 0."""
+        values: list[Tensor] = list(self.parameters)
+        adam(
+            values,
+            [torch.zeros_like(one) if one.grad is None else one.grad for one in values],
+            self._first,
+            self._second,
+            [],
+            self._counts,
+            foreach=True,
+            has_complex=any(one.is_complex() for one in values),
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=self.rate,
+            weight_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+        )
         self.done += 1
-        for group in self._groups:
-            group.step(self.rate, self.done)
         if self.steps is not None:
             self.rate *= _cosine_factor(self.done, self.steps)
-
-
-class _Group:
-    """Parameters of one type on one device, whose moments lie in one tensor each.
-
-    Args:
-        parameters: The parameters.
-    """
-
-    def __init__(self, parameters: list[torch.nn.Parameter]) -> None:
-        self.parameters = parameters
-        shapes = [_real(each).shape for each in parameters]
-        like = _real(parameters[0]).detach()
-        self.first = like.new_zeros(sum(shape.numel() for shape in shapes))
-        self.second = torch.zeros_like(self.first)
-        self.scale = torch.zeros_like(self.first)
-        self._firsts, self._scales = (
-            [piece.view(shape) for piece, shape in zip(_pieces(whole, shapes), shapes, strict=True)]
-            for whole in (self.first, self.scale)
-        )
-
-    def step(self, rate: float, done: int) -> None:
-        """Move the parameters, where ``done`` counts this step."""
-        gradients = [_gradient(each).flatten() for each in self.parameters]
-        gradient = torch.cat(gradients)
-        self.first.lerp_(gradient, 1 - BETAS[0])
-        self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        torch.sqrt(self.second, out=self.scale)
-        self.scale.div_((1 - BETAS[1] ** done) ** 0.5).add_(EPSILON)
-        size = rate / (1 - BETAS[0] ** done)
-        for parameter, first, scale in zip(
-            self.parameters, self._firsts, self._scales, strict=True
-        ):
-            _real(parameter).addcdiv_(first, scale, value=-size)
-
-
-def _alike(parameters: list[torch.nn.Parameter]) -> list[list[torch.nn.Parameter]]:
-    """Parameters in groups of one type on one device."""
-    groups: dict[tuple[torch.dtype, torch.device], list[torch.nn.Parameter]] = {}
-    for each in parameters:
-        groups.setdefault((each.dtype, each.device), []).append(each)
-    return list(groups.values())
-
-
-def _pieces(whole: Tensor, shapes: list[torch.Size]) -> tuple[Tensor, ...]:
-    """Views of a vector, one for each shape, each a vector too."""
-    return whole.split([shape.numel() for shape in shapes])
-
-
-def _gradient(parameter: torch.nn.Parameter) -> Tensor:
-    """The gradient of a parameter, 0 where there is none."""
-    gradient = parameter.grad
-    return _real(torch.zeros_like(parameter) if gradient is None else gradient)
-
-
-def _real(value: Tensor) -> Tensor:
-    """Complex numbers as pairs of real ones, in the same memory; real ones as they are."""
-    return torch.view_as_real(value) if value.is_complex() else value
 
 
 def _cosine_factor(done: int, steps: int) -> float:
