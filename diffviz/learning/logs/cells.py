@@ -22,6 +22,7 @@ from diffviz.learning.logs.table import Chunk, Table
 NAMES_OF_NAN = {"nan", "+nan", "-nan", "none", "null", "<na>"}
 # how a tensor prints itself: tensor(0.5, device='cuda:0'), array([1., 2.])
 PRINTED = re.compile(r"(?:tensor|array|Tensor)\((.*?)(?:,\s*\w+=.*)?\)", re.DOTALL)
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # or a decimal comma: nothing tells
 LIST = re.compile(r"[\s,\[\]]+")  # between the numbers of a list, as Python or NumPy prints it
 
 shown = reprlib.Repr()
@@ -260,6 +261,12 @@ def _parsed_in(cell: Any, name: str, row: int) -> float | NDArray | None:
     try:
         return _parsed(cell)
     except (ValueError, TypeError):
+        if isinstance(cell, str) and THOUSANDS.fullmatch(cell.strip()):
+            raise ValueError(
+                f"{name!r} holds {cell!r} in row {row}, which may be a thousand or more, or have a "
+                f"decimal comma: write {cell.replace(',', '')} or {cell.replace(',', '.')}, or put "
+                "semicolons or tabs between cells and a decimal comma in all numbers"
+            ) from None
         raise ValueError(
             f"{name!r} holds {shown.repr(cell)} in row {row}, which is no number; name another "
             "column, or leave such rows out"
@@ -304,6 +311,8 @@ def _read(text: str) -> float | NDArray | None:
         return _list_in(text)
     if text.lower() in NAMES_OF_NAN:
         return np.nan
+    if THOUSANDS.fullmatch(text):
+        raise ValueError("a thousand, or a decimal comma")
     return float(text.replace(",", "."))  # a decimal comma
 
 
