@@ -90,12 +90,35 @@ class NAType:
         ([1.0, np.nan, 2.0], r"row 2, column 2 \(y\): the cell is missing"),
         ([1.0, np.inf, 2.0], r"row 2, column 2 \(y\): .*inf.* is not finite"),
         (np.array(["2026-01-01"] * 3, dtype="M8[D]"), r"row 1, column 2 \(y\): .* is no number"),
+        (np.array(["2026-01-01"] * 3, dtype="M8[ns]"), r"row 1, column 2 \(y\): .* is no number"),
+        (np.array([5, 6, 7], dtype="m8[ns]"), r"row 1, column 2 \(y\): .* is no number"),
+        (np.array([1.0, 2j, 3.0]), r"row 1, column 2 \(y\): .* is no number"),
+        ([1.0, np.complex128(2j), 3.0], r"row 2, column 2 \(y\): .* is no number"),
+        ([1.0, np.timedelta64(2, "ns"), 3.0], r"row 2, column 2 \(y\): .* is no number"),
+        ([1.0, np.ma.masked, 3.0], r"column 2 \(y\) holds a masked array"),
         ([[1.0], [2.0], [3.0]], r"column 2 \(y\): a cell holds one number"),
     ],
 )
 def test_a_bad_cell_of_a_frame_is_named_with_row_and_column(cells, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((ValueError, TypeError), match=says):
         dv.dataset(TwoColumns(x=[1.0, 2.0, 3.0], y=cells))
+
+
+@pytest.mark.parametrize("form", [TwoColumns, dict])
+def test_masked_columns_are_refused_and_tensors_of_any_kind_read(form):
+    masked = np.ma.masked_array([1.0, 2.0, 999.0], mask=[False, False, True])
+    with pytest.raises(TypeError, match=r"data, column 2 \(y\) is a masked array; fill it or drop"):
+        read_points(form(x=[1.0, 2.0, 3.0], y=masked))
+    tensor = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    read = read_points(form(x=tensor, y=tensor.bfloat16()))
+    np.testing.assert_array_equal(read, [[1, 1], [2, 2], [3, 3]])
+    np.testing.assert_array_equal(read_points(form(x=list(tensor), y=list(tensor))), read)
+
+
+def test_masked_rows_in_a_list_are_refused():
+    rows = [np.ma.masked_array([1.0, 999.0], mask=[False, True])] * 3
+    with pytest.raises(TypeError, match="data holds a masked array; fill it or drop"):
+        dv.dataset(rows)
 
 
 def test_whole_numbers_of_any_kind_are_numbers():

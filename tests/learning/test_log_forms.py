@@ -213,6 +213,8 @@ def test_what_cannot_be_read_is_said_in_one_sentence(tmp_path, capsys, name, tex
 def test_a_column_of_one_number_and_a_long_row_are_shown_shortly():
     with pytest.raises(TypeError, match=r"got 0.5 for 'loss'; pass \[0.5\]"):
         dv.read_log({"logsnr": [1.0], "loss": 0.5})
+    with pytest.raises(TypeError, match=r"got array\(0.5\) for 'loss'"):
+        dv.read_log({"logsnr": [1.0], "loss": np.array(0.5)})
     with pytest.raises(TypeError, match="row 0 of the log must be a mapping") as caught:
         dv.read_log([np.arange(1000.0)])
     assert len(str(caught.value)) < 200

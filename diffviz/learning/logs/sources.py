@@ -42,7 +42,7 @@ def table_of(log: Any) -> Table:
         return _of_path(Path(log))
     if isinstance(log, Mapping):
         for name, column in log.items():
-            if not isinstance(column, Iterable):
+            if not isinstance(column, Iterable) or getattr(column, "ndim", 1) == 0:
                 raise TypeError(
                     f"a column of a log has a cell for each row, got {brief(column)} for {name!r}; "
                     f"pass [{brief(column)}]"
