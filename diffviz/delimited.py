@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from diffviz.checks import holds_mask, real_numbers, require
 
 COMMENT = "#"
+STORED_INDEX = "__index_level_"  # before the number of an index that pandas writes to parquet
 MISSING = ("NAType", "NaTType", "MaskedConstant")  # what pandas and NumPy put for nothing
 SEPARATOR_LINES = ("sep=,", "sep=;", "sep=\\t", "sep=\t")  # what spreadsheets write above a table
 
@@ -53,20 +54,32 @@ class Columns:
     source: str
 
     def without_index(self) -> "Columns":
-        """The table without a first column that has no name; a warning says that it is dropped."""
-        if not self.names or not is_index(self.names[0]) or len(self.names) < 2:
+        """The table without columns that are an index; a warning says which are dropped.
+
+        It is a first column without a name, and wherever they stand those that pandas writes to
+        parquet.
+        """
+        dropped = [
+            place
+            for place, name in enumerate(self.names)
+            if name.startswith(STORED_INDEX) or (place == 0 and is_index(name))
+        ]
+        if not dropped or len(dropped) == len(self.names):
             return self
-        warnings.warn(
-            f"{self.source}: the first column has no name and is dropped as an index; "
-            "give it a name to keep it",
-            stacklevel=5,
-        )
-        return Columns(self.values[:, 1:], self.names[1:], self.source)
+        for place in dropped:
+            which = "the first column" if place == 0 else f"column {place + 1}"
+            warnings.warn(
+                f"{self.source}: {which} has no name and is dropped as an index; "
+                "give it a name to keep it",
+                stacklevel=5,
+            )
+        kept = [place for place in range(len(self.names)) if place not in dropped]
+        return Columns(self.values[:, kept], tuple(self.names[k] for k in kept), self.source)
 
 
 def is_index(name: str) -> bool:
     """Whether a column has no name, as the index that pandas writes."""
-    return not name or name.startswith(("Unnamed: ", "__index_level_"))
+    return not name or name.startswith(("Unnamed: ", STORED_INDEX))
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,23 @@ def test_an_index_without_a_name_is_dropped_with_a_warning(tmp_path):
         np.testing.assert_array_equal(read_points(frame), POINTS)
 
 
+def test_a_damaged_archive_is_named_with_its_path(tmp_path):
+    file = tmp_path / "a.npz"
+    np.savez_compressed(file, points=np.arange(1000.0).reshape(500, 2))
+    good = file.read_bytes()
+    entry = good.rindex(b"PK\x01\x02")
+    content = 30 + sum(int.from_bytes(good[at : at + 2], "little") for at in (26, 28))
+    for place in (content, entry // 2, entry + 6, entry + 10):  # also the version and the method
+        file.write_bytes(good[:place] + b"\xff" + good[place + 1 :])
+        with pytest.raises(ValueError, match=r"cannot read .*a\.npz: it is damaged .*; save it"):
+            read_points(file)
+    np.save(tmp_path / "a.npy", POINTS)
+    header = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(header.replace(b"}", b"{"))
+    with pytest.raises(ValueError, match=r"cannot read .*a\.npy: it is damaged .*; save it"):
+        read_points(tmp_path / "a.npy")
+
+
 class NAType:
     """Stands where pandas has NA: it is no number, and equals nothing."""
 
@@ -191,6 +208,10 @@ def test_parquet_is_read_as_its_columns(tmp_path):
     table = pyarrow.table({"x": POINTS[:, 0], "y": POINTS[:, 1]})
     parquet.write_table(table, tmp_path / "a.parquet")
     np.testing.assert_array_equal(read_points(tmp_path / "a.parquet"), POINTS)
+    table = table.append_column("__index_level_0__", [[7, 8, 9]])  # where pandas puts its index
+    parquet.write_table(table, tmp_path / "indexed.parquet")
+    with pytest.warns(UserWarning, match="column 3 has no name and is dropped as an index"):
+        np.testing.assert_array_equal(read_points(tmp_path / "indexed.parquet"), POINTS)
     bad = pyarrow.table({"x": [1, 2], "y": [1, None]})
     parquet.write_table(bad, tmp_path / "bad.parquet")
     with pytest.raises(ValueError, match=r"row 2, column 2 \(y\): the cell is missing"):

@@ -325,6 +325,30 @@ def test_a_wrong_setting_is_refused(log, options, part):
         dv.read_log(log, **options)
 
 
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("[" * 100_000, "holds no config of a scheduler in JSON"),
+        ("{" * 5, "holds no config of a scheduler in JSON"),
+        (b"\xff\xff{}", "cannot read"),
+        ("[1]", "holds no config of a scheduler"),
+    ],
+)
+def test_a_scheduler_file_that_cannot_be_read_is_named(tmp_path, content, part):
+    file = written(tmp_path, content, "scheduler.json")
+    with pytest.raises(ValueError, match=part) as caught:
+        read(rows(), scheduler=str(file))
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_scheduler_file_may_be_in_any_unicode(tmp_path, encoding):
+    file = written(tmp_path, json.dumps(LINEAR).encode(encoding), "scheduler.json")
+    log = [{"timestep": 400 + step, "loss": 1.0} for step in range(8)]
+    found = read(log, scheduler=file)
+    np.testing.assert_array_equal(found.mean, read(log, scheduler=LINEAR).mean)
+
+
 def test_a_folder_must_hold_one_log(tmp_path):
     with pytest.raises(ValueError, match="holds no log"):
         dv.read_log(tmp_path)
