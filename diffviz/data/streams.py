@@ -402,7 +402,8 @@ def points_of(batch: Any) -> NDArray | Tensor:
         TypeError: There are none.
         ValueError: A mapping holds several, or one label stands beside them, as in a single sample.
     """
-    points, beside = batch, ()
+    points: Any = batch
+    beside: tuple[Any, ...] = ()
     if isinstance(batch, Mapping):
         beside = tuple(batch.values())
         names = [name for name, value in batch.items() if _holds_points(value)]
