@@ -420,14 +420,19 @@ def points_of(batch: Any) -> NDArray | Tensor:
             "a batch of data must be an array (n, ...), a tuple that begins with one or a mapping "
             f"with one, got {type(batch).__name__}"
         )
-    for label in beside:
-        checks.require(
-            not _is_single(label),
-            f"a batch of data has one label, {checks.brief(label)}, beside an array of shape "
-            f"{tuple(points.shape)}, so that it seems to be a single sample; let a "
-            "torch.utils.data.DataLoader join samples to batches, or give the points alone",
-        )
+    _refuse_single(beside, tuple(points.shape))
     return checked_values(points, "a batch of data")
+
+
+def _refuse_single(beside: Iterable[Any], shape: tuple[int, ...]) -> None:
+    """Refuse points beside which one label stands, as in a single sample."""
+    for label in beside:
+        if _is_single(label):
+            raise ValueError(
+                f"a batch of data has one label, {checks.brief(label)}, beside an array of shape "
+                f"{shape}, so that it seems to be a single sample; let a "
+                "torch.utils.data.DataLoader join samples to batches, or give the points alone"
+            )
 
 
 def _is_single(value: Any) -> bool:

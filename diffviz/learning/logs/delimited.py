@@ -210,29 +210,38 @@ def _text_columns(
 ) -> list[Any]:
     """Columns of text of lines behind ``number`` others; what is left out goes to ``left_out``."""
     size = len(header.names)
-    rows = []
-    for at, row in enumerate(_rows(lines, header.delimiter), number + 1):
-        if len(row) >= size and not any(row[size:]):  # a separator may end each row
-            rows.append(row[:size])
-        elif len(row) > size:
-            left_out.cells = left_out.cells or len(row)
-            left_out.long.append(at)
-        elif row:
-            left_out.short.append(at)
+    rows = list(_whole_rows(lines, header, number, left_out))
     if rows and not lines[-1].endswith(("\n", "\r")):
         left_out.is_cut = _ends_in_a_number(rows, places)
         rows = rows[: len(rows) - left_out.is_cut]
     parts = list(zip(*rows, strict=True)) if rows else [()] * size
     wanted = [parts[place] for place in places]
-    has_points = any(DECIMAL_POINT.fullmatch(cell) for part in wanted for cell in part)
-    if header.delimiter == "," or has_points:
-        return wanted
-    return [[_with_point(cell) for cell in part] for part in wanted]
+    return wanted if header.delimiter == "," else _with_points(wanted)
 
 
-def _with_point(cell: str) -> str:
-    """A cell with a decimal point in the place of a comma, if it is a number with one."""
-    return cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell
+def _whole_rows(
+    lines: list[str], header: Header, number: int, left_out: LeftOut
+) -> Iterator[list[str]]:
+    """The rows with a cell for each name; the others are counted in ``left_out``."""
+    size = len(header.names)
+    for at, row in enumerate(_rows(lines, header.delimiter), number + 1):
+        if len(row) >= size and not any(row[size:]):  # a separator may end each row
+            yield row[:size]
+        elif len(row) > size:
+            left_out.cells = left_out.cells or len(row)
+            left_out.long.append(at)
+        elif row:
+            left_out.short.append(at)
+
+
+def _with_points(parts: list[Any]) -> list[Any]:
+    """Columns of text with a decimal point for each decimal comma, if no number has a point."""
+    if any(DECIMAL_POINT.fullmatch(cell) for part in parts for cell in part):
+        return parts
+    return [
+        [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in part]
+        for part in parts
+    ]
 
 
 def _ends_in_a_number(rows: list[list[str]], places: list[int]) -> bool:
