@@ -7,10 +7,12 @@ sentence on stderr, with exit status 2.
 import argparse
 import io
 import json
+import math
 import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,12 +24,13 @@ from scipy.special import expit
 
 import diffviz
 from diffviz import extras
-from diffviz.checks import count, require, unknown
+from diffviz.checks import MOST, count, require, unknown
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis
 from diffviz.theory.objectives import Objective
 
 BASES = ("eps", "x", "v", "u")
+OUTPUTS = ("json", "csv", "out", "report")  # options that name files to be written
 LEVELS = np.arange(-10.0, 11.0, 4.0)  # log-SNR at which ``show`` prints the weighting
 
 PACKAGE = Path(__file__).parent
@@ -120,22 +123,15 @@ def plot_objectives(args: argparse.Namespace) -> None:
 
 def probe_loss(args: argparse.Namespace) -> None:
     """Measure a training loss of the user's own, and print the nearest objectives."""
-    import torch
-
     from diffviz import plots
     from diffviz.plots.files import UNDATED
 
-    sizes = args.shape.split(",")
-    if not all(size.strip().isdecimal() for size in sizes):
-        raise ValueError(f"--shape must be sizes such as 3,32,32, got {args.shape!r}")
-    for name in (args.json, args.csv):
-        _check_folder(name)
+    module = args.loss.partition(":")[0]
+    _check_outputs(args, [("the loss", f"{module.replace('.', '/')}.py")])
     if args.out and Path(args.out).suffix not in UNDATED:
         endings = ", ".join(UNDATED)
         raise ValueError(f"--out must end in one of {endings}, got {args.out!r}")
-    _check_report(args.report)
-    shape = (count(args.batch, "--batch"), *map(int, sizes))
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x = _random_batch(args)
     measured = _probed(args, x)
     print(measured)
     _print_nearest(measured)
@@ -147,6 +143,27 @@ def probe_loss(args: argparse.Namespace) -> None:
         print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
     if args.report:
         _write_report(args, measured, args.line, title=f"Training loss {args.loss}")
+
+
+def _random_batch(args: argparse.Namespace) -> Any:
+    """A batch of normal data of the shape that the options ask for; a ValueError if it is none."""
+    import torch
+
+    sizes = args.shape.split(",")
+    require(
+        all(size.strip().isdecimal() for size in sizes),
+        f"--shape must be sizes such as 3,32,32, got {args.shape!r}",
+    )
+    shape = (count(args.batch, "--batch"), *(count(int(size), "--shape") for size in sizes))
+    too_many = (
+        f"--shape {args.shape} with --batch {args.batch} holds more numbers than the memory; ask "
+        "for a smaller shape or batch"
+    )
+    require(math.prod(shape) <= MOST, too_many)
+    try:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    except RuntimeError as error:  # torch has no error of its own for too little memory here
+        raise ValueError(too_many) from error
 
 
 def _probed(args: argparse.Namespace, x: Any) -> Any:
@@ -177,10 +194,48 @@ def _position_or_keyword(text: str | None) -> int | str | None:
     return int(text) if text is not None and is_number else text
 
 
-def _check_folder(name: str | None) -> None:
+def _check_outputs(
+    args: argparse.Namespace, inputs: Iterable[tuple[str, str | Path | None]]
+) -> None:
+    """Refuse outputs that cannot be written or would replace another file of the same line.
+
+    Args:
+        args: The parsed arguments. Those of ``OUTPUTS`` that are text name files to be written.
+        inputs: What messages call an input, and its file; a text that names no file, or None, is
+            passed over.
+    """
+    named = {f"--{name}": getattr(args, name, None) for name in OUTPUTS}
+    outputs = {option: name for option, name in named.items() if isinstance(name, str) and name}
+    taken = [(what, Path(name)) for what, name in inputs if name and _is_file(name)]
+    for option, name in outputs.items():
+        _check_folder(name)
+        for what, file in taken:
+            require(
+                not _is_same(Path(name), file),
+                f"{option} {name!r} is also the file of {what}, and one would replace the other; "
+                "name another file",
+            )
+        taken.append((option, Path(name)))
+    _check_report(outputs.get("--report"))
+
+
+def _is_file(name: str | Path) -> bool:
+    """Whether a text names a file; a long one, such as settings, is no name."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, through links too, be it there or not."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _check_folder(name: str) -> None:
     """Refuse a file that cannot be written, before anything is computed."""
-    if not name:
-        return
     path = Path(name).absolute()
     if not path.parent.is_dir():
         raise ValueError(f"the folder of {name!r} does not exist; make it first")
@@ -224,18 +279,19 @@ def _write_json(measured: Any, name: str) -> None:
         content["no weighting"] = str(error)
     else:
         content |= {"logsnr": logsnr.tolist(), "w": w.tolist()}
-    Path(name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    Path(name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def read_settings(args: argparse.Namespace) -> None:
     """Print what a trainer's settings train on."""
     from diffviz.recipes import settings
 
-    _check_report(args.report)
+    _check_outputs(args, [("the settings", args.text)])
     text = sys.stdin.read() if args.text == "-" else args.text
     explained = settings.explain(text, trainer=args.trainer, model=args.model, tokens=args.tokens)
     if args.json:
-        print(json.dumps(explained.as_dict(), ensure_ascii=False, indent=1))
+        print(_json_for_stdout(explained.as_dict()))
     else:
         print(explained)
     if args.explain and not args.json:
@@ -243,6 +299,16 @@ def read_settings(args: argparse.Namespace) -> None:
         print(explained.table())
     if args.report:
         _write_settings_report(args, explained)
+
+
+def _json_for_stdout(content: Any) -> str:
+    """JSON in the letters that stdout has; others as JSON escapes them, so that it stays JSON."""
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(content, indent=1)
+    return text
 
 
 def _write_settings_report(args: argparse.Namespace, explained: Any) -> None:
@@ -296,10 +362,10 @@ def read_log(args: argparse.Namespace) -> None:
     """Print where the loss of a finished run is, by its log."""
     import diffviz as dv
     from diffviz import plots
+    from diffviz.learning.logs import sources
 
-    for name in (args.csv, args.out):
-        _check_folder(name)
-    _check_report(args.report)
+    inputs = [("the log", file) for file in sources.files_behind(args.file)]
+    _check_outputs(args, [*inputs, ("--data", args.data), ("--scheduler", args.scheduler)])
     log = dv.read_log(
         args.file,
         loss=args.loss,

@@ -13,12 +13,14 @@ import operator
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MOST = 2**53  # a count above which no array and no float64 can go
+DEEPEST = 64  # lists in lists, as many as NumPy has dimensions
 LONGEST_VALUE = 200  # characters of a value in a message
 LONGEST_MESSAGE = 1200
 KINDS = {
@@ -80,10 +82,11 @@ def real_numbers(value: ArrayLike, name: str) -> NDArray:
     """
     if type(value) is np.ndarray and value.dtype == np.float64:
         return value  # as nearly always; the checks below take longer than a short curve
-    if np.ma.isMaskedArray(value):
-        raise TypeError(
-            f"{name} is a masked array; fill it or drop what is masked: {name}.filled()"
-        )
+    if holds_mask(value):
+        what, filled = "is a masked array", f"{name}.filled()"
+        if isinstance(value, list | tuple):
+            what, filled = "holds a masked array", f"[one.filled() for one in {name}]"
+        raise TypeError(f"{name} {what}; fill it or drop what is masked: {filled}")
     if hasattr(value, "detach"):
         value = _readable(value, name)
     try:
@@ -94,6 +97,22 @@ def real_numbers(value: ArrayLike, name: str) -> NDArray:
         kind = KINDS[numbers.dtype.kind]
         raise TypeError(f"{name} must hold real numbers, got {kind} (dtype {numbers.dtype})")
     return numbers
+
+
+def holds_mask(value: Any) -> bool:
+    """Whether a value is a masked array or a list with one in it, whose mask NumPy would drop."""
+    if not isinstance(value, list | tuple):
+        return bool(np.ma.isMaskedArray(value))
+    lists = {id(value): value}
+    for _ in range(DEEPEST):
+        parts = list(chain.from_iterable(lists.values()))
+        kinds = set(map(type, parts))
+        if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
+            return True
+        if not any(issubclass(kind, list | tuple) for kind in kinds):
+            return False
+        lists = {id(part): part for part in parts if isinstance(part, list | tuple)}
+    return False
 
 
 def _readable(value: Any, name: str) -> Any:

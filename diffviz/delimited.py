@@ -19,10 +19,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.checks import require
+from diffviz.checks import holds_mask, real_numbers, require
 
 COMMENT = "#"
-MISSING = ("NAType", "NaTType")  # types of what pandas puts where there is nothing
+STORED_INDEX = "__index_level_"  # before the number of an index that pandas writes to parquet
+MISSING = ("NAType", "NaTType", "MaskedConstant")  # what pandas and NumPy put for nothing
 SEPARATOR_LINES = ("sep=,", "sep=;", "sep=\\t", "sep=\t")  # what spreadsheets write above a table
 
 
@@ -53,20 +54,32 @@ class Columns:
     source: str
 
     def without_index(self) -> "Columns":
-        """The table without a first column that has no name; a warning says that it is dropped."""
-        if not self.names or not is_index(self.names[0]) or len(self.names) < 2:
+        """The table without columns that are an index; a warning says which are dropped.
+
+        It is a first column without a name, and wherever they stand those that pandas writes to
+        parquet.
+        """
+        dropped = [
+            place
+            for place, name in enumerate(self.names)
+            if name.startswith(STORED_INDEX) or (place == 0 and is_index(name))
+        ]
+        if not dropped or len(dropped) == len(self.names):
             return self
-        warnings.warn(
-            f"{self.source}: the first column has no name and is dropped as an index; "
-            "give it a name to keep it",
-            stacklevel=5,
-        )
-        return Columns(self.values[:, 1:], self.names[1:], self.source)
+        for place in dropped:
+            which = "the first column" if place == 0 else f"column {place + 1}"
+            warnings.warn(
+                f"{self.source}: {which} has no name and is dropped as an index; "
+                "give it a name to keep it",
+                stacklevel=5,
+            )
+        kept = [place for place in range(len(self.names)) if place not in dropped]
+        return Columns(self.values[:, kept], tuple(self.names[k] for k in kept), self.source)
 
 
 def is_index(name: str) -> bool:
     """Whether a column has no name, as the index that pandas writes."""
-    return not name or name.startswith(("Unnamed: ", "__index_level_"))
+    return not name or name.startswith(("Unnamed: ", STORED_INDEX))
 
 
 @dataclass(frozen=True)
@@ -344,6 +357,7 @@ def read_columns(columns: Mapping[str, Any], source: str) -> Columns:
         The table.
 
     Raises:
+        TypeError: A column is a masked array, or a tensor of complex numbers.
         ValueError: There are no columns or no rows, or a cell is missing or no finite number; the
             message has its row and column.
     """
@@ -361,10 +375,14 @@ def read_columns(columns: Mapping[str, Any], source: str) -> Columns:
 
 def _column(values: Any, names: tuple[str, ...], index: int, source: str) -> NDArray:
     """A column as float64; a ValueError with the row of the first cell that is no number."""
+    values = _plain(values, f"{source}, {column_of(names, index)}")
     cells = np.asarray(values)
     require(cells.ndim == 1, f"{source}, {column_of(names, index)}: a cell holds one number")
     if cells.dtype.kind in "biuf":
         numbers = cells.astype(np.float64)
+    elif cells.dtype.kind in "cmM" and not isinstance(values, list):
+        # NumPy would drop imaginary parts, and count nanoseconds
+        numbers = np.full(len(cells), np.nan)
     else:  # as the cells are: NumPy makes text of numbers beside text
         cells = np.asarray(values, dtype=object)
         numbers = np.array([_number_in(cell) for cell in cells], dtype=np.float64)
@@ -379,6 +397,15 @@ def _column(values: Any, names: tuple[str, ...], index: int, source: str) -> NDA
     return numbers
 
 
+def _plain(values: Any, name: str) -> Any:
+    """A column that NumPy can read: tensors lose their gradients, and masked arrays are refused."""
+    if hasattr(values, "detach") or holds_mask(values):
+        return real_numbers(values, name)
+    if isinstance(values, list | tuple):
+        return [real_numbers(one, name) if hasattr(one, "detach") else one for one in values]
+    return values
+
+
 def _is_missing(cell: Any) -> bool:
     """Whether a cell of a frame holds nothing: None, NaN or pandas' NA."""
     if cell is None or type(cell).__name__ in MISSING:
@@ -388,8 +415,10 @@ def _is_missing(cell: Any) -> bool:
 
 def _number_in(cell: Any) -> float:
     """A cell of a frame as a number; NaN if it is none. Text that reads as a number is none."""
-    is_number = isinstance(cell, (int, float, np.number)) or hasattr(cell, "as_integer_ratio")
-    return float(cell) if is_number and not _is_missing(cell) else np.nan
+    is_number = isinstance(cell, int | float) or hasattr(cell, "as_integer_ratio")
+    is_number = is_number or isinstance(cell, np.integer | np.floating)
+    is_other = isinstance(cell, np.timedelta64)  # which NumPy counts among the integers
+    return float(cell) if is_number and not is_other and not _is_missing(cell) else np.nan
 
 
 def _problem_in(cell: Any) -> str:

@@ -28,6 +28,8 @@ GOOD = {
 BAD = {
     "masked": (np.ma.masked_array([1.0, 2.0], mask=[True, False]), "masked"),
     "masked without a mask": (np.ma.masked_array([1.0]), "masked"),
+    "a list of masked": ([np.ma.masked_array([1.0, 2.0], mask=[True, False])] * 2, "masked"),
+    "nested masked": ([[1.0, 2.0], ([3.0, np.ma.masked],)], "masked"),
     "complex": ([1j], "complex numbers"),
     "dates": (np.array(["2020-01-01"], "M8[D]"), "dates"),
     "time spans": (np.array([1], "m8[s]"), "time spans"),

@@ -83,6 +83,19 @@ def test_a_first_column_without_a_name_is_dropped_with_a_warning(name):
     assert named.without_index() is named
 
 
+def test_an_index_that_pandas_stored_is_dropped_wherever_it_stands():
+    table = read_text("x,__index_level_0__,y,__index_level_1__\n1.5,0,-2,7\n3,1,0.25,7\n", "T")
+    with (
+        pytest.warns(UserWarning, match="T: column 2 has no name and is dropped as an index"),
+        pytest.warns(UserWarning, match="T: column 4 has no name and is dropped as an index"),
+    ):
+        kept = table.without_index()
+    np.testing.assert_array_equal(kept.values, NUMBERS)
+    assert kept.names == ("x", "y")
+    indexes = read_text("__index_level_0__,__index_level_1__\n1,2\n", "T")
+    assert indexes.without_index() is indexes
+
+
 def test_a_large_table_is_exact():
     numbers = np.random.default_rng(0).normal(size=(2000, 3))
     text = "\n".join(";".join(map(repr, row)) for row in numbers.tolist())

@@ -1,12 +1,15 @@
 """The command line says what it found, or what is wrong."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import diffviz as dv
+from diffviz import __main__ as command
 from diffviz.__main__ import main
 
 
@@ -166,6 +169,19 @@ def test_every_option_of_a_command_is_explained(command, capsys):
         ),
         (["probe", "diffviz.lab.losses:flow_matching", "--shape", "²"], "--shape must be sizes"),
         (["plot", "edm", "--out", "."], "cannot write '.'"),
+        (
+            ["probe", "diffviz.lab.losses:ddpm", "--shape", "100000000,1000000"],
+            "--shape 100000000,1000000 with --batch 64 holds more numbers than the memory",
+        ),
+        (
+            ["probe", "diffviz.lab.losses:ddpm", "--shape", "10000000000,10000000000"],
+            "ask for a smaller shape or batch",
+        ),
+        (
+            ["probe", "diffviz.lab.losses:ddpm", "--shape", "9" * 20],
+            "--shape must be at most 2**53, got " + "9" * 20,
+        ),
+        (["probe", "diffviz.lab.losses:ddpm", "--shape", "3,0"], "--shape must be at least 1"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(capsys, arguments, says):
@@ -189,3 +205,40 @@ def test_a_terminal_without_greek_letters_shows_their_codes_and_loses_nothing(mo
     text = written.getvalue().decode("ascii")
     assert "\\u03bb" in text or "\\u03b1" in text
     assert text.startswith("name     iddpm-cosine-as-coded")
+
+
+def test_json_stays_json_on_a_terminal_without_its_letters(monkeypatch):
+    written = io.BytesIO()
+    terminal = io.TextIOWrapper(written, encoding="ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    content = {"note": "σ² of λ, 𝜆"}
+    print(command._json_for_stdout(content))
+    assert json.loads(written.getvalue().decode("ascii")) == content
+
+
+def test_a_measurement_is_written_in_utf_8_whatever_the_locale(tmp_path, monkeypatch):
+    class Measured:
+        kind, frame, scale, logsnr, exact, notes = "eps", "vp", 1.0, (), True, ("λ² > 0",)
+
+        def table(self):
+            return np.zeros((1, 2))
+
+    write = Path.write_text
+    asked = []
+    monkeypatch.setattr(
+        Path,
+        "write_text",
+        lambda self, *args, **more: asked.append(more["encoding"]) or write(self, *args, **more),
+    )
+    command._write_json(Measured(), str(tmp_path / "m.json"))
+    assert json.loads((tmp_path / "m.json").read_bytes())["notes"] == ["λ² > 0"]
+    assert asked == ["utf-8"]
+
+
+def test_an_output_is_not_the_module_of_the_loss(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def loss(model, x): ...\n")
+    for option in ("--json", "--csv"):
+        assert main(["probe", "mine:loss", option, "mine.py"]) == 2
+        assert f"{option} 'mine.py' is also the file of the loss" in capsys.readouterr().err
+    assert "def loss" in (tmp_path / "mine.py").read_text()

@@ -11,7 +11,6 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,7 +89,7 @@ def _read_file(path: Path, array: str | None) -> NDArray:
         if suffix in PARQUET:
             return read_columns(_parquet_columns(path), str(path)).without_index().values
         return _read_table(path)
-    except (OSError, EOFError, BadZipFile) as error:
+    except OSError as error:
         raise ValueError(f"cannot read {path}: {error}") from error
 
 
@@ -105,11 +104,13 @@ def _load(path: Path, array: str | None) -> NDArray:
 
 
 def _unpickled(read: Callable[[Any], Any], source: Any, path: Path) -> Any:
-    """What a reader of NumPy returns; a ValueError with the path for pickled objects or text."""
+    """What a reader of NumPy returns; a ValueError with the path where it fails."""
     try:
         return read(source)
-    except ValueError as error:
+    except (ValueError, OSError, MemoryError) as error:
         reason = str(error)
+    except Exception as error:  # zlib, zipfile and tokenize have errors of their own for damage
+        reason = f"it is damaged ({error}); save it again by np.save or np.savez"
     if "pickle" in reason:
         reason = "it holds objects or is no file of NumPy; save an array of numbers by np.save"
     raise ValueError(f"cannot read {path}: {reason}")

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.io import wavfile
 
-from diffviz.checks import brief, cut, finite, instance, real_numbers, require
+from diffviz.checks import brief, cut, finite, holds_mask, instance, real_numbers, require
 
 BYTES = (bytes, bytearray, memoryview)
 LONGEST = 200  # characters of a path in a message
@@ -32,7 +32,7 @@ def samples(values: ArrayLike, name: str = "values") -> NDArray:
         TypeError: The values have no full scale that is known, or are masked.
         ValueError: A value is NaN or infinite, or rows differ in length.
     """
-    if np.ma.isMaskedArray(values):
+    if holds_mask(values):
         return finite(values, name)  # refuses it
     try:
         numbers = np.asarray(values)

@@ -310,8 +310,13 @@ class Batches:
         return torch.cat(parts) if parts else torch.empty(0, *self.shape, device=self.device)
 
     def _checked(self, values: NDArray | Tensor, number: int, dtype: torch.dtype) -> Tensor:
-        """The points of a batch, refused if shape or scale are not those of the first batch."""
+        """The points of a batch, refused if shape or scale are not those of the first batch.
+
+        They have a memory of their own: a loader may fill the same tensor again for its next batch.
+        """
         piece = as_points(values, dtype)
+        if isinstance(values, Tensor) and piece.data_ptr() == values.data_ptr():
+            piece = piece.clone()
         if tuple(piece.shape[1:]) != self.shape:
             raise ValueError(
                 f"batch {number} of data has points of shape {tuple(piece.shape[1:])}, the first "
@@ -395,10 +400,12 @@ def points_of(batch: Any) -> NDArray | Tensor:
 
     Raises:
         TypeError: There are none.
-        ValueError: A mapping holds several.
+        ValueError: A mapping holds several, or one label stands beside them, as in a single sample.
     """
-    points = batch
+    points: Any = batch
+    beside: tuple[Any, ...] = ()
     if isinstance(batch, Mapping):
+        beside = tuple(batch.values())
         names = [name for name, value in batch.items() if _holds_points(value)]
         if len(names) > 1:
             raise ValueError(
@@ -407,13 +414,32 @@ def points_of(batch: Any) -> NDArray | Tensor:
             )
         points = batch[names[0]] if names else None
     elif isinstance(batch, tuple | list) and batch:
-        points = batch[0]
+        points, beside = batch[0], tuple(batch[1:])
     if not _holds_points(points):
         raise TypeError(
             "a batch of data must be an array (n, ...), a tuple that begins with one or a mapping "
             f"with one, got {type(batch).__name__}"
         )
+    _refuse_single(beside, tuple(points.shape))
     return checked_values(points, "a batch of data")
+
+
+def _refuse_single(beside: Iterable[Any], shape: tuple[int, ...]) -> None:
+    """Refuse points beside which one label stands, as in a single sample."""
+    for label in beside:
+        if _is_single(label):
+            raise ValueError(
+                f"a batch of data has one label, {checks.brief(label)}, beside an array of shape "
+                f"{shape}, so that it seems to be a single sample; let a "
+                "torch.utils.data.DataLoader join samples to batches, or give the points alone"
+            )
+
+
+def _is_single(value: Any) -> bool:
+    """Whether a value is one number or one text, such as the label of one sample."""
+    if isinstance(value, Tensor | np.ndarray):
+        return value.ndim == 0
+    return isinstance(value, int | float | str | bytes | np.generic)
 
 
 def _holds_points(value: Any) -> bool:
@@ -462,14 +488,20 @@ def source(data: Any, name: str = "data") -> Source:
     """
     if isinstance(data, Stored | Batches | Moved):
         return data
-    if isinstance(data, torch.utils.data.Dataset) and not isinstance(data, Iterable):
-        raise TypeError(
-            f"{name} is a Dataset, which gives single points; "
-            "wrap it: torch.utils.data.DataLoader(dataset, batch_size=256)"
-        )
+    _refuse_dataset(data, name)
     if are_batches(data):
         return Batches(data)
     return Stored(checked_values(data, name))
+
+
+def _refuse_dataset(data: Any, name: str) -> None:
+    """Refuse a data set of torch, whose samples would be taken for batches."""
+    if isinstance(data, torch.utils.data.Dataset):
+        raise TypeError(
+            f"{name} is a Dataset, which gives single points; "
+            "wrap it: torch.utils.data.DataLoader(dataset, batch_size=256), or with "
+            "batch_size=None if it gives batches"
+        )
 
 
 def examples(data: Any) -> Any:
@@ -482,7 +514,12 @@ def examples(data: Any) -> Any:
     Returns:
         A tensor of at most 2²⁴ numbers, of batches also of at most 20,000 samples. A large tensor
         is cut without a copy. What is none of these comes back as it is, to be refused.
+
+    Raises:
+        TypeError: The data are a ``Dataset`` of torch, which gives single samples.
+        ValueError: A batch is a single sample, or holds several arrays.
     """
+    _refuse_dataset(data, "data")
     if isinstance(data, Tensor):
         return _first_samples(data)
     if isinstance(data, np.memmap):
@@ -496,7 +533,8 @@ def _first_of_batches(batches: Iterable[Any]) -> Any:
     parts: list[Tensor] = []
     for batch in batches:
         points = points_of(batch)
-        parts.append(points if isinstance(points, Tensor) else _owned(points))
+        # a copy, since a loader may fill the same tensor again
+        parts.append(points.clone() if isinstance(points, Tensor) else _owned(points))
         samples = sum(len(part) for part in parts)
         numbers = sum(part.numel() for part in parts)
         if samples >= MOST_SAMPLES or numbers >= MOST_NUMBERS:

@@ -143,8 +143,8 @@ def training_data(data: Any) -> TrainingData:
     summary = statistics(points)
     if summary.bad:
         raise ValueError(
-            f"data has NaN or inf in {summary.bad} rows, the first is row {summary.first_bad}; "
-            "drop them"
+            f"data has NaN, infinity or a number too large for float32 in {summary.bad} rows, the "
+            f"first is row {summary.first_bad}; drop them, or bring data to about unit scale"
         )
     if summary.equal:
         raise ValueError("all points of data are equal; there is nothing to denoise")

@@ -88,6 +88,9 @@ def _target(path: str) -> Path:
     if os.path.isdir(path):
         raise IsADirectoryError(f"{path} is a folder; name a file in it")
     target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        home = f", where ~ is no home: pass {os.path.expanduser(path)!r}" * path.startswith("~")
+        raise FileNotFoundError(f"the folder of {path!r} does not exist; make it first{home}")
     if target.exists() and not target.is_file():
         raise OSError(f"{path} is a device or a pipe; name a file")
     return target

@@ -189,7 +189,7 @@ def _of_json(text: str) -> Any:
     """Rows, or a mapping from names to columns; of objects, one for each row, their columns."""
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"cannot read the table as JSON: {error}") from error
     if isinstance(content, list) and content and all(isinstance(row, Mapping) for row in content):
         return {name: [row.get(name) for row in content] for name in content[0]}

@@ -343,7 +343,7 @@ class Points(Control):
             if text.startswith("["):
                 return self.checked(json.loads(text))
             return self.checked([tuple(map(float, one.split("_"))) for one in text.split("*")])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(
                 f'{self.name} must be points such as "0.5_-1*2_0.25", got {text[:40]!r} ({error})'
             ) from None

@@ -19,6 +19,7 @@ COPIES = {
 PLAIN = np.array([[0.5, -1.0], [2.0, 1.0], [0.0, 3.0]])
 NO_NUMBERS = {
     "masked": np.ma.masked_invalid([[0.0, math.nan], [1.0, 2.0]]),
+    "masked rows": list(np.ma.masked_invalid([[0.0, math.nan], [1.0, 2.0]])),
     "complex": np.array([[1j, 2.0], [0.0, 1.0]]),
     "dates": np.array([["2020-01-01", "2020-01-02"]], dtype="datetime64[D]"),
     "text": [["a", "b"], ["c", "d"]],

@@ -71,6 +71,23 @@ def test_an_index_without_a_name_is_dropped_with_a_warning(tmp_path):
         np.testing.assert_array_equal(read_points(frame), POINTS)
 
 
+def test_a_damaged_archive_is_named_with_its_path(tmp_path):
+    file = tmp_path / "a.npz"
+    np.savez_compressed(file, points=np.arange(1000.0).reshape(500, 2))
+    good = file.read_bytes()
+    entry = good.rindex(b"PK\x01\x02")
+    content = 30 + sum(int.from_bytes(good[at : at + 2], "little") for at in (26, 28))
+    for place in (content, entry // 2, entry + 6, entry + 10):  # also the version and the method
+        file.write_bytes(good[:place] + b"\xff" + good[place + 1 :])
+        with pytest.raises(ValueError, match=r"cannot read .*a\.npz: it is damaged .*; save it"):
+            read_points(file)
+    np.save(tmp_path / "a.npy", POINTS)
+    header = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(header.replace(b"}", b"{"))
+    with pytest.raises(ValueError, match=r"cannot read .*a\.npy: it is damaged .*; save it"):
+        read_points(tmp_path / "a.npy")
+
+
 class NAType:
     """Stands where pandas has NA: it is no number, and equals nothing."""
 
@@ -90,12 +107,35 @@ class NAType:
         ([1.0, np.nan, 2.0], r"row 2, column 2 \(y\): the cell is missing"),
         ([1.0, np.inf, 2.0], r"row 2, column 2 \(y\): .*inf.* is not finite"),
         (np.array(["2026-01-01"] * 3, dtype="M8[D]"), r"row 1, column 2 \(y\): .* is no number"),
+        (np.array(["2026-01-01"] * 3, dtype="M8[ns]"), r"row 1, column 2 \(y\): .* is no number"),
+        (np.array([5, 6, 7], dtype="m8[ns]"), r"row 1, column 2 \(y\): .* is no number"),
+        (np.array([1.0, 2j, 3.0]), r"row 1, column 2 \(y\): .* is no number"),
+        ([1.0, np.complex128(2j), 3.0], r"row 2, column 2 \(y\): .* is no number"),
+        ([1.0, np.timedelta64(2, "ns"), 3.0], r"row 2, column 2 \(y\): .* is no number"),
+        ([1.0, np.ma.masked, 3.0], r"column 2 \(y\) holds a masked array"),
         ([[1.0], [2.0], [3.0]], r"column 2 \(y\): a cell holds one number"),
     ],
 )
 def test_a_bad_cell_of_a_frame_is_named_with_row_and_column(cells, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((ValueError, TypeError), match=says):
         dv.dataset(TwoColumns(x=[1.0, 2.0, 3.0], y=cells))
+
+
+@pytest.mark.parametrize("form", [TwoColumns, dict])
+def test_masked_columns_are_refused_and_tensors_of_any_kind_read(form):
+    masked = np.ma.masked_array([1.0, 2.0, 999.0], mask=[False, False, True])
+    with pytest.raises(TypeError, match=r"data, column 2 \(y\) is a masked array; fill it or drop"):
+        read_points(form(x=[1.0, 2.0, 3.0], y=masked))
+    tensor = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    read = read_points(form(x=tensor, y=tensor.bfloat16()))
+    np.testing.assert_array_equal(read, [[1, 1], [2, 2], [3, 3]])
+    np.testing.assert_array_equal(read_points(form(x=list(tensor), y=list(tensor))), read)
+
+
+def test_masked_rows_in_a_list_are_refused():
+    rows = [np.ma.masked_array([1.0, 999.0], mask=[False, True])] * 3
+    with pytest.raises(TypeError, match="data holds a masked array; fill it or drop"):
+        dv.dataset(rows)
 
 
 def test_whole_numbers_of_any_kind_are_numbers():
@@ -168,6 +208,10 @@ def test_parquet_is_read_as_its_columns(tmp_path):
     table = pyarrow.table({"x": POINTS[:, 0], "y": POINTS[:, 1]})
     parquet.write_table(table, tmp_path / "a.parquet")
     np.testing.assert_array_equal(read_points(tmp_path / "a.parquet"), POINTS)
+    table = table.append_column("__index_level_0__", [[7, 8, 9]])  # where pandas puts its index
+    parquet.write_table(table, tmp_path / "indexed.parquet")
+    with pytest.warns(UserWarning, match="column 3 has no name and is dropped as an index"):
+        np.testing.assert_array_equal(read_points(tmp_path / "indexed.parquet"), POINTS)
     bad = pyarrow.table({"x": [1, 2], "y": [1, None]})
     parquet.write_table(bad, tmp_path / "bad.parquet")
     with pytest.raises(ValueError, match=r"row 2, column 2 \(y\): the cell is missing"):

@@ -6,10 +6,11 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from diffviz.data import streams
 from diffviz.data.streams import Batches, Stored, examples, source, statistics
+from diffviz.learning.floors import parts
 
 
 def values(n=300, shape=(3, 4), seed=0):
@@ -46,6 +47,31 @@ class Labelled(Dataset):
 
     def __getitem__(self, place):
         return {"image": torch.from_numpy(self.array[place]), "label": place}
+
+
+class Unjoined(IterableDataset):
+    """Points with a label, one at a time, for those that go through them."""
+
+    def __init__(self, *samples):
+        self.samples = samples
+
+    def __iter__(self):
+        return iter(self.samples)
+
+
+class Refilled:
+    """Batches in one array that is filled again for each."""
+
+    def __init__(self, array, form):
+        self.array = array
+        self.form = form
+
+    def __iter__(self):
+        held = np.empty_like(self.array[:60])
+        given = torch.from_numpy(held) if self.form == "tensor" else held
+        for first in range(0, len(self.array), 60):
+            held[:] = self.array[first : first + 60]
+            yield given, np.zeros(60)
 
 
 class Endless:
@@ -162,6 +188,28 @@ def test_batches_of_every_kind_give_their_points_again_and_again(kind):
         np.testing.assert_array_equal(rows.numpy(), twice[first : first + 130])
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("form", ["tensor", "array"])
+def test_a_loader_may_fill_one_array_again_and_again(form, dtype):
+    array = values().astype(dtype)
+    points = source(Refilled(array, form))
+    for read in (torch.float32, torch.float64):
+        assert torch.equal(torch.cat(list(points.pieces(read))), torch.from_numpy(array).to(read))
+    np.testing.assert_array_equal(points.rows(torch.arange(300)), array.astype("f4"))
+    np.testing.assert_array_equal(examples(Refilled(array, form)), array)
+    stored, _ = parts._kept(points, np.random.default_rng(0))
+    np.testing.assert_array_equal(stored.values, array.astype("f4"))
+
+
+def test_a_data_set_that_gives_batches_is_read_through_a_loader():
+    array = values()
+    loader = DataLoader(Unjoined(array[:100], array[100:]), batch_size=None)
+    np.testing.assert_array_equal(torch.cat(list(source(loader).pieces())), array)
+    for data in (Unjoined(array), Labelled(array)):
+        with pytest.raises(TypeError, match="data is a Dataset, which gives single points"):
+            examples(data)
+
+
 def test_batches_are_found_again_at_any_place():
     array = values()
     points = source(DataLoader(torch.from_numpy(array), batch_size=70))
@@ -236,6 +284,11 @@ def test_what_float32_leaves_of_points_enters_mean_spread_and_checksum():
         (Endless({"a": values(), "b": values()}), ValueError, "several arrays, 'a', 'b'"),
         (Endless({"label": torch.arange(3)}), TypeError, "a mapping with one"),
         (Endless(values() * 1j), TypeError, "complex"),
+        (Unjoined((values(3, (8, 8)), 7)), TypeError, "DataLoader.*batch_size=None if it gives"),
+        (Endless((values(3, (8, 8)), 7)), ValueError, "one label, 7, beside an array of shape"),
+        (Endless((values(3, (8, 8)), torch.tensor(7))), ValueError, "let a .*DataLoader join"),
+        (Endless({"x": values(8, (8,)), "y": np.int64(7)}), ValueError, "a single sample"),
+        ([(values(8, (8,)), "seven")] * 2, ValueError, "one label, 'seven', beside"),
     ],
 )
 def test_batches_that_cannot_be_read_are_refused_with_the_way_out(data, error, says):
@@ -347,7 +400,7 @@ def test_examples_keep_their_type_and_are_cut_where_they_are_many(tmp_path, monk
     def batches():
         for first in range(0, 300, 30):
             read.append(first)
-            yield tensor[first : first + 30], first
+            yield tensor[first : first + 30], torch.arange(30)
 
     np.testing.assert_array_equal(examples(batches()).numpy(), array[:40])
     assert read == [0, 30]

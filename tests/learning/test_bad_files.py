@@ -41,6 +41,16 @@ def test_a_folder_is_refused_by_name(run, tmp_path):
             use(tmp_path)
 
 
+def test_a_folder_that_is_not_there_is_named(run, tmp_path):
+    missing = r"the folder of '.*no/run' does not exist; make it first$"
+    for use in (run.save, lambda path: train(checkpoint=path)):
+        with pytest.raises(FileNotFoundError, match=missing):
+            use(str(tmp_path / "no" / "run"))
+        home = r"the folder of '~/no/run' .* where ~ is no home: pass '/.*/no/run'"
+        with pytest.raises(FileNotFoundError, match=home):
+            use("~/no/run")
+
+
 def test_a_path_may_be_bytes(run, tmp_path):
     path = bytes(tmp_path / "a run λ")
     run.save(path)

@@ -44,3 +44,40 @@ def test_a_wrong_option_is_said_in_one_sentence(file, capsys):
     assert "did you mean 'loss'" in capsys.readouterr().err
     assert main(["log", str(file), "--out", "no/such/folder.png"]) == 2
     assert "folder of 'no/such/folder.png' does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--csv", "log.csv"], ["--csv", "link.csv"]])
+@pytest.mark.parametrize("log", ["log.csv", "."])
+def test_an_output_that_is_the_log_is_refused_and_the_log_stays(
+    file, log, options, monkeypatch, capsys
+):
+    monkeypatch.chdir(file.parent)
+    if "link.csv" in options:
+        (file.parent / "link.csv").symlink_to(file)
+    before = file.read_bytes()
+    assert main(["log", log, "--scheduler", "fm-ot", *options]) == 2
+    message = capsys.readouterr().err
+    assert f"{options[0]} {options[1]!r} is also the file of the log" in message
+    assert "name another file" in message
+    assert file.read_bytes() == before
+
+
+def test_an_output_is_no_other_file_of_the_line(file, monkeypatch, capsys):
+    monkeypatch.chdir(file.parent)
+    for name in ("data.npy", "scheduler.json"):
+        (file.parent / name).write_text("{}")
+    line = ["log", "log.csv", "--data", "data.npy", "--scheduler", "scheduler.json"]
+    for options, what in (
+        (["--csv", "data.npy"], "--data"),
+        (["--csv", "scheduler.json"], "--scheduler"),
+        (["--out", "new.png", "--report", "./new.png"], "--out"),
+    ):
+        assert main([*line, *options]) == 2
+        assert f"is also the file of {what}," in capsys.readouterr().err
+    assert (file.parent / "data.npy").read_text() == "{}"
+
+
+def test_a_log_without_a_name_is_not_the_current_folder(file, monkeypatch, capsys):
+    monkeypatch.chdir(file.parent)
+    assert main(["log", ""]) == 2
+    assert "the name of the log is empty; '.' is the current folder" in capsys.readouterr().err

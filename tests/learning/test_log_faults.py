@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import diffviz as dv
 from diffviz.learning.logs import columns
@@ -130,6 +131,40 @@ def test_a_word_in_a_cell_is_named_with_its_row():
         dv.read_log(3)
     with pytest.raises(ValueError, match="differ in length"):
         dv.read_log({"loss": [1.0], "logsnr": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        True,
+        np.False_,
+        [True, False],
+        "[true, false]",
+        1 + 2j,
+        np.complex128(1 + 2j),
+        np.ma.masked_array([1.0, 999.0], mask=[False, True]),
+        [np.ma.masked_array([999.0], mask=[True])],
+        np.datetime64("2026-01-01", "ns"),
+        torch.tensor(True),
+    ],
+)
+def test_a_cell_that_is_a_number_by_conversion_only_is_named(cell):
+    with pytest.raises(ValueError, match=r"(?s)'loss' holds .* in row 1, which is no number"):
+        read([{"logsnr": 0.5, "loss": 1.0}, {"logsnr": 0.5, "loss": cell}])
+
+
+def test_masked_cells_of_a_log_are_missing():
+    plain = {"logsnr": [0.5, 0.5], "loss": [1.0, 3.0]}
+    masked = np.ma.masked_array([1.0, 999.0, 3.0], mask=[False, True, False])
+    logs = (
+        {"logsnr": [0.5] * 3, "loss": masked},
+        [{"logsnr": 0.5, "loss": loss} for loss in (1.0, np.ma.masked, 3.0)],
+        [{"logsnr": 0.5, "loss": loss} for loss in (1.0, np.array(None), 3.0)],
+    )
+    for log in logs:
+        found = read(log)
+        np.testing.assert_array_equal(found.mean, read(plain).mean)
+        assert "passed over: 1 row without a level or a loss" in found.text()
 
 
 def test_level_and_loss_in_different_rows_are_refused():
@@ -288,6 +323,30 @@ def test_levels_that_are_drawn_differently_later_are_named():
 def test_a_wrong_setting_is_refused(log, options, part):
     with pytest.raises(ValueError, match=part):
         dv.read_log(log, **options)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("[" * 100_000, "holds no config of a scheduler in JSON"),
+        ("{" * 5, "holds no config of a scheduler in JSON"),
+        (b"\xff\xff{}", "cannot read"),
+        ("[1]", "holds no config of a scheduler"),
+    ],
+)
+def test_a_scheduler_file_that_cannot_be_read_is_named(tmp_path, content, part):
+    file = written(tmp_path, content, "scheduler.json")
+    with pytest.raises(ValueError, match=part) as caught:
+        read(rows(), scheduler=str(file))
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_scheduler_file_may_be_in_any_unicode(tmp_path, encoding):
+    file = written(tmp_path, json.dumps(LINEAR).encode(encoding), "scheduler.json")
+    log = [{"timestep": 400 + step, "loss": 1.0} for step in range(8)]
+    found = read(log, scheduler=file)
+    np.testing.assert_array_equal(found.mean, read(log, scheduler=LINEAR).mean)
 
 
 def test_a_folder_must_hold_one_log(tmp_path):

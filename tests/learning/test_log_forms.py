@@ -95,6 +95,9 @@ def in_cells(form):
         ("tensors.csv", in_cells(lambda numbers: repr(torch.tensor(numbers)))),
         ("devices.csv", in_cells(lambda numbers: f"tensor({numbers}, device='cuda:0')")),
         ("cut.csv", HEADER + csv() + "6,3.5,1.5e-"),
+        ("ended.csv", HEADER + csv().replace("\n", ",\n")),
+        ("longer.csv", HEADER + csv() + "6,3,5,1\n"),
+        ("longer.txt", (HEADER + csv() + "6,3,5,1\n").replace(",", " ")),
         ("epochs.csv", "step,logsnr,loss_step,val/loss,loss_epoch\n" + csv().replace("\n", ",,\n")),
         ("validated.csv", "step,logsnr,loss,val\n,,,0.5\n" + csv().replace("\n", ",\n")),
     ],
@@ -106,6 +109,19 @@ def test_a_log_is_read_in_the_form_that_people_have(tmp_path, name, text):
 def test_a_number_that_is_cut_is_left_out_and_named(tmp_path):
     log = read(written(tmp_path, HEADER + csv() + "6,3.5,1.5e-", "cut.csv"))
     assert "line 8, the last one, is cut and was left out" in log.text()
+
+
+def test_rows_with_more_cells_than_names_are_left_out_and_named(tmp_path):
+    log = read(written(tmp_path, HEADER + csv() + "6,3,5,1\n", "log.csv"))
+    said = "1 of 7 rows have more cells than the header names, the first is line 8; such rows were"
+    assert said in log.text()
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_decimal_comma_with_three_digits_is_one_where_the_delimiter_tells(tmp_path, delimiter):
+    text = "logsnr;loss\n0;1,125\n0;3\n".replace(";", delimiter)
+    log = read(written(tmp_path, text, "log.csv"))
+    assert np.nanmax(log.mean) == (1.125 + 3) / 2
 
 
 def test_tensors_lose_their_gradients_and_bfloat16_is_read():
@@ -173,6 +189,15 @@ def test_a_lazy_frame_is_to_be_collected():
         ("comments.csv", "# a\n# b\n", "is empty: it has no header"),
         ("steps.csv", HEADER + csv() + "x,0.5,1\n", "'step' holds 'x' in row 6"),
         ("gap.csv", HEADER + csv() + ",0.5,1\n", "'step' must hold one number a row, got ''"),
+        ("commas.csv", "step,loss,logsnr\n7,0,5,1\n8,1,2\n9,2,5,1\n",
+         "line 2 of {file} has 4 cells, but the header names 3, so that it cannot be told which"),
+        ("r.csv", '"logsnr","loss"\n"1",0.5,50\n"2",0.5,51\n', "give row names a name in the"),
+        ("r.txt", '"logsnr" "loss"\n"1" 0.5 50\n"2" 0.5 51\n', "give row names a name in the"),
+        ("thousand.csv", 'logsnr,loss\n0.5,"1,000"\n0.5,3\n',
+         "'loss' holds '1,000' in row 0, which may be a thousand or more, or have a decimal comma: "
+         "write 1000 or 1.000"),
+        ("thousand.jsonl", '{"logsnr": 0.5, "loss": "1,000"}\n', "write 1000 or 1.000"),
+        ("thousand.tsv", "logsnr\tloss\n0.5\t1,000\n0.5\t3\n", "write 1000 or 1.000"),
         ("wrong.csv", ",".join([*(f"layer{n}" for n in range(10_000)), "my_sigma"]) + "\n1\n",
          "its columns are my_sigma, layer0"),
     ],
@@ -181,13 +206,15 @@ def test_what_cannot_be_read_is_said_in_one_sentence(tmp_path, capsys, name, tex
     file = written(tmp_path, text, name)
     assert main(["log", str(file)]) == 2
     said = capsys.readouterr().err
-    assert part in said
+    assert part.format(file=file) in said
     assert len(said) < 800
 
 
 def test_a_column_of_one_number_and_a_long_row_are_shown_shortly():
     with pytest.raises(TypeError, match=r"got 0.5 for 'loss'; pass \[0.5\]"):
         dv.read_log({"logsnr": [1.0], "loss": 0.5})
+    with pytest.raises(TypeError, match=r"got array\(0.5\) for 'loss'"):
+        dv.read_log({"logsnr": [1.0], "loss": np.array(0.5)})
     with pytest.raises(TypeError, match="row 0 of the log must be a mapping") as caught:
         dv.read_log([np.arange(1000.0)])
     assert len(str(caught.value)) < 200

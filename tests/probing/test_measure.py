@@ -347,7 +347,8 @@ def test_arrays_and_batches_are_measured_as_the_tensor(x, tmp_path):
         torch.utils.data.TensorDataset(x, torch.arange(len(x))), batch_size=10
     )
     plain = probe(flow, x, draws=500)
-    for data in (mapped, loader, [{"x": x}], ((part, 0) for part in x.split(7))):
+    pairs = ((part, torch.zeros(len(part))) for part in x.split(7))
+    for data in (mapped, loader, [{"x": x}], pairs):
         measured = probe(flow, data, draws=500)
         np.testing.assert_array_equal(measured.logsnr, plain.logsnr)
         np.testing.assert_array_equal(measured.factor, plain.factor)

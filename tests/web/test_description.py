@@ -153,6 +153,12 @@ def test_a_description_that_makes_no_sense_is_refused(make, words):
         make()
 
 
+@pytest.mark.parametrize("text", ["[[0, 1]", "[" * 100_000, "0_1*x"])
+def test_a_text_that_holds_no_points_is_refused(text):
+    with pytest.raises(ValueError, match="p must be points such as"):
+        Points("p", "p").from_texts([text])
+
+
 def test_the_oldest_points_go_first():
     points = Points("p", "p", most=2)
     assert points.checked([[0, 0], [1, 1], [2, 2]]) == ((1.0, 1.0), (2.0, 2.0))

@@ -22,6 +22,9 @@ from diffviz.learning.logs.table import Chunk, Table
 NAMES_OF_NAN = {"nan", "+nan", "-nan", "none", "null", "<na>"}
 # how a tensor prints itself: tensor(0.5, device='cuda:0'), array([1., 2.])
 PRINTED = re.compile(r"(?:tensor|array|Tensor)\((.*?)(?:,\s*\w+=.*)?\)", re.DOTALL)
+DATES = (np.datetime64, np.timedelta64)
+NOT_CONVERTED = (bool, np.bool_, complex, np.complexfloating, np.ndarray, *DATES)
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # or a decimal comma: nothing tells
 LIST = re.compile(r"[\s,\[\]]+")  # between the numbers of a list, as Python or NumPy prints it
 
 shown = reprlib.Repr()
@@ -190,13 +193,24 @@ def _any(level: NDArray, loss: NDArray) -> NDArray:
 
 
 def _numbers(cells: Sequence[Any]) -> NDArray | None:
-    """Cells as float64, NaN where there is none, shape (n,); None where a cell is no number."""
+    """Cells as float64, NaN where there is none, shape (n,).
+
+    None where a cell is no number, or none that NumPy should convert: it takes Booleans for 0 and
+    1, drops imaginary parts, and reads what a mask hides.
+    """
     is_text = len(cells) > 0 and isinstance(cells[0], str)
+    if not isinstance(cells, np.ndarray) and any(map(_is_converted, set(map(type, cells)))):
+        return None
     try:  # of text, float is three times as fast as NumPy
         numbers = np.array(list(map(float, cells)) if is_text else cells, dtype=float)
     except (ValueError, TypeError, RuntimeError):  # an empty text, a list, a word, a tensor
         return None
     return numbers if numbers.ndim == 1 else None
+
+
+def _is_converted(kind: type) -> bool:
+    """Whether NumPy makes numbers of things of a kind although they may be none."""
+    return issubclass(kind, NOT_CONVERTED) or hasattr(kind, "detach")
 
 
 def _is_given(cells: Sequence[Any], numbers: NDArray) -> NDArray:
@@ -260,6 +274,12 @@ def _parsed_in(cell: Any, name: str, row: int) -> float | NDArray | None:
     try:
         return _parsed(cell)
     except (ValueError, TypeError):
+        if isinstance(cell, str) and THOUSANDS.fullmatch(cell.strip()):
+            raise ValueError(
+                f"{name!r} holds {cell!r} in row {row}, which may be a thousand or more, or have a "
+                f"decimal comma: write {cell.replace(',', '')} or {cell.replace(',', '.')}, or put "
+                "semicolons or tabs between cells and a decimal comma in all numbers"
+            ) from None
         raise ValueError(
             f"{name!r} holds {shown.repr(cell)} in row {row}, which is no number; name another "
             "column, or leave such rows out"
@@ -268,28 +288,35 @@ def _parsed_in(cell: Any, name: str, row: int) -> float | NDArray | None:
 
 def _parsed(cell: Any) -> float | NDArray | None:
     """A number, a list of numbers, or None for an empty cell; a ValueError for a word."""
+    if isinstance(cell, np.ndarray) and cell.dtype == object:
+        cell = cell.tolist()
     if cell is None or type(cell).__name__ in MISSING:
         return None
     if isinstance(cell, str):
         return _read(cell.strip())
-    if isinstance(cell, bool | np.bool_):
-        raise TypeError("True and False are no numbers")
     numbers = np.asarray(_plain(cell), dtype=float)
     return float(numbers) if numbers.ndim == 0 else numbers.ravel()
 
 
 def _plain(cell: Any) -> Any:
-    """A cell that NumPy can read: tensors lose their gradients and leave their device."""
+    """A cell that NumPy can read: tensors lose their gradients and leave their device.
+
+    Booleans, complex numbers, dates and masked arrays are a TypeError: NumPy would convert them.
+    """
     if isinstance(cell, list | tuple):
         return [_plain(one) for one in cell]
-    return checks.real_numbers(cell, "the cell") if hasattr(cell, "detach") else cell
+    is_array = isinstance(cell, np.ndarray | np.generic) or hasattr(cell, "detach")
+    plain = checks.real_numbers(cell, "the cell") if is_array else cell
+    if isinstance(plain, bool) or (is_array and plain.dtype.kind == "b"):
+        raise TypeError("True and False are no numbers")
+    return plain
 
 
 def reads(text: str) -> bool:
     """Whether a cell of text holds a number or a list of numbers."""
     try:
         return _read(text.strip()) is not None
-    except ValueError:
+    except (ValueError, TypeError):
         return False
 
 
@@ -304,13 +331,15 @@ def _read(text: str) -> float | NDArray | None:
         return _list_in(text)
     if text.lower() in NAMES_OF_NAN:
         return np.nan
+    if THOUSANDS.fullmatch(text):
+        raise ValueError("a thousand, or a decimal comma")
     return float(text.replace(",", "."))  # a decimal comma
 
 
 def _list_in(text: str) -> NDArray:
     """The numbers of a list, as JSON, Python or NumPy prints it."""
     try:
-        return np.array(json.loads(text), dtype=float).ravel()
+        return np.array(_plain(json.loads(text)), dtype=float).ravel()
     except ValueError:
         if not text.endswith("]"):  # cut
             raise

@@ -1,6 +1,7 @@
 """Logs in CSV: a header, and rows with commas, semicolons, tabs or bars between their cells."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,6 +15,8 @@ from diffviz.learning.logs import cells, columns, text
 from diffviz.learning.logs.table import Chunk, Table
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
+DECIMAL_POINT = re.compile(DECIMAL_COMMA.pattern.replace(",", r"\."))
 COMMENT = "#"  # before a header, or before the lines above it
 
 
@@ -37,12 +40,16 @@ class LeftOut:
     """Rows that were left out.
 
     Args:
-        short: Numbers of the lines of another length.
+        short: Numbers of the lines that lack cells.
+        long: Numbers of the lines with more cells than names.
+        cells: Number of cells of the first of these.
         last: Number of the last line.
         is_cut: Whether the last line ends within a number.
     """
 
     short: list[int] = field(default_factory=list)
+    long: list[int] = field(default_factory=list)
+    cells: int = 0
     last: int = 1
     is_cut: bool = False
 
@@ -54,6 +61,11 @@ class LeftOut:
             place = "the last one, is cut" if alone else f"the first is line {self.short[0]}"
             fate = "and was" if alone else "; such rows were"
             remarks.append(f"{len(self.short)} of {rows} rows lack cells, {place} {fate} left out")
+        if self.long:
+            remarks.append(
+                f"{len(self.long)} of {rows} rows have more cells than the header names, the first "
+                f"is line {self.long[0]}; such rows were left out"
+            )
         if self.is_cut:
             remarks.append(f"line {self.last}, the last one, is cut and was left out")
         return remarks
@@ -140,30 +152,48 @@ def _chunks(
     places = [header.names.index(name) for name in wanted if name in header.names]
     present = [header.names[place] for place in places]
     left_out = LeftOut()
-    number = 0
+    number = kept = 0
     for lines in text.pieces_of(file):
         rows = lines[max(0, header.above - number) :]
         parts = _numeric_columns(rows, header, places)
         if parts is None:
             parts = _text_columns(rows, header, places, number + len(lines) - len(rows), left_out)
         number += len(lines)
+        kept += len(parts[0])
         read = dict(zip(present, parts, strict=True))
         empty = [None] * len(parts[0])
         yield {name: read.get(name, empty) for name in wanted}
+    _refuse_other_columns(left_out, kept, file, header)
     left_out.last = number
     remarks += left_out.remarks(number - header.above)
 
 
+def _refuse_other_columns(left_out: LeftOut, kept: int, file: Path, header: Header) -> None:
+    """Refuse a file whose cells have no names: most of its rows have more cells than the header."""
+    if len(left_out.long) <= kept:
+        return
+    raise ValueError(
+        f"line {left_out.long[0]} of {file} has {left_out.cells} cells, but the header names "
+        f"{len(header.names)}, so that it cannot be told which is which: give row names a name in "
+        "the header, and write decimal points, or semicolons between cells with decimal commas"
+    )
+
+
 def _numeric_columns(lines: list[str], header: Header, places: list[int]) -> list[Any] | None:
-    """Columns of numbers, shape (columns, rows); None where a cell is no number."""
-    is_blank = not any(line.strip() for line in lines)
+    """Columns of numbers, shape (columns, rows); None where a cell is no number.
+
+    None too where a row seems to have more or fewer cells than there are names, of which NumPy
+    would take the first ones.
+    """
     spaces = header.delimiter == " "
-    # the last line may be cut
-    if is_blank or lines[-1].count(header.delimiter) < len(header.names) - 1:
+    size = len(header.names)
+    filled = [line for line in lines if line.strip()]
+    counts = (len(x.split()) if spaces else x.count(header.delimiter) + 1 for x in filled)
+    if not filled or any(count != size for count in counts):
         return None
     try:
         rows = np.loadtxt(
-            lines,
+            filled,
             delimiter=None if spaces else header.delimiter,
             usecols=places,
             ndmin=2,
@@ -180,17 +210,38 @@ def _text_columns(
 ) -> list[Any]:
     """Columns of text of lines behind ``number`` others; what is left out goes to ``left_out``."""
     size = len(header.names)
-    rows = []
-    for at, row in enumerate(_rows(lines, header.delimiter), number + 1):
-        if len(row) == size:
-            rows.append(row)
-        elif row:
-            left_out.short.append(at)
+    rows = list(_whole_rows(lines, header, number, left_out))
     if rows and not lines[-1].endswith(("\n", "\r")):
         left_out.is_cut = _ends_in_a_number(rows, places)
         rows = rows[: len(rows) - left_out.is_cut]
     parts = list(zip(*rows, strict=True)) if rows else [()] * size
-    return [parts[place] for place in places]
+    wanted = [parts[place] for place in places]
+    return wanted if header.delimiter == "," else _with_points(wanted)
+
+
+def _whole_rows(
+    lines: list[str], header: Header, number: int, left_out: LeftOut
+) -> Iterator[list[str]]:
+    """The rows with a cell for each name; the others are counted in ``left_out``."""
+    size = len(header.names)
+    for at, row in enumerate(_rows(lines, header.delimiter), number + 1):
+        if len(row) >= size and not any(row[size:]):  # a separator may end each row
+            yield row[:size]
+        elif len(row) > size:
+            left_out.cells = left_out.cells or len(row)
+            left_out.long.append(at)
+        elif row:
+            left_out.short.append(at)
+
+
+def _with_points(parts: list[Any]) -> list[Any]:
+    """Columns of text with a decimal point for each decimal comma, if no number has a point."""
+    if any(DECIMAL_POINT.fullmatch(cell) for part in parts for cell in part):
+        return parts
+    return [
+        [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in part]
+        for part in parts
+    ]
 
 
 def _ends_in_a_number(rows: list[list[str]], places: list[int]) -> bool:

@@ -17,6 +17,7 @@ from scipy import stats
 
 from diffviz import markup
 from diffviz.checks import require, unknown
+from diffviz.delimited import text_of
 from diffviz.recipes.diffusers import from_diffusers
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.recipes.settings.door import Explained, from_settings
@@ -94,7 +95,10 @@ def objective_of(scheduler: Any) -> Objective | None:
     if not file.is_file():
         require(file.suffix != ".json", f"there is no file {str(file)!r} for scheduler")
         raise unknown("scheduler", scheduler, CATALOGUE, "dv.catalogue or python -m diffviz list")
-    config = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        config = json.loads(text_of(file))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} holds no config of a scheduler in JSON: {error}") from error
     require(isinstance(config, Mapping), f"{file} holds no config of a scheduler")
     return from_diffusers(config)
 

@@ -1,5 +1,6 @@
 """What was passed as a log: a file, a folder with one, a frame, rows or columns in memory."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,11 @@ def table_of(log: Any) -> Table:
         ValueError: It is empty or cannot be read, or a folder holds no log or several.
     """
     if isinstance(log, str | Path):
+        require(log != "", "the name of the log is empty; '.' is the current folder")
         return _of_path(Path(log))
     if isinstance(log, Mapping):
         for name, column in log.items():
-            if not isinstance(column, Iterable):
+            if not isinstance(column, Iterable) or getattr(column, "ndim", 1) == 0:
                 raise TypeError(
                     f"a column of a log has a cell for each row, got {brief(column)} for {name!r}; "
                     f"pass [{brief(column)}]"
@@ -77,11 +79,32 @@ def _of_path(path: Path) -> Table:
     return _of_folder(path) if path.is_dir() else _of_file(path)
 
 
-def _of_folder(folder: Path) -> Table:
-    """The table of the one log in a folder, or of its event files."""
+def files_behind(path: str | Path) -> list[Path]:
+    """The files that are read for a path: itself, or in a folder those that may be logs.
+
+    Args:
+        path: A file or a folder.
+
+    Returns:
+        The files; none where there is nothing.
+    """
+    if not Path(path).is_dir():
+        return [Path(path)] * Path(path).is_file()
+    return [*itertools.chain(*_logs_in(Path(path)))]
+
+
+def _logs_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The event files in a folder and below it, and the logs in text that lie in it."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     recorded = [file for file in files if EVENTS in file.name]
-    written = [file for file in files if file.suffix.lower() in TEXT and file.parent == folder]
+    return recorded, [
+        file for file in files if file.suffix.lower() in TEXT and file.parent == folder
+    ]
+
+
+def _of_folder(folder: Path) -> Table:
+    """The table of the one log in a folder, or of its event files."""
+    recorded, written = _logs_in(folder)
     if len(written) == 1 and not recorded:
         return _of_file(written[0])
     found = [str(file.relative_to(folder)) for file in written]

@@ -170,7 +170,7 @@ def parsed(text: str, suffix: str = "") -> tuple[str, Mapping[str, Any]]:
             content = parsers[form](text)
         except GivenTwice:
             raise
-        except (ValueError, yaml.YAMLError) as error:
+        except (ValueError, yaml.YAMLError, RecursionError) as error:
             errors.append(f"{form}: {' '.join(str(error).split())}")
             continue
         if isinstance(content, Mapping) and content:

@@ -85,6 +85,8 @@ def test_a_mapping_is_read():
         ("train_a.py --x 'open", "No closing quotation"),
         ("[a\nb = 1", "cannot be read"),
         ('{"a": ', "cannot be read"),
+        ('{"a": ' * 50_000, "cannot be read .JSON: "),
+        ("a = " + "[" * 20_000 + "]" * 20_000, "cannot be read .TOML: "),
         ("only words", "no table of names and values"),
         ("a = 1\na = 2\n", "Cannot overwrite"),
         ("b: {a: 1, c: 3, a: 2}", "a is given twice in one table"),
