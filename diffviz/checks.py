@@ -377,7 +377,8 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
     """Real numbers as a floating-point tensor.
 
     Args:
-        value: A tensor, or what ``array`` takes. Integers become float32, floats keep their type.
+        value: A tensor, or what ``array`` takes. Floats keep their type. Integers become float32,
+            or float64 where float32 would round one of them, as 16777217.
         name: Name of the argument, for messages.
         infinite: Whether ±inf has a meaning here. NaN never has.
 
@@ -394,13 +395,19 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
         given = dense_tensor(value, name)
     else:
         array(value, name, infinite=True) if infinite else array(value, name)
-        copied = for_torch(real_numbers(value, name))
-        given = torch.from_numpy(copied) if copied.ndim else torch.tensor(copied.item())
+        given = torch.from_numpy(for_torch(real_numbers(value, name)))
     if given.is_complex():
         raise TypeError(f"{name} must hold real numbers, got complex numbers ({given.dtype})")
-    numbers = given if given.is_floating_point() else given.float()
+    numbers = given if given.is_floating_point() else _floating(given)
     bad = torch.isnan(numbers) if infinite else ~torch.isfinite(numbers)
     if bad.any():
         asked = "must not be NaN" if infinite else "must be finite"
         raise ValueError(f"{name} {asked}, got {numbers[bad].flatten()[0].item()}")
     return numbers
+
+
+def _floating(whole: Any) -> Any:
+    """Integers as float32 where that rounds none of them, else as float64."""
+    single = whole.float()
+    exact = single.cpu().double() == whole.cpu().double()
+    return single if exact.all() else whole.double()

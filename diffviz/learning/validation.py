@@ -42,7 +42,7 @@ def validation_loss(
 
     Args:
         denoise: x_hat from (z, logsnr), with variance-preserving z like x and logsnr (n,) in nats.
-        x: Data, shape (n, *shape) with n of at least 2. Integers become float32.
+        x: Data, shape (n, *shape) with n of at least 2. Integers become float.
         objective: The objective, with its law of λ and its factor.
         levels: Number of levels of λ.
         seed: Seed of the noise.

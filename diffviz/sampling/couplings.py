@@ -105,10 +105,15 @@ def minibatch_ot(
     sources = source.flatten(1).double().cpu().split(size)
     targets = x.flatten(1).double().cpu().split(size)
     order = [
-        k * size + linear_sum_assignment(torch.cdist(one, other) ** 2)[1]
+        k * size + linear_sum_assignment(_squared_distances(one, other))[1]
         for k, (one, other) in enumerate(zip(sources, targets, strict=True))
     ]
     return source, x[torch.from_numpy(np.concatenate(order)).to(x.device)]
+
+
+def _squared_distances(source: Tensor, x: Tensor) -> Tensor:
+    """‖s_i − x_j‖² by the direct formula, (n, m): products lose the digits of points far from 0."""
+    return torch.cdist(source, x, compute_mode="donot_use_mm_for_euclid_dist") ** 2
 
 
 def flow(
@@ -173,7 +178,7 @@ def transport_cost(source: Tensor, x: Tensor) -> float:
         ValueError: The shapes do not fit, or a value is not finite.
     """
     source, x = check_pairs(source, x)
-    return (source - x).flatten(1).square().sum(1).mean().item()
+    return (source.double() - x.double()).flatten(1).square().sum(1).mean().item()
 
 
 @threads.decided_by(threads.elements)

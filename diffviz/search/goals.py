@@ -185,6 +185,7 @@ def _mean_distance(x: Any, y: Any) -> float:
     """Mean distance over all pairs, by the direct formula: products lose half the digits."""
     import torch
 
+    x, y = x.double(), y.double()  # ``cdist`` takes only one type
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").mean().item()
 
 

@@ -374,6 +374,14 @@ def test_integers_lists_and_read_only_arrays_are_welcome(call):
     assert torch.allclose(answer(locked), expected.flip(0))
 
 
+def test_integers_beyond_single_precision_keep_their_values():
+    toy = dv.mixture([[2.0**24]], 0.1)
+    whole, real = (
+        dv.elbo(toy, np.array([[2**24 + 1]], kind), levels=4, exact=True) for kind in ("i8", "f8")
+    )
+    assert torch.equal(whole.diffusion, real.diffusion)
+
+
 @pytest.mark.parametrize("call", [dv.elbo, dv.log_likelihood])
 @pytest.mark.parametrize(
     ("denoiser", "x", "options", "says"),
