@@ -406,6 +406,32 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
     return numbers
 
 
+def returned_tensor(value: Any, name: str, form: str = "like z") -> Any:
+    """The tensor that a function of the user's returned.
+
+    Args:
+        value: What it returned.
+        name: What the function is, for messages.
+        form: What the tensor must be like, for messages.
+
+    Returns:
+        The tensor.
+
+    Raises:
+        TypeError: It is none; the message has the type and the way out.
+    """
+    if isinstance(value, import_module("torch").Tensor):
+        return value
+    way_out = ""
+    if isinstance(value, np.ndarray | np.generic | float | int):
+        way_out = "; torch.as_tensor makes one of it"
+    elif isinstance(value, tuple | list):
+        way_out = "; return the one entry that is meant"
+    elif hasattr(value, "sample"):
+        way_out = "; its .sample may be meant"
+    raise TypeError(f"{name} must return a tensor {form}, got {type(value).__name__}{way_out}")
+
+
 def _floating(whole: Any) -> Any:
     """Integers as float32 where that rounds none of them, else as float64."""
     single = whole.float()

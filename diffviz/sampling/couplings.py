@@ -15,7 +15,16 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from diffviz.checks import count, finite, function, one_of, require, tensor, torch_generator
+from diffviz.checks import (
+    count,
+    finite,
+    function,
+    one_of,
+    require,
+    returned_tensor,
+    tensor,
+    torch_generator,
+)
 from diffviz.compute import threads
 from diffviz.sampling.draws import drawn
 from diffviz.sampling.odes import odeint
@@ -145,7 +154,7 @@ def flow(
     t = torch.linspace(1, 0, size + 1, dtype=source.dtype, device=source.device)
 
     def slope(time: Tensor, z: Tensor) -> Tensor:
-        u = velocity(z, time)
+        u = returned_tensor(velocity(z, time), "the velocity")
         if u.shape != z.shape:  # else it would be spread over all points
             raise ValueError(f"the velocity must be like z, {tuple(z.shape)}, got {tuple(u.shape)}")
         return u

@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from diffviz.checks import count, number, one_of, positive, require, tensor, torch_generator
+from diffviz.checks import count, number, one_of, require, returned_tensor, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.sampling.draws import drawn
-from diffviz.sampling.odes import odeint
+from diffviz.sampling.odes import odeint, tolerance_for
 from diffviz.theory.analysis import evaluate
 from diffviz.theory.frames import LARGEST_LEVEL
 
@@ -357,7 +357,7 @@ def log_likelihood(
         low: Noisiest level in nats.
         high: Cleanest level in nats.
         steps: Steps of RK4, uniform in λ; None for the adaptive dopri5.
-        tolerance: Relative and absolute tolerance of the adaptive solver.
+        tolerance: Relative and absolute tolerance of the adaptive solver, from 1e-13.
         probes: Number of Hutchinson probes; None for the exact trace, with a backward pass for
             each dimension.
         gaussian: Whether probes are normal draws instead of signs.
@@ -372,6 +372,8 @@ def log_likelihood(
         TypeError: An argument is of the wrong kind.
         ValueError: Not low < high, ``steps`` or ``probes`` is below 1, the denoiser or the prior
             returns NaN or another shape, or the denoiser has no gradient.
+        FloatingPointError: The adaptive solver cannot keep its tolerance, as with a random
+            denoiser.
 
     Example:
         >>> density, error = dv.log_likelihood(dv.toy("gaussian"), torch.ones(1, 1))
@@ -458,7 +460,7 @@ class DivergenceFlow:
 
 def ode_method(span: float, steps: int | None, tolerance: float) -> dict[str, Any]:
     """Arguments of torchdiffeq's ``odeint`` for RK4 with a number of steps, or for dopri5."""
-    tolerance = positive(tolerance, "tolerance")
+    tolerance = tolerance_for(tolerance)
     both = {"rtol": tolerance, "atol": tolerance}
     if steps is None:
         return {"method": "dopri5", **both}
@@ -505,7 +507,7 @@ def prior_density(prior: Callable[[Tensor], Tensor] | None, z: Tensor) -> Tensor
     if prior is None:
         return -(z.square().flatten(1).sum(1) + z[0].numel() * LOG_TWO_PI) / 2
     require(callable(prior), f"prior must be a function of z or None, got {prior!r}", TypeError)
-    density = prior(z).detach()
+    density = returned_tensor(prior(z), "prior", "of shape (n,)").detach()
     require(
         density.shape == (len(z),) and not density.isnan().any(),
         f"prior must give a log density (n,) without NaN for z {tuple(z.shape)}, "
@@ -579,7 +581,7 @@ def denoised(denoiser: Denoiser, z: Tensor, logsnr: Tensor) -> Tensor:
         f"the denoiser must have denoise(z, logsnr), as a run or a toy; got {denoiser!r}",
         TypeError,
     )
-    x_hat = denoiser.denoise(z, logsnr)
+    x_hat = returned_tensor(denoiser.denoise(z, logsnr), "the denoiser")
     require(
         x_hat.shape == z.shape,
         f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; "

@@ -10,7 +10,8 @@ from scipy import stats
 
 import diffviz as dv
 from diffviz.data import toys
-from diffviz.sampling import likelihood
+from diffviz.sampling import likelihood, odes
+from diffviz.sampling.integrate import Stopped
 from diffviz.theory.paths import COSINE, LINEAR
 
 pytestmark = pytest.mark.slow
@@ -221,6 +222,20 @@ def test_the_adaptive_solver_keeps_its_tolerance():
         assert (result - smoothed(toy, POINTS, 10.0)).abs().max() < 30 * tolerance
 
 
+def test_a_denoiser_on_which_no_tolerance_can_be_kept_ends_with_an_error(monkeypatch):
+    monkeypatch.setattr(odes, "MOST_CALLS", 100)
+    generator = torch.Generator().manual_seed(0)
+    noisy = model(lambda z, l: z * torch.rand(1, generator=generator, dtype=z.dtype))
+    with pytest.raises(FloatingPointError, match=r"100 calls were not enough\); .*random"):
+        dv.log_likelihood(noisy, POINTS, steps=None)
+    with pytest.raises(Stopped, match=r"step 0 of 2: the adaptive solver .* eval\(\)"):
+        dv.sample(noisy, [-4, 0, 4], solver="adaptive", start=POINTS)
+    monkeypatch.setattr(odes, "MOST_CALLS", 10**9)
+    start, span = column(1.0), torch.tensor([0.0, 2.0], dtype=torch.float64)
+    with pytest.raises(FloatingPointError, match=r"underflow in dt .*\); .*random"):
+        odes.odeint(lambda t, y: y**2, start, span, method="dopri5")  # infinite at t = 1
+
+
 @pytest.mark.parametrize(("gaussian", "std"), [(False, 2.21), (True, 9.90)])
 def test_hutchinson_is_unbiased_and_has_the_known_spread(gaussian, std):
     toy, n = toys.toy("gmm2d"), 1500
@@ -326,6 +341,10 @@ def test_bad_input_is_refused_with_the_way_out(call, denoiser, x, options, says)
         (lambda: dv.log_likelihood(identity, POINTS, probes=0), "probes must be at least 1"),
         (lambda: dv.log_likelihood(identity, POINTS, steps=0), "steps must be at least 1"),
         (lambda: dv.log_likelihood(identity, POINTS, tolerance=0.0), "tolerance must be .* > 0"),
+        (
+            lambda: dv.log_likelihood(identity, POINTS, steps=None, tolerance=1e-30),
+            "tolerance must be at least 1e-13, got 1e-30",
+        ),
         (lambda: dv.log_likelihood(model(lambda z, l: z.detach()), POINTS), "gradient"),
         (lambda: dv.log_likelihood(model(torch.no_grad()(lambda z, l: 2 * z)), POINTS), "gradient"),
         (lambda: dv.log_likelihood(model(lambda z, l: LEARNED(z.detach())), POINTS), "gradient"),
@@ -382,6 +401,11 @@ def test_integers_beyond_single_precision_keep_their_values():
     assert torch.equal(whole.diffusion, real.diffusion)
 
 
+def test_a_prior_that_returns_no_tensor_is_refused():
+    with pytest.raises(TypeError, match=r"prior must return a tensor of shape \(n,\), got ndarray"):
+        dv.log_likelihood(identity, POINTS, steps=1, prior=lambda z: z.numpy()[:, 0])
+
+
 @pytest.mark.parametrize("call", [dv.elbo, dv.log_likelihood])
 @pytest.mark.parametrize(
     ("denoiser", "x", "options", "says"),
@@ -390,6 +414,19 @@ def test_integers_beyond_single_precision_keep_their_values():
         (identity, [[1j, 2.0]], {}, "x must hold real numbers"),
         (identity, torch.ones(2, 2) * 1j, {}, "x must hold real numbers"),
         (identity, [["a", "b"]], {}, "x must hold real numbers"),
+        (
+            model(lambda z, l: (z, l)),
+            POINTS,
+            {},
+            "the denoiser must return a tensor like z, got tuple; return the one entry",
+        ),
+        (
+            model(lambda z, l: z.detach().numpy()),
+            POINTS,
+            {},
+            "the denoiser must return a tensor like z, got ndarray; torch.as_tensor",
+        ),
+        (model(lambda z, l: None), POINTS, {}, "a tensor like z, got NoneType"),
         (identity, POINTS, {"low": "deep"}, "low must hold real numbers"),
         (identity, POINTS, {"high": True}, "high must be a number"),
         (identity, POINTS, {"generator": 0}, "must be a torch.Generator"),
