@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from diffviz.checks import array, count, function, instance, items, number, positive, require, seed
-from diffviz.compute import threads
+from diffviz.compute import gradients, threads
 from diffviz.learning.tracking import LossByLogSNR
 from diffviz.masked.bounds import Assessment
 from diffviz.masked.networks import laws, transformer
@@ -80,6 +80,7 @@ class MaskedRun:
         return Assessment.of(self.world, self.predictor)
 
 
+@gradients.recorded()
 def fit_masked(
     objectives: Sequence[MaskedObjective], world: MarkovWorld, settings: Settings | None = None
 ) -> list[MaskedRun]:

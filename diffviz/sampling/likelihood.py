@@ -22,7 +22,7 @@ from scipy import stats
 from torch import Tensor
 
 from diffviz.checks import count, number, one_of, require, returned_tensor, tensor, torch_generator
-from diffviz.compute import threads
+from diffviz.compute import gradients, threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.sampling.draws import drawn
@@ -331,6 +331,7 @@ def squared_errors(
 # --- the density of the probability-flow ODE ----------------------------------------------------
 
 
+@gradients.recorded()
 def log_likelihood(
     denoiser: Denoiser,
     x: ArrayLike | Tensor,
@@ -416,7 +417,7 @@ def flow_density(
     flow = DivergenceFlow(denoiser, directions)
     low, high = ends
     levels = data.new_tensor([high, low])
-    first = (data, data.new_zeros(len(directions), len(data)))
+    first = (data.clone(), data.new_zeros(len(directions), len(data)))
     (_, y), (_, change) = odeint(flow, first, levels, **method)
     alpha = levels[1].sigmoid().sqrt()
     d = data[0].numel()
