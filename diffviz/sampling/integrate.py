@@ -370,7 +370,22 @@ def denoise_function(denoiser: Any) -> Denoise:
 
 def data_std(denoiser: Any) -> float:
     """Standard deviation of the data where the denoiser states it, else 1."""
-    return positive(denoiser.std, "std of the denoiser") if isinstance(denoiser, Scaled) else 1.0
+    if not isinstance(denoiser, Scaled) or callable(denoiser.std):
+        return 1.0
+    return positive(denoiser.std, "std of the denoiser")
+
+
+def data_mean(denoiser: Any) -> Tensor | None:
+    """Mean of the data, shape (*shape), where the denoiser states it, else None."""
+    if not isinstance(denoiser, Centred) or callable(denoiser.mean):
+        return None
+    return tensor(denoiser.mean, "mean of the denoiser")
+
+
+def spread_of_z(denoiser: Any, logsnr: float) -> float:
+    """Standard deviation of z = alpha x + sigma eps at λ, with that of the data."""
+    alpha, sigma = math.sqrt(expit(logsnr)), math.sqrt(expit(-logsnr))
+    return math.hypot(alpha * data_std(denoiser), sigma)
 
 
 def far_mean(denoiser: Any) -> Tensor | None:
@@ -384,9 +399,10 @@ def far_mean(denoiser: Any) -> Tensor | None:
         standard deviation; else None, as where no mean is stated. Solvers then work with what is
         left without it: they are of finite order in the mean too.
     """
-    if not isinstance(denoiser, Centred) or callable(denoiser.mean):
+    mean = data_mean(denoiser)
+    if mean is None:
         return None
-    mean = tensor(denoiser.mean, "mean of the denoiser").double()
+    mean = mean.double()
     rounding = torch.finfo(torch.float32).eps * float(mean.abs().max()) if mean.numel() else 0.0
     return mean if rounding > COARSE * data_std(denoiser) else None
 
@@ -489,15 +505,15 @@ def normal_start(denoiser: Any, n: int, logsnr: float, generator: torch.Generato
         ValueError: There is no mean.
     """
     size = count(n, "n")
+    mean = data_mean(denoiser)
     require(
-        isinstance(denoiser, Centred),
+        mean is not None,
         "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)",
     )
-    mean = tensor(denoiser.mean, "mean of the denoiser")
     draws = drawn(torch.randn, size, *mean.shape, generator=generator, device=mean.device)
     draws = draws if far_mean(denoiser) is None else draws.double()
     alpha = math.sqrt(expit(logsnr))
-    spread = math.hypot(alpha * data_std(denoiser), math.sqrt(expit(-logsnr)))
+    spread = spread_of_z(denoiser, logsnr)
     with threads.suited(threads.elements(draws), mean.device):
         return spread * draws + alpha * mean.to(draws)
 

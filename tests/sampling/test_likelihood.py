@@ -1,6 +1,7 @@
 """ELBO and ODE likelihood against closed forms, exact mixtures, Monte Carlo and each other."""
 
 import math
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -211,6 +212,37 @@ def test_the_density_of_the_ode_is_that_of_the_data_but_for_the_noise_at_the_end
     assert torch.allclose(toy.log_prob(POINTS), stated, atol=1e-8, rtol=0)
     result, stderr = dv.log_likelihood(toy, POINTS, low=-14, high=14, steps=200)
     assert (result - stated).abs().max() < 1e-3 and (stderr == 0).all()
+
+
+@pytest.mark.parametrize(("mean", "std"), [(1e4, 1.0), (0.0, 1e3), (1e8, 1e3), (-3.0, 0.1)])
+def test_the_density_of_the_ode_knows_where_and_how_large_the_data_are(mean, std):
+    """A Gaussian stays one, so that the flow is exact but for its steps and the end at high."""
+    toy = dv.mixture([[mean]], std)
+    x = column(mean - std, mean, mean + 2 * std)
+    result, _ = dv.log_likelihood(toy, x, steps=100)
+    stated = stats.norm(mean, math.hypot(std, math.exp(-5))).logpdf(x[:, 0].numpy())
+    assert result.numpy() == pytest.approx(stated, abs=1e-3)
+
+
+def test_two_far_peaks_have_their_density():
+    toy = dv.mixture([[9e3], [11e3]], 50.0)
+    x = column(9e3, 10.9e3)
+    result, _ = dv.log_likelihood(toy, x, steps=100)
+    assert (result - toy.log_prob(x)).abs().max() < 0.01
+
+
+def test_data_too_large_for_a_denoiser_that_does_not_state_them_are_warned_of():
+    toy = dv.mixture([[0.0]], 1e3)
+    nameless = model(toy.denoise)
+    x = column(500.0, -700.0)
+    with pytest.warns(UserWarning, match=r"size 608 .*; give a prior, .* or low=-18") as caught:
+        dv.log_likelihood(nameless, x, steps=4)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = dv.log_likelihood(nameless, x, low=-18, steps=20)[0]
+        dv.log_likelihood(nameless, x, steps=4, prior=lambda z: toy.log_prob(z, -12.0))
+    assert (found - toy.log_prob(x)).abs().max() < 1
 
 
 def test_the_adaptive_solver_keeps_its_tolerance():
