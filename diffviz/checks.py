@@ -10,9 +10,11 @@ NaN and infinity wherever they have no meaning.
 """
 
 import operator
+import os
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -344,6 +346,11 @@ def items(value: Any, name: str) -> list[Any]:
     except TypeError:  # nothing to go through, such as an array without dimensions
         pass
     raise TypeError(f"{name} must be a list, got {brief(value)}")
+
+
+def place(path: str | os.PathLike) -> Path:
+    """Where a file or folder is written: a ``~`` at the beginning is the home folder."""
+    return Path(os.path.expanduser(path))
 
 
 def text(value: Any, name: str) -> str:
