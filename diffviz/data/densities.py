@@ -7,6 +7,7 @@ is written so that nothing cancels where alpha or sigma is tiny.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,7 @@ MAX_LATTICE = 2**28  # elements that a quadrature may take
 NODES_PER_STD = 8  # of a lattice for the entropy, whose error is then 1e-12
 REACH = 8  # standard deviations that this lattice goes beyond the centres
 CHUNK = 2**17  # elements of a temporary: they stay in the cache
+CANCELLED = 1e-7  # nats that rounding may cost where distances are taken from products
 LOG_TWO_PI = math.log(2 * math.pi)
 
 
@@ -132,6 +134,22 @@ def mixture_moments(share: Tensor, offset: Tensor, spread: Tensor, d: int) -> tu
     square = offset + d * spread
     fourth = square**2 + 2 * d * spread**2 + 4 * offset * spread
     return (share * square).sum(1), (share * fourth).sum(1)
+
+
+def squared_lengths(vectors: Callable[[slice], Tensor], n: int, row_size: int) -> Tensor:
+    """‖v‖² of vectors that are formed in pieces, for differences that products would cancel.
+
+    Args:
+        vectors: The vectors of a slice of points, (m, k, d).
+        n: Number of points.
+        row_size: Elements of the vectors of one point.
+
+    Returns:
+        Squared lengths, shape (n, k).
+    """
+    step = max(1, CHUNK // row_size)
+    pieces = [vectors(slice(row, row + step)).square().sum(2) for row in range(0, max(n, 1), step)]
+    return torch.cat(pieces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,15 +265,30 @@ class Mixture:
         squares = means.square().sum(1)
         z_square = z.square().sum(1, keepdim=True)
         products = z @ means.T
-        distances = z_square - 2 * alpha * products + alpha**2 * squares
+        rounding = torch.finfo(z.dtype).eps * alpha**2 * squares.max() / v
+        if is_narrow := bool((rounding > CANCELLED).any()):
+            distances = squared_lengths(
+                lambda rows: z[rows, None] - alpha[rows, None] * means, len(z), means.numel()
+            )
+        else:
+            distances = z_square - 2 * alpha * products + alpha**2 * squares
         terms = weights.log() - d / 2 * (2 * math.pi * v).log() - distances / (2 * v)
         share = terms.softmax(1)
 
         pull = share / v @ means - z * (share / v * c).sum(1, keepdim=True)
         # ‖(m_k − c_k z)/v_k − pull‖², the squared offset of component k's own eps_hat
-        inner = (pull @ means.T - (z * pull).sum(1, keepdim=True) * c) / v
-        own = (squares - 2 * c * products + c**2 * z_square) / v**2
-        apart = own - 2 * inner + pull.square().sum(1, keepdim=True)
+        if is_narrow:
+            apart = squared_lengths(
+                lambda rows: (
+                    (means - c[rows, :, None] * z[rows, None]) / v[rows, :, None] - pull[rows, None]
+                ),
+                len(z),
+                means.numel(),
+            )
+        else:
+            inner = (pull @ means.T - (z * pull).sum(1, keepdim=True) * c) / v
+            own = (squares - 2 * c * products + c**2 * z_square) / v**2
+            apart = own - 2 * inner + pull.square().sum(1, keepdim=True)
         offset = (alpha * sigma) ** 2 * apart.clamp(min=0)
         error, fourth = mixture_moments(share, offset, alpha**2 * variance / v, d)
         return Posterior(

@@ -264,7 +264,10 @@ def crossings(source: Tensor, x: Tensor) -> float:
 
 def _crossed_share(source: Tensor, x: Tensor) -> float:
     """``crossings`` of pairs that are checked."""
-    products = source.double().flatten(1) @ x.double().flatten(1).T  # s_i · x_j
+    sources, points = (
+        part - part.mean(0) for part in (source.double().flatten(1), x.double().flatten(1))
+    )  # far from 0 products would lose their digits
+    products = sources @ points.T  # s_i · x_j
     own = products.diagonal()
     crossed = own[:, None] + own - products - products.T < 0  # never i with itself
     return float(crossed.double().mean() * len(x) / (len(x) - 1))

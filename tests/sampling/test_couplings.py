@@ -232,6 +232,8 @@ def test_optimal_transport_far_from_zero_is_that_near_zero():
     for offset in (0.0, 1e8):
         source, x = couplings.minibatch_ot(near[0] + offset, near[1] + offset, generator())
         assert torch.equal(source[:, 0].argsort().argsort(), x[:, 0].argsort().argsort())
+        assert couplings.crossings(source, x) == 0
+        assert couplings.crossings(source, -x) == 1
 
 
 def test_integers_lists_and_read_only_arrays_are_welcome():
