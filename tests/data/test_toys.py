@@ -446,7 +446,7 @@ def test_data_of_any_scale_may_be_brought_to_unit_variance():
     points = np.array([[0.0], [1.0], [3.0]])
     tiny, plain = dataset(points * 1e-20), dataset(points)
     assert torch.allclose(tiny.law.means, plain.law.means)
-    with pytest.raises(ValueError, match="variance of the data is below .* rescale"):
+    with pytest.raises(ValueError, match=r"variance of the data is below .* rescale"):
         dataset(points * 1e-200)
     assert mixture([[0.0]], 1e-9).entropy() == pytest.approx(
         math.log(1e-9) + (1 + math.log(2 * math.pi)) / 2, abs=1e-6
