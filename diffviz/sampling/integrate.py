@@ -506,10 +506,10 @@ def normal_start(denoiser: Any, n: int, logsnr: float, generator: torch.Generato
     """
     size = count(n, "n")
     mean = data_mean(denoiser)
-    require(
-        mean is not None,
-        "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)",
-    )
+    if mean is None:
+        raise ValueError(
+            "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)"
+        )
     draws = drawn(torch.randn, size, *mean.shape, generator=generator, device=mean.device)
     draws = draws if far_mean(denoiser) is None else draws.double()
     alpha = math.sqrt(expit(logsnr))
