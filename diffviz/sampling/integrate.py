@@ -340,7 +340,8 @@ def sample(
     warn_outside_training(denoiser, levels)
     centre = far_mean(denoiser)
     if centre is not None:
-        first, centre = first.double(), centre.to(first.device)
+        with threads.suited(threads.elements(first), first.device):
+            first, centre = first.double(), centre.to(first.device)
     recorded = RecordedDenoiser(
         denoise, noise or StandardNormal(generator), len(levels) - 1, centre
     )
@@ -402,8 +403,10 @@ def far_mean(denoiser: Any) -> Tensor | None:
     mean = data_mean(denoiser)
     if mean is None:
         return None
-    mean = mean.double()
-    rounding = torch.finfo(torch.float32).eps * float(mean.abs().max()) if mean.numel() else 0.0
+    with threads.suited(threads.elements(mean), mean.device):
+        mean = mean.double()
+        largest = float(mean.abs().max()) if mean.numel() else 0.0
+    rounding = torch.finfo(torch.float32).eps * largest
     return mean if rounding > COARSE * data_std(denoiser) else None
 
 
@@ -511,10 +514,11 @@ def normal_start(denoiser: Any, n: int, logsnr: float, generator: torch.Generato
             "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)"
         )
     draws = drawn(torch.randn, size, *mean.shape, generator=generator, device=mean.device)
-    draws = draws if far_mean(denoiser) is None else draws.double()
+    is_far = far_mean(denoiser) is not None
     alpha = math.sqrt(expit(logsnr))
     spread = spread_of_z(denoiser, logsnr)
     with threads.suited(threads.elements(draws), mean.device):
+        draws = draws.double() if is_far else draws
         return spread * draws + alpha * mean.to(draws)
 
 

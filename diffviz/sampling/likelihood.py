@@ -395,7 +395,7 @@ def log_likelihood(
         low = LOWEST - (2 * math.log(max(1.0, data_std(denoiser))) if prior is None else 0.0)
     low, high = level_range(low, high)
     if prior is None:
-        warn_of_standard_normal(denoiser, data, low)
+        warn_of_standard_normal(denoiser, data, low)  # whose caller the warning names
     method = ode_method(high - low, steps, tolerance)
     with threads.suited(threads.denoising(denoiser, len(data)), data.device):
         directions = probe_directions(data, probes, gaussian, generator)
@@ -547,7 +547,8 @@ def warn_of_standard_normal(denoiser: Denoiser, data: Tensor, low: float) -> Non
     """
     if data_mean(denoiser) is not None or isinstance(denoiser, Scaled):
         return
-    size = data.square().mean().sqrt().item()
+    with threads.suited(threads.elements(data), data.device):
+        size = data.square().mean().sqrt().item()
     signal = size * math.exp(low / 2)
     if signal > SIGNAL_LEFT:
         enough = 2 * math.log(SIGNAL_LEFT / size)
