@@ -496,7 +496,7 @@ def dataset(
     require(spread > 0, "the variance of the data is below what float64 holds; rescale them")
     require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
     width = number(positive(bandwidth, "bandwidth"), "bandwidth", high=WIDEST)
-    with threads.suited(points.size * threads.ELEMENT):
+    with threads.suited(threads.elements(points)):
         density = _kernel_density(points, width * spread)
         law = density.unit() if unit else density  # first, so that data may have any scale
     return Toy(law, points.shape[1:], name)

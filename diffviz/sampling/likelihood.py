@@ -395,7 +395,7 @@ def log_likelihood(
         low = LOWEST - (2 * math.log(max(1.0, data_std(denoiser))) if prior is None else 0.0)
     low, high = level_range(low, high)
     if prior is None:
-        warn_of_standard_normal(denoiser, data, low)  # whose caller the warning names
+        warn_of_standard_normal(denoiser, data, low)
     method = ode_method(high - low, steps, tolerance)
     with threads.suited(threads.denoising(denoiser, len(data)), data.device):
         directions = probe_directions(data, probes, gaussian, generator)
