@@ -24,7 +24,7 @@ from scipy.special import expit
 
 import diffviz
 from diffviz import extras
-from diffviz.checks import MOST, count, require, unknown
+from diffviz.checks import MOST, count, place, require, unknown
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis
 from diffviz.theory.objectives import Objective
@@ -426,7 +426,7 @@ def write_popular(args: argparse.Namespace) -> None:
         return
     from diffviz.lab import figures
 
-    folder = Path(args.out)
+    folder = place(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / "popular-settings.inc"
     table.write_text(popular.markdown(popular.rows()), encoding="utf-8", newline="\n")
@@ -444,7 +444,7 @@ def run_search(args: argparse.Namespace) -> None:
 def copy_notebooks(args: argparse.Namespace) -> None:
     """Copy the notebooks, with the pictures that they show, into a folder."""
     require(args.folder, "the name of the folder is empty; '.' is the current folder")
-    folder = Path(args.folder)
+    folder = place(args.folder)
     sources = sorted([*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("*.png")])
     refuse_to_overwrite(folder, sources, args.force)
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,10 +10,12 @@ NaN and infinity wherever they have no meaning.
 """
 
 import operator
+import os
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib import import_module
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -365,6 +367,11 @@ def items(value: Any, name: str) -> list[Any]:
     raise TypeError(f"{name} must be a list, got {brief(value)}")
 
 
+def place(path: str | os.PathLike) -> Path:
+    """Where a file or folder is written: a ``~`` at the beginning is the home folder."""
+    return Path(os.path.expanduser(path))
+
+
 def text(value: Any, name: str) -> str:
     """A text; a TypeError for anything else."""
     if not isinstance(value, str):
@@ -396,7 +403,8 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
     """Real numbers as a floating-point tensor.
 
     Args:
-        value: A tensor, or what ``array`` takes. Integers become float32, floats keep their type.
+        value: A tensor, or what ``array`` takes. Floats keep their type. Integers become float32,
+            or float64 where float32 would round one of them, as 16777217.
         name: Name of the argument, for messages.
         infinite: Whether ±inf has a meaning here. NaN never has.
 
@@ -413,13 +421,45 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
         given = dense_tensor(value, name)
     else:
         array(value, name, infinite=True) if infinite else array(value, name)
-        copied = for_torch(real_numbers(value, name))
-        given = torch.from_numpy(copied) if copied.ndim else torch.tensor(copied.item())
+        given = torch.from_numpy(for_torch(real_numbers(value, name)))
     if given.is_complex():
         raise TypeError(f"{name} must hold real numbers, got complex numbers ({given.dtype})")
-    numbers = given if given.is_floating_point() else given.float()
+    numbers = given if given.is_floating_point() else _floating(given)
     bad = torch.isnan(numbers) if infinite else ~torch.isfinite(numbers)
     if bad.any():
         asked = "must not be NaN" if infinite else "must be finite"
         raise ValueError(f"{name} {asked}, got {numbers[bad].flatten()[0].item()}")
     return numbers
+
+
+def returned_tensor(value: Any, name: str, form: str = "like z") -> Any:
+    """The tensor that a function of the user's returned.
+
+    Args:
+        value: What it returned.
+        name: What the function is, for messages.
+        form: What the tensor must be like, for messages.
+
+    Returns:
+        The tensor.
+
+    Raises:
+        TypeError: It is none; the message has the type and the way out.
+    """
+    if isinstance(value, import_module("torch").Tensor):
+        return value
+    way_out = ""
+    if isinstance(value, np.ndarray | np.generic | float | int):
+        way_out = "; torch.as_tensor makes one of it"
+    elif isinstance(value, tuple | list):
+        way_out = "; return the one entry that is meant"
+    elif hasattr(value, "sample"):
+        way_out = "; its .sample may be meant"
+    raise TypeError(f"{name} must return a tensor {form}, got {type(value).__name__}{way_out}")
+
+
+def _floating(whole: Any) -> Any:
+    """Integers as float32 where that rounds none of them, else as float64."""
+    single = whole.float()
+    exact = single.cpu().double() == whole.cpu().double()
+    return single if exact.all() else whole.double()

@@ -95,6 +95,16 @@ def test_integers_become_single_precision_in_a_tensor_and_floats_keep_theirs():
     assert checks.tensor(3, "x").shape == ()
 
 
+def test_what_single_precision_would_round_becomes_double_precision_in_a_tensor():
+    beyond = 2**24 + 1
+    for value in ([beyond], np.array([-beyond]), torch.tensor([1, beyond]), beyond):
+        numbers = checks.tensor(value, "x")
+        assert numbers.dtype == torch.float64
+        assert numbers.abs().max() == beyond
+    assert checks.tensor([2**24, 2**60], "x").dtype == torch.float32  # which it holds
+    assert checks.tensor(beyond + 0.5, "x").item() == beyond + 0.5
+
+
 def test_the_array_that_was_given_is_not_changed():
     given = np.array([1.0, 2.0])
     checks.array(given, "x")[0] = 5.0

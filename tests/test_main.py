@@ -66,6 +66,14 @@ def test_notebooks_are_copied_into_a_new_folder_with_their_pictures(tmp_path, ca
     assert f"jupyter lab {folder}" in capsys.readouterr().out
 
 
+def test_a_tilde_before_the_folder_of_the_notebooks_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["notebooks", "~/suite"]) == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["home"]
+    assert (tmp_path / "home" / "suite" / "01_weightings.ipynb").exists()
+
+
 def test_notebooks_of_ones_own_are_not_overwritten_unless_forced(tmp_path, capsys):
     mine = tmp_path / "05_elbo.ipynb"
     mine.write_text("my solutions")

@@ -3,6 +3,7 @@
 ``threads`` decides how many threads torch uses. ``cache`` keeps the results of experiments on disk;
 ``sources`` tells which code a result depends on. ``locks`` let one process wait for another.
 ``executors`` runs tasks here, in a pool of processes or on a cluster.
+``gradients`` lets a training record gradients wherever it is called.
 """
 
 from diffviz import extras

@@ -1,4 +1,4 @@
-from . import cache, executors, locks, sources, threads
+from . import cache, executors, gradients, locks, sources, threads
 from .cache import cached
 from .executors import WorkerDied, completed, executor, in_order
 
@@ -9,6 +9,7 @@ __all__ = [
     "completed",
     "executor",
     "executors",
+    "gradients",
     "in_order",
     "locks",
     "sources",

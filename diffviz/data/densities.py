@@ -7,7 +7,7 @@ is written so that nothing cancels where alpha or sigma is tiny.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -23,6 +23,7 @@ MAX_LATTICE = 2**28  # elements that a quadrature may take
 NODES_PER_STD = 8  # of a lattice for the entropy, whose error is then 1e-12
 REACH = 8  # standard deviations that this lattice goes beyond the centres
 CHUNK = 2**17  # elements of a temporary: they stay in the cache
+CANCELLED = 1e-7  # nats that rounding may cost where distances are taken from products
 LOG_TWO_PI = math.log(2 * math.pi)
 
 
@@ -173,6 +174,22 @@ def mixture_moments(share: Tensor, offset: Tensor, spread: Tensor, d: int) -> tu
     return (share * square).sum(1), (share * fourth).sum(1)
 
 
+def squared_lengths(vectors: Callable[[slice], Tensor], n: int, row_size: int) -> Tensor:
+    """‖v‖² of vectors that are formed in pieces, for differences that products would cancel.
+
+    Args:
+        vectors: The vectors of a slice of points, (m, k, d).
+        n: Number of points.
+        row_size: Elements of the vectors of one point.
+
+    Returns:
+        Squared lengths, shape (n, k).
+    """
+    step = max(1, CHUNK // row_size)
+    pieces = [vectors(slice(row, row + step)).square().sum(2) for row in range(0, max(n, 1), step)]
+    return torch.cat(pieces)
+
+
 class _Components(NamedTuple):
     """What points z (n, d) say of the k components of a mixture; see ``Mixture._compared``.
 
@@ -187,6 +204,7 @@ class _Components(NamedTuple):
         squares: ‖m_k‖², shape (k,).
         z_square: ‖z‖², shape (n, 1).
         products: z · m_k, shape (n, k).
+        is_narrow: Whether distances need differences, since products would cancel.
         log_prob: Log density of z in nats, shape (n,).
         share: Posterior probability of k, shape (n, k).
         pull: Mean of (m_k − c_k z)/v_k under the posterior of k, shape (n, d).
@@ -202,6 +220,7 @@ class _Components(NamedTuple):
     squares: Tensor
     z_square: Tensor
     products: Tensor
+    is_narrow: bool
     log_prob: Tensor
     share: Tensor
     pull: Tensor
@@ -320,7 +339,13 @@ class Mixture:
         squares = means.square().sum(1)
         z_square = z.square().sum(1, keepdim=True)
         products = z @ means.T
-        distances = z_square - 2 * alpha * products + alpha**2 * squares
+        rounding = torch.finfo(z.dtype).eps * alpha**2 * squares.max() / v
+        if is_narrow := bool((rounding > CANCELLED).any()):
+            distances = squared_lengths(
+                lambda rows: z[rows, None] - alpha[rows, None] * means, len(z), means.numel()
+            )
+        else:
+            distances = z_square - 2 * alpha * products + alpha**2 * squares
         terms = weights.log() - d / 2 * (2 * math.pi * v).log() - distances / (2 * v)
         share = terms.softmax(1)
         return _Components(
@@ -334,6 +359,7 @@ class Mixture:
             squares=squares,
             z_square=z_square,
             products=products,
+            is_narrow=is_narrow,
             log_prob=terms.logsumexp(1),
             share=share,
             pull=share / v @ means - z * (share / v * c).sum(1, keepdim=True),
@@ -366,9 +392,19 @@ class Mixture:
         parts = self._compared(z, alpha, sigma)
         v, c, pull = parts.v, parts.c, parts.pull
         # ‖(m_k − c_k z)/v_k − pull‖², the squared offset of component k's own eps_hat
-        inner = (pull @ parts.means.T - (parts.z * pull).sum(1, keepdim=True) * c) / v
-        own = (parts.squares - 2 * c * parts.products + c**2 * parts.z_square) / v**2
-        apart = own - 2 * inner + pull.square().sum(1, keepdim=True)
+        if parts.is_narrow:
+            apart = squared_lengths(
+                lambda rows: (
+                    (parts.means - c[rows, :, None] * parts.z[rows, None]) / v[rows, :, None]
+                    - pull[rows, None]
+                ),
+                len(z),
+                parts.means.numel(),
+            )
+        else:
+            inner = (pull @ parts.means.T - (parts.z * pull).sum(1, keepdim=True) * c) / v
+            own = (parts.squares - 2 * c * parts.products + c**2 * parts.z_square) / v**2
+            apart = own - 2 * inner + pull.square().sum(1, keepdim=True)
         offset = (alpha * sigma) ** 2 * apart.clamp(min=0)
         spread = alpha**2 * parts.variance / v
         error, fourth = mixture_moments(parts.share, offset, spread, z.shape[1])

@@ -49,6 +49,7 @@ from diffviz.delimited import Frame
 # λ: below, squares of alpha would vanish; above, noise would drown in the rounding of z
 LOWEST = -690.0
 HIGHEST = 55.0
+FINEST = 1e-9  # standard deviation of which the noise at λ = 55 is a thousandth
 WIDEST = 1e9  # bandwidth in standard deviations of the data
 DRAWS = 4096  # where there is no quadrature
 
@@ -74,7 +75,7 @@ class Toy:
         name: What messages and plots call the data.
 
     Raises:
-        ValueError: The shape does not fit the density.
+        ValueError: The shape does not fit the density, or a standard deviation is below 1e-9.
 
     Example:
         >>> toy = dv.toy("moons", unit=True)
@@ -90,6 +91,7 @@ class Toy:
         able(self.law, "law", ("posterior", "draw"), "a density such as Mixture or Circle")
         instance(self.shape, "shape", (tuple, torch.Size), "a tuple such as (2,)")
         self._check_size()
+        self._check_scale()
 
     @threads.decided_by(_work)
     def _check_size(self) -> None:
@@ -98,6 +100,19 @@ class Toy:
         require(
             math.prod(self.shape) == d,
             f"a point of shape {self.shape} has {math.prod(self.shape)} numbers, the density {d}",
+        )
+
+    @threads.decided_by(_work)
+    def _check_scale(self) -> None:
+        """Refuse data, or Gaussians of a mixture, that are drowned in the noise at the last λ."""
+        widths = [math.sqrt(self.law.variance.item())]
+        if isinstance(self.law, Mixture):
+            widths.append(self.law.std.min().item())
+        require(
+            min(widths) >= FINEST,
+            f"a standard deviation must be at least {FINEST:g}, got {min(widths):.3g}: the noise "
+            "at λ = 55, the cleanest level of a toy, is 1.1e-12; rescale the data, or take a "
+            "larger bandwidth",
         )
 
     def __repr__(self) -> str:
@@ -381,7 +396,7 @@ def mixture(
 
     Args:
         means: m_k, shape (k, *shape); k numbers on a line are (k, 1).
-        std: s_k, one for all or shape (k,), above 0.
+        std: s_k, one for all or shape (k,), at least 1e-9.
         weights: w_k, above 0 with sum 1, shape (k,); equal by default.
         name: What messages and plots call the data.
 
@@ -420,6 +435,13 @@ def mixture(
         torch.from_numpy(deviations).reshape(-1),
     )
     return Toy(law, centres.shape[1:], name)
+
+
+def _kernel_density(points: NDArray, width: float) -> Mixture:
+    """Gaussians of one width on points (n, *shape)."""
+    means = torch.from_numpy(points).flatten(1)
+    weights = torch.full((len(means),), 1 / len(means), dtype=means.dtype)
+    return Mixture(weights, means, means.new_tensor([width]))
 
 
 def dataset(
@@ -469,9 +491,13 @@ def dataset(
             "maybe data[:, None]"
         )
     spread = math.sqrt(points.var(0).mean())
+    require(spread > 0, "the variance of the data is below what float64 holds; rescale them")
+    require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
     width = number(positive(bandwidth, "bandwidth"), "bandwidth", high=WIDEST)
-    kernel_density = mixture(points, width * spread, name=name)
-    return kernel_density.unit() if unit else kernel_density
+    with threads.suited(threads.elements(points)):
+        density = _kernel_density(points, width * spread)
+        law = density.unit() if unit else density  # first, so that data may have any scale
+    return Toy(law, points.shape[1:], name)
 
 
 # --- toys by name -------------------------------------------------------------------------------

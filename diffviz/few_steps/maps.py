@@ -83,7 +83,8 @@ def _slope(denoiser: Denoiser, level: Tensor, z: Tensor) -> Tensor:
     λ has no end, so that a solver may look beyond the last one.
     """
     alpha = level.sigmoid().sqrt()
-    return alpha / 2 * (denoiser.denoise(z, level.expand(len(z))) - alpha * z)
+    x_hat = checks.returned_tensor(denoiser.denoise(z, level.expand(len(z))), "the denoiser")
+    return alpha / 2 * (x_hat - alpha * z)
 
 
 def _level(t: float) -> float:

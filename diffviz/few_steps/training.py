@@ -18,7 +18,7 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from diffviz import checks
-from diffviz.compute import threads
+from diffviz.compute import gradients, threads
 from diffviz.few_steps.maps import FlowMap, features, features_along, perceptron_along
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
 from diffviz.learning.adam import Adam
@@ -304,6 +304,7 @@ def train(
     return model
 
 
+@gradients.recorded()
 def train_seeds(
     name: str,
     data: Source,

@@ -44,7 +44,7 @@ def floating_tensor(value: Any, name: str) -> Tensor:
     """Finite real numbers as a floating-point tensor that keeps its gradient.
 
     Args:
-        value: Numbers: a list, array or tensor. Integers become float32.
+        value: Numbers: a list, array or tensor. Integers become float.
         name: Name of the argument, for messages.
 
     Returns:

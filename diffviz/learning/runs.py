@@ -98,7 +98,7 @@ class Run:
         It can be differentiated by z and by the log-SNR.
 
         Args:
-            z: Variance-preserving points, shape (n, *shape). Integers become float32.
+            z: Variance-preserving points, shape (n, *shape). Integers become float.
             logsnr: λ in nats, shape (n,) or ().
 
         Returns:

@@ -35,7 +35,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from diffviz import checks
-from diffviz.compute import threads
+from diffviz.compute import gradients, threads
 from diffviz.data.streams import Source
 from diffviz.learning import checkpoints, files, importance, spread
 from diffviz.learning.batches import BLOCK, Block, draw_block, training_data
@@ -144,6 +144,7 @@ class Trainer:
         ValueError: The data or a setting is unusable.
     """
 
+    @gradients.recorded()
     def __init__(
         self,
         objectives: Objectives,
@@ -199,6 +200,7 @@ class Trainer:
         n = len(self.objectives) * self.settings.batch
         return multiply_adds(self.settings.model, tuple(self.data.mean.shape), n)
 
+    @gradients.recorded()
     def advance(self) -> Step:
         """Train one step.
 
@@ -388,6 +390,7 @@ def _train(
             trainer.save(checkpoint)
 
 
+@gradients.recorded()
 def fit(
     objectives: Objectives,
     data: Data,

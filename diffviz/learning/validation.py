@@ -42,7 +42,7 @@ def validation_loss(
 
     Args:
         denoise: x_hat from (z, logsnr), with variance-preserving z like x and logsnr (n,) in nats.
-        x: Data, shape (n, *shape) with n of at least 2. Integers become float32.
+        x: Data, shape (n, *shape) with n of at least 2. Integers become float.
         objective: The objective, with its law of λ and its factor.
         levels: Number of levels of λ.
         seed: Seed of the noise.
@@ -85,8 +85,8 @@ def _quadrature(
     for level, weight in zip(logsnr, weights, strict=True):
         noise = torch.randn(data.shape, generator=generator, dtype=data.dtype).to(data)
         z = float(VP.alpha(level)) * data + float(VP.sigma(level)) * noise
-        x_hat = denoise(z, torch.full((len(data),), level).to(data))
-        checks.instance(x_hat, "what denoise returns", Tensor, "a tensor like z")
+        levels = torch.full((len(data),), level).to(data)
+        x_hat = checks.returned_tensor(denoise(z, levels), "denoise")
         if x_hat.shape != data.shape:
             raise ValueError(
                 f"denoise must return the shape of z, {tuple(data.shape)}, got {tuple(x_hat.shape)}"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from diffviz import checks
-from diffviz.compute import threads
+from diffviz.compute import gradients, threads
 from diffviz.learning.adam import Adam
 from diffviz.sampling.couplings import check_pairs
 from diffviz.sampling.draws import drawn
@@ -63,6 +63,7 @@ def _network(d: int, width: int, generator: torch.Generator) -> nn.Sequential:
     return nn.Sequential(linears[0], *activated)
 
 
+@gradients.recorded()
 def fit_velocity(
     source: Tensor,
     x: Tensor,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from diffviz.checks import array, count, function, instance, items, number, positive, require, seed
-from diffviz.compute import threads
+from diffviz.compute import gradients, threads
 from diffviz.learning.adam import Adam
 from diffviz.learning.tracking import LossByLogSNR
 from diffviz.masked.bounds import Assessment
@@ -81,6 +81,7 @@ class MaskedRun:
         return Assessment.of(self.world, self.predictor)
 
 
+@gradients.recorded()
 def fit_masked(
     objectives: Sequence[MaskedObjective], world: MarkovWorld, settings: Settings | None = None
 ) -> list[MaskedRun]:

@@ -40,7 +40,7 @@ def save(figure: Figure, path: str | File, dpi: float = DPI) -> File:
     _check_figure(figure)
     if not isinstance(path, (str, File)):
         raise TypeError(f"path must be text or a path, got {path!r}")
-    file = File(path)
+    file = checks.place(path)
     if file.suffix not in UNDATED:
         given = checks.brief(str(path))
         raise ValueError(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diffviz import checks
-from diffviz.compute import threads
+from diffviz.compute import gradients, threads
 from diffviz.learning.adam import Adam
 from diffviz.policy import surrogates
 from diffviz.policy.environment import Environment, FourGoals
@@ -164,6 +164,7 @@ class Learner:
         return KLTerm.draw(self.settings.objective, actions, self.first, self.generators.rng)
 
 
+@gradients.recorded()
 def learn(
     method: str | Method = "fpo",
     env: Environment | None = None,

@@ -420,12 +420,13 @@ def step(
         return follow, law
 
 
-def _law(model: Denoiser, z: Tensor, levels: tuple[float, float], rule: NoisyStep) -> StepLaw:
+def _law(model: Denoiser, z: Tensor, ends: tuple[float, float], rule: NoisyStep) -> StepLaw:
     """The law of a step for arguments that are checked; the denoiser sees z in the frame VP."""
-    before, after = levels
+    before, after = ends
     alpha, sigma = scales(rule.frame, before)
     in_vp = z / math.hypot(alpha, sigma)
-    x_hat = model.denoise(in_vp, z.new_tensor(before).expand(len(z)))
+    levels = z.new_tensor(before).expand(len(z))
+    x_hat = checks.returned_tensor(model.denoise(in_vp, levels), "the denoiser")
     return rule._law(z, x_hat, before, after)
 
 

@@ -164,7 +164,7 @@ def _losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Te
     """``losses`` at draws that fit the actions."""
     logsnr, factor, _ = at
     flat, levels = noisy(x, at)
-    x_hat = model.denoise(flat, levels)
+    x_hat = checks.returned_tensor(model.denoise(flat, levels), "the denoiser")
     if x_hat.shape != flat.shape:
         raise ValueError(
             f"the denoiser returned shape {tuple(x_hat.shape)} for z of shape "

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from diffviz.checks import count, number, one_of, require, tensor, torch_generator
-from diffviz.compute import threads
+from diffviz.compute import gradients, threads
 from diffviz.data.streams import examples
 from diffviz.data.toys import Toy
 from diffviz.probing.augmentation import NOTE as AUGMENTED
@@ -654,7 +654,7 @@ def _borrowed(network: nn.Module, modules: Sequence[nn.Module], session: Session
             undo.callback(session.counters.put_back, taken, keep_new=True)
         undo.enter_context(session.interceptor.installed())
         undo.enter_context(torch.random.fork_rng())
-        undo.enter_context(torch.enable_grad())
+        undo.enter_context(gradients.recorded())
         yield
 
 

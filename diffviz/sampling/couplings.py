@@ -15,7 +15,16 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from diffviz.checks import count, finite, function, one_of, require, tensor, torch_generator
+from diffviz.checks import (
+    count,
+    finite,
+    function,
+    one_of,
+    require,
+    returned_tensor,
+    tensor,
+    torch_generator,
+)
 from diffviz.compute import threads
 from diffviz.sampling.draws import drawn
 from diffviz.sampling.odes import odeint
@@ -105,10 +114,15 @@ def minibatch_ot(
     sources = source.flatten(1).double().cpu().split(size)
     targets = x.flatten(1).double().cpu().split(size)
     order = [
-        k * size + linear_sum_assignment(torch.cdist(one, other) ** 2)[1]
+        k * size + linear_sum_assignment(_squared_distances(one, other))[1]
         for k, (one, other) in enumerate(zip(sources, targets, strict=True))
     ]
     return source, x[torch.from_numpy(np.concatenate(order)).to(x.device)]
+
+
+def _squared_distances(source: Tensor, x: Tensor) -> Tensor:
+    """‖s_i − x_j‖² by the direct formula, (n, m): products lose the digits of points far from 0."""
+    return torch.cdist(source, x, compute_mode="donot_use_mm_for_euclid_dist") ** 2
 
 
 def flow(
@@ -140,7 +154,7 @@ def flow(
     t = torch.linspace(1, 0, size + 1, dtype=source.dtype, device=source.device)
 
     def slope(time: Tensor, z: Tensor) -> Tensor:
-        u = velocity(z, time)
+        u = returned_tensor(velocity(z, time), "the velocity")
         if u.shape != z.shape:  # else it would be spread over all points
             raise ValueError(f"the velocity must be like z, {tuple(z.shape)}, got {tuple(u.shape)}")
         return u
@@ -173,7 +187,7 @@ def transport_cost(source: Tensor, x: Tensor) -> float:
         ValueError: The shapes do not fit, or a value is not finite.
     """
     source, x = check_pairs(source, x)
-    return (source - x).flatten(1).square().sum(1).mean().item()
+    return (source.double() - x.double()).flatten(1).square().sum(1).mean().item()
 
 
 @threads.decided_by(threads.elements)
@@ -250,7 +264,10 @@ def crossings(source: Tensor, x: Tensor) -> float:
 
 def _crossed_share(source: Tensor, x: Tensor) -> float:
     """``crossings`` of pairs that are checked."""
-    products = source.double().flatten(1) @ x.double().flatten(1).T  # s_i · x_j
+    sources, points = (
+        part - part.mean(0) for part in (source.double().flatten(1), x.double().flatten(1))
+    )  # far from 0 products would lose their digits
+    products = sources @ points.T  # s_i · x_j
     own = products.diagonal()
     crossed = own[:, None] + own - products - products.T < 0  # never i with itself
     return float(crossed.double().mean() * len(x) / (len(x) - 1))

@@ -24,6 +24,7 @@ from diffviz.checks import (
     increasing,
     positive,
     require,
+    returned_tensor,
     tensor,
     torch_generator,
     unknown,
@@ -39,6 +40,7 @@ from diffviz.theory.paths import LINEAR, Path, shifted
 # the default grid, for data of unit variance
 STEPS = 20
 SHIFT = 0.5  # factor on sigma/alpha of the linear path, by the calls on mixtures and toys
+COARSE = 1e-5  # rounding of a start in float32, in standard deviations of the data
 LOWEST = -10.0  # λ where it begins
 HIGHEST = 14.0  # λ where it ends
 RARE = 1e-6  # share of training at either end that counts as not trained
@@ -172,9 +174,12 @@ class RecordedDenoiser:
         denoise: Function of variance-preserving z and λ, with E[x|z].
         noise: Draws of noise like the tensor that it is given.
         steps: Number of steps of the whole trajectory.
+        centre: What is taken from y and x_hat where solvers and the history see them, (*shape);
+            None for nothing.
     """
 
-    def __init__(self, denoise: Denoise, noise: Noise, steps: int):
+    def __init__(self, denoise: Denoise, noise: Noise, steps: int, centre: Tensor | None = None):
+        self.centre = centre
         self.denoise = denoise
         self.draw = noise
         self.steps = steps
@@ -187,8 +192,8 @@ class RecordedDenoiser:
         self.step = step
 
     def noise(self, y: Tensor) -> Tensor:
-        """A draw of noise like y; a ValueError if it has another shape."""
-        drawn = self.draw(y)
+        """A draw of noise like y; an error if it is no tensor or has another shape."""
+        drawn = returned_tensor(self.draw(y), "noise")
         require(
             drawn.shape == y.shape,
             f"noise must be like z, {tuple(y.shape)}, got {tuple(drawn.shape)}",
@@ -199,11 +204,11 @@ class RecordedDenoiser:
         """E[x|z] for y = z/alpha at s = sigma/alpha.
 
         Args:
-            y: z/alpha, shape (n, *shape).
+            y: z/alpha without the centre, shape (n, *shape).
             s: sigma/alpha, above 0.
 
         Returns:
-            x_hat, like y.
+            x_hat without the centre, like y.
 
         Raises:
             TypeError: The denoiser returns no tensor.
@@ -211,9 +216,8 @@ class RecordedDenoiser:
         """
         logsnr = -2 * math.log(s)
         level = torch.tensor(logsnr, dtype=y.dtype, device=y.device)
-        x_hat = self.denoise(y / math.hypot(1, s), level)
-        if not isinstance(x_hat, Tensor):
-            raise TypeError(f"the denoiser must return a tensor, got {type(x_hat).__name__}")
+        z = self.placed(y) / math.hypot(1, s)
+        x_hat = returned_tensor(self.denoise(z, level), "the denoiser")
         if x_hat.shape != y.shape:
             raise FloatingPointError(
                 f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(y.shape)} "
@@ -223,11 +227,17 @@ class RecordedDenoiser:
             raise FloatingPointError(
                 f"z or the denoiser's answer is NaN or inf at logsnr {logsnr:.4g}"
             )
+        # a copy: the denoiser may write its next answer into the same memory
+        x_hat = x_hat.clone() if self.centre is None else x_hat - self.centre
         self.calls += 1
         begins_step = len(self.history) == self.step
         if begins_step:
             self.history.append(Call(s, y, x_hat))
         return x_hat
+
+    def placed(self, centred: Tensor) -> Tensor:
+        """Points where the denoiser sees them, with the centre."""
+        return centred if self.centre is None else centred + self.centre
 
 
 @dataclass(frozen=True)
@@ -289,7 +299,8 @@ def sample(
             standard deviation of the data, where the denoiser states it as ``std``, else with 1.
         n: Number of samples where there is no ``start``; the denoiser must then state its ``mean``.
         start: z at the first level, shape (n, *shape). By default normal draws with the mean and
-            the variance that z has there, from those of the data.
+            the variance that z has there, from those of the data. In float32, or in float64 for
+            data so far from 0 that float32 would round them by 1e-5 of their standard deviation.
         generator: Source of the randomness; None for torch's own.
         noise: Draws for a stochastic solver, like the tensor that it is given; standard normal by
             default.
@@ -303,7 +314,8 @@ def sample(
         TypeError: An argument is of the wrong kind, or the solver has no such option.
         ValueError: The grid does not increase, the solver is unknown, an option is out of range,
             or there is neither a ``start`` nor a mean.
-        Stopped: The denoiser returned NaN, infinity or another shape; it carries the steps so far.
+        Stopped: The denoiser returned NaN, infinity or another shape, or an adaptive solver cannot
+            keep its tolerance; it carries the steps so far.
 
     Example:
         >>> trajectory = dv.sample(dv.toy("ring8"), n=100)
@@ -326,7 +338,13 @@ def sample(
         first = tensor(start, "start")
         require(first.ndim > 0, "start must have shape (n, *shape), got one number")
     warn_outside_training(denoiser, levels)
-    recorded = RecordedDenoiser(denoise, noise or StandardNormal(generator), len(levels) - 1)
+    centre = far_mean(denoiser)
+    if centre is not None:
+        with threads.suited(threads.elements(first), first.device):
+            first, centre = first.double(), centre.to(first.device)
+    recorded = RecordedDenoiser(
+        denoise, noise or StandardNormal(generator), len(levels) - 1, centre
+    )
     with threads.suited(threads.denoising(denoiser, len(first)), first.device):
         try:
             walk(recorded, step, first, noise_ratio(levels).tolist())
@@ -353,7 +371,43 @@ def denoise_function(denoiser: Any) -> Denoise:
 
 def data_std(denoiser: Any) -> float:
     """Standard deviation of the data where the denoiser states it, else 1."""
-    return positive(denoiser.std, "std of the denoiser") if isinstance(denoiser, Scaled) else 1.0
+    if not isinstance(denoiser, Scaled) or callable(denoiser.std):
+        return 1.0
+    return positive(denoiser.std, "std of the denoiser")
+
+
+def data_mean(denoiser: Any) -> Tensor | None:
+    """Mean of the data, shape (*shape), where the denoiser states it, else None."""
+    if not isinstance(denoiser, Centred) or callable(denoiser.mean):
+        return None
+    return tensor(denoiser.mean, "mean of the denoiser")
+
+
+def spread_of_z(denoiser: Any, logsnr: float) -> float:
+    """Standard deviation of z = alpha x + sigma eps at λ, with that of the data."""
+    alpha, sigma = math.sqrt(expit(logsnr)), math.sqrt(expit(-logsnr))
+    return math.hypot(alpha * data_std(denoiser), sigma)
+
+
+def far_mean(denoiser: Any) -> Tensor | None:
+    """The mean of data that lie far from 0.
+
+    Args:
+        denoiser: The denoiser, which may state the mean of the data and their ``std``.
+
+    Returns:
+        The mean in float64, shape (*shape), if float32 rounds it by more than ``COARSE`` of the
+        standard deviation; else None, as where no mean is stated. Solvers then work with what is
+        left without it: they are of finite order in the mean too.
+    """
+    mean = data_mean(denoiser)
+    if mean is None:
+        return None
+    with threads.suited(threads.elements(mean), mean.device):
+        mean = mean.double()
+        largest = float(mean.abs().max()) if mean.numel() else 0.0
+    rounding = torch.finfo(torch.float32).eps * largest
+    return mean if rounding > COARSE * data_std(denoiser) else None
 
 
 def solver_step(denoiser: Any, solver: str | Solver | None, options: dict[str, Any]) -> Solver:
@@ -454,15 +508,17 @@ def normal_start(denoiser: Any, n: int, logsnr: float, generator: torch.Generato
         ValueError: There is no mean.
     """
     size = count(n, "n")
-    require(
-        isinstance(denoiser, Centred),
-        "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)",
-    )
-    mean = denoiser.mean
+    mean = data_mean(denoiser)
+    if mean is None:
+        raise ValueError(
+            "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)"
+        )
     draws = drawn(torch.randn, size, *mean.shape, generator=generator, device=mean.device)
+    is_far = far_mean(denoiser) is not None
     alpha = math.sqrt(expit(logsnr))
-    spread = math.hypot(alpha * data_std(denoiser), math.sqrt(expit(-logsnr)))
+    spread = spread_of_z(denoiser, logsnr)
     with threads.suited(threads.elements(draws), mean.device):
+        draws = draws.double() if is_far else draws
         return spread * draws + alpha * mean.to(draws)
 
 
@@ -480,6 +536,8 @@ def walk(denoise: RecordedDenoiser, step: Solver, start: Tensor, ratios: list[fl
         ratios: sigma/alpha at all levels, falling.
     """
     y = start * math.hypot(1, ratios[0])
+    if denoise.centre is not None:
+        y = y - denoise.centre
     for k, (here, there) in enumerate(pairwise(ratios)):
         denoise.begin_step(k)
         y = step(denoise, y, here, there)
@@ -501,10 +559,10 @@ def trajectory_of(denoise: RecordedDenoiser, start: Tensor) -> Trajectory:
     if not history:
         empty = start.new_empty(0, *start.shape)
         return Trajectory(np.zeros(0), empty, empty, denoise.calls)
-    x_hat = torch.stack([call.x_hat for call in history])
+    x_hat = denoise.placed(torch.stack([call.x_hat for call in history]))
     return Trajectory(
         logsnr=-2 * np.log([call.s for call in history]),
-        z=torch.stack([call.y / math.hypot(1, call.s) for call in history]),
+        z=torch.stack([denoise.placed(call.y) / math.hypot(1, call.s) for call in history]),
         x_hat=x_hat.to(torch.promote_types(x_hat.dtype, start.dtype)),
         calls=denoise.calls,
     )

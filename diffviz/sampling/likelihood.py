@@ -11,6 +11,7 @@ above by ½ e^(−high) times the Fisher information.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,13 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from diffviz.checks import count, number, one_of, positive, require, tensor, torch_generator
-from diffviz.compute import threads
+from diffviz.checks import count, number, one_of, require, returned_tensor, tensor, torch_generator
+from diffviz.compute import gradients, threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.sampling.draws import drawn
-from diffviz.sampling.odes import odeint
+from diffviz.sampling.integrate import Scaled, data_mean, data_std, spread_of_z
+from diffviz.sampling.odes import odeint, tolerance_for
 from diffviz.theory.analysis import evaluate
 from diffviz.theory.frames import LARGEST_LEVEL
 
@@ -36,6 +38,8 @@ POINTS_AT_ONCE = 2**16
 NUMBERS_AT_ONCE = 2**19  # of a tensor, 4 MB in float64
 BLOCK = 16  # normal numbers that torch draws together
 LOG_TWO_PI = math.log(2 * math.pi)
+LOWEST = -12.0  # λ where the flow of data of unit variance ends in noise
+SIGNAL_LEFT = 0.1  # size of the data over the noise at which N(0, I) is off by 0.005 nats
 ROUNDING = 1e-3  # nats that rounding may add to the bound for one number
 
 
@@ -331,11 +335,12 @@ def squared_errors(
 # --- the density of the probability-flow ODE ----------------------------------------------------
 
 
+@gradients.recorded()
 def log_likelihood(
     denoiser: Denoiser,
     x: ArrayLike | Tensor,
     *,
-    low: float = -12.0,
+    low: float | None = None,
     high: float = 10.0,
     steps: int | None = 200,
     tolerance: float = 1e-6,
@@ -354,14 +359,18 @@ def log_likelihood(
         denoiser: As for ``elbo``; it must be differentiable, and each x_hat a function of its own
             z alone.
         x: Data, shape (n, *shape); integers are made float.
-        low: Noisiest level in nats.
+        low: Noisiest level in nats; by default −12, and without a prior 2 log std less for data
+            whose standard deviation, as the denoiser states it, is above 1.
         high: Cleanest level in nats.
         steps: Steps of RK4, uniform in λ; None for the adaptive dopri5.
-        tolerance: Relative and absolute tolerance of the adaptive solver.
+        tolerance: Relative and absolute tolerance of the adaptive solver, from 1e-13.
         probes: Number of Hutchinson probes; None for the exact trace, with a backward pass for
             each dimension.
         gaussian: Whether probes are normal draws instead of signs.
-        prior: Log density of z at ``low``, (n, *shape) → (n,); standard normal by default.
+        prior: Log density of z at ``low``, (n, *shape) → (n,); by default normal, with the mean and
+            the variance that z has there, from the ``mean`` and the ``std`` of the denoiser. Where
+            it states neither, it is standard normal, and a warning says if the data are too large
+            for that.
         generator: Source of the probes; None for torch's own.
 
     Returns:
@@ -372,6 +381,8 @@ def log_likelihood(
         TypeError: An argument is of the wrong kind.
         ValueError: Not low < high, ``steps`` or ``probes`` is below 1, the denoiser or the prior
             returns NaN or another shape, or the denoiser has no gradient.
+        FloatingPointError: The adaptive solver cannot keep its tolerance, as with a random
+            denoiser.
 
     Example:
         >>> density, error = dv.log_likelihood(dv.toy("gaussian"), torch.ones(1, 1))
@@ -380,7 +391,11 @@ def log_likelihood(
     """
     data = data_points(x)
     check_shape(denoiser, data)
+    if low is None:
+        low = LOWEST - (2 * math.log(max(1.0, data_std(denoiser))) if prior is None else 0.0)
     low, high = level_range(low, high)
+    if prior is None:
+        warn_of_standard_normal(denoiser, data, low)
     method = ode_method(high - low, steps, tolerance)
     with threads.suited(threads.denoising(denoiser, len(data)), data.device):
         directions = probe_directions(data, probes, gaussian, generator)
@@ -406,7 +421,7 @@ def flow_density(
         directions: What ``probe_directions`` returned, shape (k, n, *shape).
         ends: Noisiest and cleanest level in nats.
         method: What ``ode_method`` returned.
-        prior: Log density of z at ``low``; None for standard normal.
+        prior: Log density of z at ``low``; None for the normal one of ``normal_prior``.
 
     Returns:
         Log density in nats, shape (n,), and its change along each direction, shape (k, n).
@@ -414,10 +429,11 @@ def flow_density(
     flow = DivergenceFlow(denoiser, directions)
     low, high = ends
     levels = data.new_tensor([high, low])
-    first = (data, data.new_zeros(len(directions), len(data)))
+    first = (data.clone(), data.new_zeros(len(directions), len(data)))
     (_, y), (_, change) = odeint(flow, first, levels, **method)
     alpha = levels[1].sigmoid().sqrt()
     d = data[0].numel()
+    prior = normal_prior(denoiser, low) if prior is None else prior
     density = prior_density(prior, alpha * y) + d * alpha.log() + change.mean(0)
     return density, change
 
@@ -458,7 +474,7 @@ class DivergenceFlow:
 
 def ode_method(span: float, steps: int | None, tolerance: float) -> dict[str, Any]:
     """Arguments of torchdiffeq's ``odeint`` for RK4 with a number of steps, or for dopri5."""
-    tolerance = positive(tolerance, "tolerance")
+    tolerance = tolerance_for(tolerance)
     both = {"rtol": tolerance, "atol": tolerance}
     if steps is None:
         return {"method": "dopri5", **both}
@@ -500,12 +516,54 @@ def probe_directions(
     return draws if gaussian else draws.sign()
 
 
-def prior_density(prior: Callable[[Tensor], Tensor] | None, z: Tensor) -> Tensor:
-    """Log density of z (n, *shape) at the noisy end, (n,); standard normal for None."""
-    if prior is None:
-        return -(z.square().flatten(1).sum(1) + z[0].numel() * LOG_TWO_PI) / 2
+def normal_prior(denoiser: Denoiser, low: float) -> Callable[[Tensor], Tensor]:
+    """Log density of the normal law that has the mean and the variance of z at a level.
+
+    Args:
+        denoiser: The denoiser, which may state the ``mean`` and the ``std`` of the data.
+        low: The level in nats.
+
+    Returns:
+        A function of z (n, *shape) with the log density, (n,).
+    """
+    mean, spread = data_mean(denoiser), spread_of_z(denoiser, low)
+
+    def log_prob(z: Tensor) -> Tensor:
+        centre = 0.0 if mean is None else z.new_tensor(low).sigmoid().sqrt() * mean.to(z)
+        unit = (z - centre) / spread
+        constant = z[0].numel() * (LOG_TWO_PI + 2 * math.log(spread))
+        return -(unit.square().flatten(1).sum(1) + constant) / 2
+
+    return log_prob
+
+
+def warn_of_standard_normal(denoiser: Denoiser, data: Tensor, low: float) -> None:
+    """Warn the caller of ``log_likelihood`` of data that are too large for N(0, I) at ``low``.
+
+    Args:
+        denoiser: The denoiser; where it states the mean or the ``std`` of its data, all is well.
+        data: x in float64, shape (n, *shape).
+        low: Noisiest level in nats.
+    """
+    if data_mean(denoiser) is not None or isinstance(denoiser, Scaled):
+        return
+    with threads.suited(threads.elements(data), data.device):
+        size = data.square().mean().sqrt().item()
+    signal = size * math.exp(low / 2)
+    if signal > SIGNAL_LEFT:
+        enough = 2 * math.log(SIGNAL_LEFT / size)
+        warnings.warn(
+            f"at low = {low:g} data of size {size:.3g} are not noise yet, and the denoiser states "
+            "no mean and std, so that N(0, I) is taken for z there; give a prior, a denoiser with "
+            f"mean and std, or low={math.floor(enough)}",
+            stacklevel=4,  # past the decorator of the door
+        )
+
+
+def prior_density(prior: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """Log density of z (n, *shape) at the noisy end, (n,), by a function that is checked."""
     require(callable(prior), f"prior must be a function of z or None, got {prior!r}", TypeError)
-    density = prior(z).detach()
+    density = returned_tensor(prior(z), "prior", "of shape (n,)").detach()
     require(
         density.shape == (len(z),) and not density.isnan().any(),
         f"prior must give a log density (n,) without NaN for z {tuple(z.shape)}, "
@@ -579,7 +637,7 @@ def denoised(denoiser: Denoiser, z: Tensor, logsnr: Tensor) -> Tensor:
         f"the denoiser must have denoise(z, logsnr), as a run or a toy; got {denoiser!r}",
         TypeError,
     )
-    x_hat = denoiser.denoise(z, logsnr)
+    x_hat = returned_tensor(denoiser.denoise(z, logsnr), "the denoiser")
     require(
         x_hat.shape == z.shape,
         f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; "

@@ -142,7 +142,7 @@ def _mean_visible_error(denoiser: Denoiser, data: Split, levels: int, generator:
         sigma = (-logsnr).sigmoid().sqrt()[:, None, None]
         z = alpha * data.held + sigma * torch.randn(data.held.shape, generator=generator)
         with torch.no_grad():
-            x_hat = denoiser.denoise(z, logsnr)
+            x_hat = checks.returned_tensor(denoiser.denoise(z, logsnr), "the denoiser")
         errors.append(visible_error((x_hat - data.held).double().numpy()).mean())
     return float(np.mean(errors))
 
@@ -185,6 +185,7 @@ def _mean_distance(x: Any, y: Any) -> float:
     """Mean distance over all pairs, by the direct formula: products lose half the digits."""
     import torch
 
+    x, y = x.double(), y.double()  # ``cdist`` takes only one type
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").mean().item()
 
 

@@ -51,8 +51,7 @@ class Results:
         self.file: Path | None = None
         self.values: dict[Key, float] = {}
         if file is not None:
-            _check_path(file)
-            self.file = Path(file)
+            self.file = _checked_path(file)
             self.values = _read(self.file, settings)
 
     def append(self, names: Sequence[str], seed: int, values: Sequence[float]) -> None:
@@ -92,10 +91,10 @@ def locked(file: str | os.PathLike | None) -> Iterator[None]:
     if file is None:
         yield
         return
-    _check_path(file)
+    target = _checked_path(file)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locks.held(Path(f"{os.fspath(file)}.lock"), patience=0))
+            stack.enter_context(locks.held(Path(f"{target}.lock"), patience=0))
         except TimeoutError:
             raise BlockingIOError(
                 f"another search is writing {os.fspath(file)}; wait until it ends, "
@@ -104,8 +103,11 @@ def locked(file: str | os.PathLike | None) -> Iterator[None]:
         yield
 
 
-def _check_path(file: Any) -> None:
-    """Refuse what can be no file, before a lock is made beside it."""
+def _checked_path(file: Any) -> Path:
+    """The file itself, behind links to it, so that all names of it have one lock.
+
+    What can be no file is refused before a lock is made beside it.
+    """
     checks.require(
         isinstance(file, str | os.PathLike),
         f"the file of a search must be text or a path, got {file!r}",
@@ -116,7 +118,9 @@ def _check_path(file: Any) -> None:
         name and "\0" not in name,
         f"the path of the file of a search is empty or has a null character: {name!r}",
     )
-    checks.require(not Path(name).is_dir(), f"{name} is a folder; name a file in it")
+    target = Path(os.path.realpath(checks.place(name)))
+    checks.require(not target.is_dir(), f"{name} is a folder; name a file in it")
+    return target
 
 
 def _header(settings: Settings) -> str:

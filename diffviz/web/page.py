@@ -116,7 +116,7 @@ def write(explorer: Explorer, path: str | Path) -> Path:
     Raises:
         ValueError: The path has another ending, or the browser cannot compute this explorer.
     """
-    file = Path(checks.instance(path, "path", (str, Path), "text or a path"))
+    file = checks.place(checks.instance(path, "path", (str, Path), "text or a path"))
     checks.require(file.suffix == ".html", f"the path of a page ends in .html, got {str(path)!r}")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html(explorer), encoding="utf-8")

@@ -418,6 +418,64 @@ def test_mmse_of_the_checkerboard_is_the_variance_that_x_hat_lacks(level):
     assert toy("checkerboard").mmse(level) == pytest.approx(2 * math.exp(level) * lacking, rel=1e-8)
 
 
+@pytest.mark.parametrize("width", [1e-3, 1e-6, 1e-8])
+def test_narrow_kernels_keep_their_density_and_their_error(width):
+    """Near one of far points the density and the error are those of its kernel alone."""
+    centres = np.array([[0.1, 4.0], [3.3, -2.0], [-2.7, 0.5]])
+    narrow = mixture(centres, [width, 2 * width, width])
+    steps = torch.tensor([[0.0, 0.0], [1.0, 0.5], [-2.0, 1.0]], dtype=torch.float64)
+    z = torch.from_numpy(centres) + width * steps
+    # z − m in float64 is off by half a last digit of z
+    miss = 1e-15 / width
+    std = torch.tensor([width, 2 * width, width], dtype=torch.float64)
+    unit = (z - torch.from_numpy(centres)) / std[:, None]
+    expected = -math.log(3 * 2 * math.pi) - 2 * std.log() - unit.square().sum(1) / 2
+    assert (narrow.log_prob(z) - expected).abs().max() < 1e-9 + 10 * miss
+    level = -2 * math.log(width)  # as much noise as there is spread
+    alpha, sigma = (
+        torch.full((3, 1), float(scale), dtype=torch.float64) for scale in channel(level)
+    )
+    posterior = narrow.density.posterior(alpha * z, alpha, sigma)
+    share = 1 / (1 + (std / width) ** 2)  # of the noise that is left: eps given z is Gaussian
+    assert (posterior.error - 2 * (1 - share)).abs().max() < 1e-6 + 10 * miss
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mixture([[0.0]], 1e-14),
+        lambda: mixture([[-1.0], [1.0]], [0.1, 1e-10]),
+        lambda: mixture([[0.0], [1e6]], 1e-5).unit(),
+        lambda: dataset([[0.0], [1.0]], bandwidth=1e-10),
+        lambda: dataset([[0.0], [1e-13]], unit=False),
+        lambda: dv.data.Toy(densities.Circle(1e-12), (2,)),
+    ],
+)
+def test_scales_that_drown_in_the_last_noise_are_refused(make):
+    with pytest.raises(ValueError, match=r"at least 1e-09, got .*; rescale the data"):
+        make()
+
+
+def test_data_of_any_scale_may_be_brought_to_unit_variance():
+    points = np.array([[0.0], [1.0], [3.0]])
+    tiny, plain = dataset(points * 1e-20), dataset(points)
+    assert torch.allclose(tiny.law.means, plain.law.means)
+    with pytest.raises(ValueError, match=r"variance of the data is below .* rescale"):
+        dataset(points * 1e-200)
+    assert mixture([[0.0]], 1e-9).entropy() == pytest.approx(
+        math.log(1e-9) + (1 + math.log(2 * math.pi)) / 2, abs=1e-6
+    )
+
+
+def test_a_kernel_density_of_many_dimensions_and_a_narrow_kernel_is_exact():
+    x = np.random.default_rng(0).standard_normal((50, 64))
+    own = dataset(x, bandwidth=1e-7, unit=False)
+    points = torch.from_numpy(x)
+    width = 1e-7 * math.sqrt(x.var(0).mean())
+    expected = -math.log(50) - 32 * math.log(2 * math.pi * width**2)
+    assert (own.log_prob(points) - expected).abs().max() < 1e-6
+
+
 def test_only_the_circle_has_no_density():
     for method in ("log_prob", "score"):
         with pytest.raises(ValueError, match="below 55"):

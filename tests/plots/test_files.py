@@ -44,3 +44,9 @@ def test_an_impossible_resolution_is_refused(tmp_path, dpi):
     with pytest.raises(ValueError, match="dpi"):
         plots.save(plots.axes()[0].figure, tmp_path / "a.png", dpi)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_tilde_before_the_path_of_a_picture_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert plots.save(plots.axes()[0].figure, "~/new/a.svg") == tmp_path / "new" / "a.svg"
+    assert (tmp_path / "new" / "a.svg").exists()

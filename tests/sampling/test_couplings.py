@@ -220,6 +220,22 @@ def test_a_velocity_that_is_not_finite_is_named_with_its_time():
 SOURCE = np.array([[0.0, 1.0], [2.0, -1.0], [3.0, 0.5]])
 
 
+def test_costs_are_summed_in_double_precision():
+    beyond = 2**24 + 1
+    assert couplings.transport_cost([[beyond]], [[beyond - 1]]) == 1
+    ones = torch.ones(4, 70_000, dtype=torch.float16)
+    assert couplings.transport_cost(ones, 0 * ones) == 70_000
+
+
+def test_optimal_transport_far_from_zero_is_that_near_zero():
+    near = torch.rand(2, 40, 1, generator=generator(), dtype=torch.float64)
+    for offset in (0.0, 1e8):
+        source, x = couplings.minibatch_ot(near[0] + offset, near[1] + offset, generator())
+        assert torch.equal(source[:, 0].argsort().argsort(), x[:, 0].argsort().argsort())
+        assert couplings.crossings(source, x) == 0
+        assert couplings.crossings(source, -x) == 1
+
+
 def test_integers_lists_and_read_only_arrays_are_welcome():
     whole = torch.tensor([[0, 1], [2, -1], [3, 5]])
     _, z = couplings.flow(lambda z, t: z / 2, whole, 3)

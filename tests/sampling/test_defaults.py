@@ -175,6 +175,61 @@ def test_samples_start_with_the_mean_and_the_variance_of_z():
     assert start.var(0).mean().item() == pytest.approx(z.var(0).mean().item(), rel=0.03)
 
 
+@pytest.mark.parametrize("solver", [None, "euler"])
+def test_samples_of_data_far_from_zero_are_those_near_zero(solver):
+    near = dv.mixture([[-1.0], [1.0]], 0.1)
+    draws = torch.randn(20, 1, generator=torch.Generator().manual_seed(0))
+    grid = default_grid(near)
+    alpha = 1 / math.sqrt(1 + math.exp(-grid[0]))
+    expected = dv.sample(near, grid, solver, start=draws.double()).samples
+    for offset in (1e4, 1e8):
+        far = dv.mixture([[offset - 1], [offset + 1]], 0.1)
+        start = draws.double() + alpha * offset
+        trajectory = dv.sample(far, grid, solver, start=start)
+        assert (trajectory.samples - offset - expected).abs().max() < 1e-6 * offset**0.5
+        assert (trajectory.z[0] - start).abs().max() < 1e-15 * offset
+        trajectory = dv.sample(far, grid, solver, n=20, generator=torch.Generator().manual_seed(0))
+        assert len(trajectory.samples.unique()) == 20
+        assert dv.sample(far, n=2, start=start.float()).samples.dtype == torch.float64
+    assert dv.sample(near, n=2).samples.dtype == torch.float32
+
+
+@pytest.mark.parametrize("mean", [[0.5, 0.25], np.array([0.5, 0.25]), np.float32([0.5, 0.25])])
+def test_a_mean_may_be_any_array(mean):
+    class Own:
+        def __init__(self, mean):
+            self.mean = mean
+
+        def denoise(self, z, logsnr):
+            return torch.zeros_like(z)
+
+    own, other = (
+        dv.sample(Own(m), [0.0, 1.0], n=4, generator=torch.Generator().manual_seed(0)).z
+        for m in (mean, torch.tensor([0.5, 0.25]))
+    )
+    assert torch.equal(own, other)
+    with pytest.raises(TypeError, match="mean of the denoiser must hold real numbers, got text"):
+        dv.sample(Own("none"), n=4)
+
+
+def test_a_denoiser_may_write_its_answers_into_one_tensor():
+    toy = dv.toy("gmm2d")
+
+    class Reused:
+        mean = toy.mean
+        std = toy.std
+        buffer = torch.zeros(5, 2)
+
+        def denoise(self, z, logsnr):
+            return self.buffer.copy_(toy.denoise(z, logsnr))
+
+    first = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    for solver in (None, "ab3", "dpm++2m", "heun"):
+        own, other = (dv.sample(d, [-6, -2, 0, 2, 6], solver, start=first) for d in (Reused(), toy))
+        assert torch.equal(own.samples, other.samples)
+        assert torch.equal(own.x_hat, other.x_hat)
+
+
 def test_a_denoiser_without_a_standard_deviation_starts_at_its_mean():
     class Means:
         mean = torch.full((2,), 3.0)

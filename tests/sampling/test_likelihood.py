@@ -1,6 +1,7 @@
 """ELBO and ODE likelihood against closed forms, exact mixtures, Monte Carlo and each other."""
 
 import math
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,8 @@ from scipy import stats
 
 import diffviz as dv
 from diffviz.data import toys
-from diffviz.sampling import likelihood
+from diffviz.sampling import likelihood, odes
+from diffviz.sampling.integrate import Stopped
 from diffviz.theory.paths import COSINE, LINEAR
 
 pytestmark = pytest.mark.slow
@@ -212,6 +214,37 @@ def test_the_density_of_the_ode_is_that_of_the_data_but_for_the_noise_at_the_end
     assert (result - stated).abs().max() < 1e-3 and (stderr == 0).all()
 
 
+@pytest.mark.parametrize(("mean", "std"), [(1e4, 1.0), (0.0, 1e3), (1e8, 1e3), (-3.0, 0.1)])
+def test_the_density_of_the_ode_knows_where_and_how_large_the_data_are(mean, std):
+    """A Gaussian stays one, so that the flow is exact but for its steps and the end at high."""
+    toy = dv.mixture([[mean]], std)
+    x = column(mean - std, mean, mean + 2 * std)
+    result, _ = dv.log_likelihood(toy, x, steps=100)
+    stated = stats.norm(mean, math.hypot(std, math.exp(-5))).logpdf(x[:, 0].numpy())
+    assert result.numpy() == pytest.approx(stated, abs=1e-3)
+
+
+def test_two_far_peaks_have_their_density():
+    toy = dv.mixture([[9e3], [11e3]], 50.0)
+    x = column(9e3, 10.9e3)
+    result, _ = dv.log_likelihood(toy, x, steps=100)
+    assert (result - toy.log_prob(x)).abs().max() < 0.01
+
+
+def test_data_too_large_for_a_denoiser_that_does_not_state_them_are_warned_of():
+    toy = dv.mixture([[0.0]], 1e3)
+    nameless = model(toy.denoise)
+    x = column(500.0, -700.0)
+    with pytest.warns(UserWarning, match=r"size 608 .*; give a prior, .* or low=-18") as caught:
+        dv.log_likelihood(nameless, x, steps=4)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = dv.log_likelihood(nameless, x, low=-18, steps=20)[0]
+        dv.log_likelihood(nameless, x, steps=4, prior=lambda z: toy.log_prob(z, -12.0))
+    assert (found - toy.log_prob(x)).abs().max() < 1
+
+
 def test_the_adaptive_solver_keeps_its_tolerance():
     toy = toys.toy("gmm2d")
     for tolerance in (1e-5, 1e-7):
@@ -219,6 +252,20 @@ def test_the_adaptive_solver_keeps_its_tolerance():
             toy, POINTS, steps=None, tolerance=tolerance, prior=lambda z: toy.log_prob(z, -12.0)
         )
         assert (result - smoothed(toy, POINTS, 10.0)).abs().max() < 30 * tolerance
+
+
+def test_a_denoiser_on_which_no_tolerance_can_be_kept_ends_with_an_error(monkeypatch):
+    monkeypatch.setattr(odes, "MOST_CALLS", 100)
+    generator = torch.Generator().manual_seed(0)
+    noisy = model(lambda z, l: z * torch.rand(1, generator=generator, dtype=z.dtype))
+    with pytest.raises(FloatingPointError, match=r"100 calls were not enough\); .*random"):
+        dv.log_likelihood(noisy, POINTS, steps=None)
+    with pytest.raises(Stopped, match=r"step 0 of 2: the adaptive solver .* eval\(\)"):
+        dv.sample(noisy, [-4, 0, 4], solver="adaptive", start=POINTS)
+    monkeypatch.setattr(odes, "MOST_CALLS", 10**9)
+    start, span = column(1.0), torch.tensor([0.0, 2.0], dtype=torch.float64)
+    with pytest.raises(FloatingPointError, match=r"underflow in dt .*\); .*random"):
+        odes.odeint(lambda t, y: y**2, start, span, method="dopri5")  # infinite at t = 1
 
 
 @pytest.mark.parametrize(("gaussian", "std"), [(False, 2.21), (True, 9.90)])
@@ -326,6 +373,10 @@ def test_bad_input_is_refused_with_the_way_out(call, denoiser, x, options, says)
         (lambda: dv.log_likelihood(identity, POINTS, probes=0), "probes must be at least 1"),
         (lambda: dv.log_likelihood(identity, POINTS, steps=0), "steps must be at least 1"),
         (lambda: dv.log_likelihood(identity, POINTS, tolerance=0.0), "tolerance must be .* > 0"),
+        (
+            lambda: dv.log_likelihood(identity, POINTS, steps=None, tolerance=1e-30),
+            "tolerance must be at least 1e-13, got 1e-30",
+        ),
         (lambda: dv.log_likelihood(model(lambda z, l: z.detach()), POINTS), "gradient"),
         (lambda: dv.log_likelihood(model(torch.no_grad()(lambda z, l: 2 * z)), POINTS), "gradient"),
         (lambda: dv.log_likelihood(model(lambda z, l: LEARNED(z.detach())), POINTS), "gradient"),
@@ -374,6 +425,19 @@ def test_integers_lists_and_read_only_arrays_are_welcome(call):
     assert torch.allclose(answer(locked), expected.flip(0))
 
 
+def test_integers_beyond_single_precision_keep_their_values():
+    toy = dv.mixture([[2.0**24]], 0.1)
+    whole, real = (
+        dv.elbo(toy, np.array([[2**24 + 1]], kind), levels=4, exact=True) for kind in ("i8", "f8")
+    )
+    assert torch.equal(whole.diffusion, real.diffusion)
+
+
+def test_a_prior_that_returns_no_tensor_is_refused():
+    with pytest.raises(TypeError, match=r"prior must return a tensor of shape \(n,\), got ndarray"):
+        dv.log_likelihood(identity, POINTS, steps=1, prior=lambda z: z.numpy()[:, 0])
+
+
 @pytest.mark.parametrize("call", [dv.elbo, dv.log_likelihood])
 @pytest.mark.parametrize(
     ("denoiser", "x", "options", "says"),
@@ -382,6 +446,19 @@ def test_integers_lists_and_read_only_arrays_are_welcome(call):
         (identity, [[1j, 2.0]], {}, "x must hold real numbers"),
         (identity, torch.ones(2, 2) * 1j, {}, "x must hold real numbers"),
         (identity, [["a", "b"]], {}, "x must hold real numbers"),
+        (
+            model(lambda z, l: (z, l)),
+            POINTS,
+            {},
+            "the denoiser must return a tensor like z, got tuple; return the one entry",
+        ),
+        (
+            model(lambda z, l: z.detach().numpy()),
+            POINTS,
+            {},
+            "the denoiser must return a tensor like z, got ndarray; torch.as_tensor",
+        ),
+        (model(lambda z, l: None), POINTS, {}, "a tensor like z, got NoneType"),
         (identity, POINTS, {"low": "deep"}, "low must hold real numbers"),
         (identity, POINTS, {"high": True}, "high must be a number"),
         (identity, POINTS, {"generator": 0}, "must be a torch.Generator"),

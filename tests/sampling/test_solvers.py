@@ -841,7 +841,7 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (
             lambda: dv.sample(lambda z, l: z.numpy(), [0, 1], start=ONE),
             TypeError,
-            "must return a tensor, got ndarray",
+            "must return a tensor like z, got ndarray; torch.as_tensor",
         ),
         (lambda: dv.sample(mixture, [0, 1], start="z"), TypeError, "start must hold real numbers"),
         (lambda: dv.sample(mixture, ["a", "b"]), TypeError, "the grid.* must hold real numbers"),
@@ -852,6 +852,11 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: dv.sample(mixture.denoise, [0, 1]), ValueError, "mean"),
         (lambda: step("ddim", eta=1.5), ValueError, r"eta must lie in \[0, 1\], got 1.5"),
         (lambda: step("ddim", eta=math.nan), ValueError, "eta must be finite, got nan"),
+        (
+            lambda: dv.sample(mixture, [0, 1], solver="ddim", n=2, eta=1, noise=lambda y: 0.0),
+            TypeError,
+            "noise must return a tensor like z, got float; torch.as_tensor",
+        ),
         (lambda: step("ddim", eta="much"), TypeError, "eta must hold real numbers"),
         (lambda: step("heun", churn=-1), ValueError, r"churn must lie in \[0, inf\], got -1"),
         (lambda: step("heun", churn=math.nan), ValueError, "churn must be finite"),

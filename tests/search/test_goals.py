@@ -54,6 +54,11 @@ def test_energy_distance_is_that_of_scipy():
     assert distance == pytest.approx(stats.energy_distance(x, y + 0.5), rel=1e-9)
 
 
+def test_energy_distance_takes_integers_of_any_size():
+    beyond = 2**24 + 1
+    assert goals.energy_distance([[beyond]], [[beyond - 2]]) == pytest.approx(2)
+
+
 def test_an_exact_denoiser_samples_at_the_floor_and_has_the_entropy_as_its_bound():
     """Over six seeds, within five standard errors.
 

@@ -136,6 +136,30 @@ def test_what_is_no_file_is_refused_and_leaves_no_lock(tmp_path, monkeypatch, wr
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_and_a_link_to_it_have_one_lock_and_the_link_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    file, link = tmp_path / "s.csv", tmp_path / "link.csv"
+    Results(Settings(), file).append(["a"], 0, [1.0])
+    link.symlink_to(file)
+    for one, other in ((file, link), (link, "~/s.csv"), ("s.csv", link)):
+        with locked(one), pytest.raises(BlockingIOError, match="another search"), locked(other):
+            pass
+    file.write_text(file.read_text() + "b,0")
+    with pytest.warns(UserWarning, match="the last row was cut short"):
+        assert Results(Settings(), link).values == {("a", 0): 1.0}
+    assert link.is_symlink()
+    assert not file.read_text().endswith("b,0")
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    Results(Settings(), "~/new/s.csv")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["home"]
+    assert (tmp_path / "home" / "new" / "s.csv").exists()
+
+
 def test_without_a_file_results_are_kept_in_memory():
     results = Results(Settings())
     results.append(["a", "b"], 0, [1.0, float("nan")])

@@ -203,7 +203,7 @@ class ViewExplorer(anywidget.AnyWidget):
             OSError: There is no such file.
             ValueError: There is no such control.
         """
-        file = _checked_path(path)
+        file = checks.place(_checked_path(path))
         self.description[name]  # refuses another, before the file is read
         self._take_file(name, file.name, file.read_bytes())
 

@@ -139,7 +139,7 @@ def write(
         TypeError: ``names`` is one text, or the title is none.
         ValueError: A figure, the theme or the ending is unknown; nothing has been drawn then.
     """
-    file = File(path)
+    file = checks.place(path)
     checks.one_of(file.suffix, "ending of the deck", ENDINGS)
     checks.one_of(theme, "theme", THEMES)
     checks.require(isinstance(title, str), f"title must be text, got {title!r}", TypeError)

@@ -67,12 +67,8 @@ def network_errors(
 
 def _denoised(denoise: Denoise, z: Tensor, level: float) -> Tensor:
     """What a network returns for z at a level, in float64."""
-    x_hat = denoise(z, torch.full((len(z),), level, dtype=z.dtype, device=z.device))
-    checks.require(
-        isinstance(x_hat, Tensor),
-        f"denoiser must return a tensor like z, got {type(x_hat).__name__}",
-        TypeError,
-    )
+    levels = torch.full((len(z),), level, dtype=z.dtype, device=z.device)
+    x_hat = checks.returned_tensor(denoise(z, levels), "denoiser")
     checks.require(
         x_hat.shape == z.shape,
         f"denoiser must return the shape of z, {tuple(z.shape)}, got {tuple(x_hat.shape)}",
