@@ -435,7 +435,7 @@ def test_narrow_kernels_keep_their_density_and_their_error(width):
     alpha, sigma = (
         torch.full((3, 1), float(scale), dtype=torch.float64) for scale in channel(level)
     )
-    posterior = narrow.density.posterior(alpha * z, alpha, sigma)
+    posterior = narrow.law.posterior(alpha * z, alpha, sigma)
     share = 1 / (1 + (std / width) ** 2)  # of the noise that is left: eps given z is Gaussian
     assert (posterior.error - 2 * (1 - share)).abs().max() < 1e-6 + 10 * miss
 
