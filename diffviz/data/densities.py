@@ -235,6 +235,21 @@ class _Components(NamedTuple):
         )
 
 
+def normal_density(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Densities of Gaussians on a line.
+
+    Args:
+        x: Points, shape (n,).
+        mean: Means, shape (k,).
+        std: Standard deviations, shape (k,).
+
+    Returns:
+        N(x; mean, std²), shape (n, k).
+    """
+    scaled = (x[:, None] - mean) / std
+    return (-(scaled**2) / 2).exp() / (math.sqrt(2 * math.pi) * std)
+
+
 @dataclass(frozen=True, eq=False)
 class Mixture:
     """Mixture of isotropic Gaussians, p(x) = Σ_k w_k N(x; m_k, s_k² I).
@@ -422,6 +437,44 @@ class Mixture:
             weight · density · f is E f(z). None in more than two dimensions and where the lattice
             would be too big.
         """
+        lattice = self._lattice(alpha, sigma)
+        if lattice is None:
+            return None
+        axes, step = lattice
+        d = len(axes)
+        z = torch.cartesian_prod(*axes).reshape(-1, d)
+        return posterior_in_pieces(self, z, alpha, sigma), (step**d).expand(len(z))
+
+    def entropy(self, alpha: Tensor, sigma: Tensor) -> Tensor | None:
+        """Differential entropy of z on the lattice of ``quadrature``, from the density alone.
+
+        A component is a product over coordinates, so that the density at all nodes is a product of
+        matrices. Where it underflows, p log p is 0 to rounding.
+
+        Args:
+            alpha: Scale of the signal, shape ().
+            sigma: Scale of the noise, shape ().
+
+        Returns:
+            −E log p(z) in nats, shape (); None where there is no lattice.
+        """
+        lattice = self._lattice(alpha, sigma)
+        if lattice is None:
+            return None
+        axes, step = lattice
+        std = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)
+        columns = torch.ones(1, len(std), dtype=std.dtype)  # of data on a line
+        if len(axes) == 2:
+            columns = normal_density(axes[1], alpha * self.means[:, 1], std)
+        total = torch.zeros((), dtype=std.dtype)
+        for nodes in axes[0].split(max(1, CHUNK // len(std))):
+            rows = self.weights * normal_density(nodes, alpha * self.means[:, 0], std)
+            density = rows @ columns.T
+            total -= torch.special.xlogy(density, density).sum()
+        return step ** len(axes) * total
+
+    def _lattice(self, alpha: Tensor, sigma: Tensor) -> tuple[list[Tensor], Tensor] | None:
+        """Nodes along each axis and their distance; None where they would be too many."""
         std = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)[:, None]
         step = std.min() / NODES_PER_STD
         centres = alpha * self.means
@@ -432,8 +485,7 @@ class Mixture:
         if d > 2 or size.double().prod() * max(64, len(centres)) > MAX_LATTICE:
             return None
         axes = [start + step * torch.arange(k) for start, k in zip(low, size, strict=True)]
-        z = torch.cartesian_prod(*axes).reshape(-1, d)
-        return posterior_in_pieces(self, z, alpha, sigma), (step**d).expand(len(z))
+        return axes, step
 
 
 # --- a circle -----------------------------------------------------------------------------------

@@ -139,6 +139,23 @@ def mixture_moments(
     return result
 
 
+def entropy(law: KnownDensity, logsnr: Tensor, draws: int) -> float:
+    """Differential entropy of z in nats.
+
+    Args:
+        law: The density of x.
+        logsnr: λ in nats, shape ().
+        draws: Number of draws where there is no quadrature.
+
+    Returns:
+        −E log p(z).
+    """
+    exact = law.entropy(*channel(logsnr)) if type(law) is Mixture else None
+    if exact is None:
+        exact, _ = _expectation_at(law, surprise, logsnr, draws)
+    return exact.item()
+
+
 def expectation(law: KnownDensity, statistic: Statistic, logsnr: NDArray, draws: int) -> NDArray:
     """Mean over z of a statistic of the posterior, and its standard error, at each level.
 

@@ -603,19 +603,19 @@ def statistics(points: Source) -> Statistics:
         single = exact.float()
         checksum = zlib.crc32(single.contiguous().numpy().data, checksum)
         rest = exact - single
-        if rest.any():
+        if rest.count_nonzero():  # also where float32 is not finite
             checksum = zlib.crc32(rest.contiguous().numpy().data, checksum)
+            rows = (~torch.isfinite(single)).flatten(1).any(1).nonzero()
+            if len(rows) and not bad:
+                first_bad = count + int(rows[0])
+            bad += len(rows)
         first = exact[0].clone() if first is None else first
         equal = equal and bool((exact == first).all())
-        rows = (~torch.isfinite(single)).flatten(1).any(1).nonzero()
-        if len(rows) and not bad:
-            first_bad = count + int(rows[0])
-        bad += len(rows)
         own_mean = exact.mean(0)
         step = own_mean - mean
         total = count + len(exact)
         mean = mean + step * (len(exact) / total)
-        squares = squares + (exact - own_mean).square_().sum(0)
+        squares = squares + torch.sub(exact, own_mean, out=rest).square_().sum(0)
         squares = squares + step**2 * (count * len(exact) / total)
         count = total
     std = (squares.mean() / max(count, 1)).sqrt().item()

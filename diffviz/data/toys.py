@@ -41,7 +41,7 @@ from diffviz.data.densities import (
     Mixture,
     estimate_in_pieces,
 )
-from diffviz.data.expectations import channel, expectation, moments, surprise
+from diffviz.data.expectations import channel, entropy, moments
 from diffviz.data.files import FOLDER, load
 from diffviz.data.points import read_points, refuse_channels_last
 from diffviz.delimited import Frame
@@ -331,9 +331,8 @@ class Toy:
             1.4189
         """
         self._estimate(self.mean[None], logsnr)  # refuses what has no density
-        level = _as_levels(logsnr, torch.device("cpu")).reshape(1)
-        mean, _ = expectation(self.law, surprise, level.detach().numpy(), DRAWS)
-        return mean.item()
+        level = _as_levels(logsnr, torch.device("cpu")).reshape(())
+        return entropy(self.law, level.detach(), DRAWS)
 
     def _estimate(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Estimate:
         """What z says of the mean of x, in the shape and dtype of z."""

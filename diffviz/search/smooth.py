@@ -99,7 +99,7 @@ class SmoothSurface:
         bounds = [(np.log(low), np.log(high))] + [tuple(np.log(LENGTHS))] * len(self.box)
         starts = [np.log([spread, *lengths]) for lengths in lattice(STARTS, len(self.box))]
         fits = [
-            optimize.minimize(self._surprise, start, method="L-BFGS-B", bounds=bounds)
+            optimize.minimize(self._surprise, start, jac=True, method="L-BFGS-B", bounds=bounds)
             for start in starts
         ]
         size, *lengths = np.exp(min(fits, key=lambda fit: fit.fun).x)
@@ -158,15 +158,15 @@ class SmoothSurface:
         deviations = self.alone[self.kept] - self._measured[:, None]
         seeds = deviations.shape[1]
         predictor = self._predictor(nodes)
-        optima = []
+        randoms, noises = [], []
         for _ in range(SURFACES):
-            random = root @ rng.standard_normal(len(everywhere))
+            randoms.append(rng.standard_normal(len(everywhere)))
             recombined = deviations @ rng.standard_normal(seeds)
-            noise = recombined / np.sqrt(seeds * rng.chisquare(seeds - 1))
-            here, there = random[: len(x)], random[len(x) :]
-            drawn = there + predictor @ (self._centred - here - noise)
-            optima.append(nodes[drawn.argmin()])
-        return self._unscaled(np.array(optima))
+            noises.append(recombined / np.sqrt(seeds * rng.chisquare(seeds - 1)))
+        here, there = np.split(root @ np.array(randoms).T, [len(x)])
+        left = self._centred[:, None] - here - np.array(noises).T
+        drawn = there + predictor @ left
+        return self._unscaled(nodes[drawn.argmin(0)])
 
     def _scaled(self, points: NDArray) -> NDArray:
         """Points with each parameter on [−1, 1]."""
@@ -212,18 +212,32 @@ class SmoothSurface:
         inverse = linalg.cho_solve(factor, np.eye(len(x)))
         ones = inverse.sum(1)
         centred = inverse - np.outer(ones, ones) / ones.sum()
-        return Fit(centred, ones / ones.sum(), 2 * float(np.log(np.diag(factor[0])).sum()))
+        log_determinant = 2 * float(np.log(np.diag(factor[0])).sum())
+        return Fit(centred, ones / ones.sum(), inverse, log_determinant)
 
     @cached_property
     def _fitted(self) -> "Fit":
         """The fit at the likeliest scales."""
         return self._fit(self.scales)
 
-    def _surprise(self, log_scales: NDArray) -> float:
-        """−log of the likelihood at log scales, up to a constant."""
+    def _surprise(self, log_scales: NDArray) -> tuple[float, NDArray]:
+        """−log of the likelihood at log scales, up to a constant, and its slope.
+
+        The slope is that of Rasmussen and Williams (2006, equation 5.9). The constant is the
+        likeliest one, and so adds nothing to it.
+        """
         size, *lengths = np.exp(log_scales)
-        fit = self._fit(Scales(float(size), np.array(lengths)))
-        return float(self._centred @ fit.inverse @ self._centred + fit.log_determinant) / 2
+        scales = Scales(float(size), np.array(lengths))
+        fit = self._fit(scales)
+        pull = fit.inverse @ self._centred
+        surprise = float(self._centred @ pull + fit.log_determinant) / 2
+        x = self._scaled(self.points[self.kept])
+        covariance = self._covariance(x, x, scales)
+        jitter = JITTER * scales.size**2 * np.eye(len(x))
+        squares = (x[:, None, :] - x[None, :, :]) ** 2 / scales.lengths**2
+        changes = [2 * (covariance + jitter), *(covariance * np.moveaxis(squares, 2, 0))]
+        slopes = [((fit.precision - np.outer(pull, pull)) * change).sum() for change in changes]
+        return surprise, np.array(slopes) / 2
 
     def _predictor(self, x: NDArray) -> NDArray:
         """The matrix that takes measurements to the surface at scaled points, shape (m, k)."""
@@ -238,9 +252,11 @@ class Fit(NamedTuple):
         inverse: Inverse of the covariance of the measurements, less what the constant takes up,
             shape (k, k).
         mean: Weights of the measurements in the constant, shape (k,).
+        precision: Inverse of the covariance, shape (k, k).
         log_determinant: Of the covariance.
     """
 
     inverse: NDArray
     mean: NDArray
+    precision: NDArray
     log_determinant: float

@@ -14,11 +14,12 @@ for each degree of freedom above 1, is added as more noise.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import stats
 
 from diffviz import checks
 
@@ -26,7 +27,6 @@ from diffviz import checks
 # doi 10.2202/1544-6115.1027)
 PRIOR = 4.0
 SURFACES = 200  # drawn for the spread of the optimum
-NODES = 9  # of the lattice on a side, from whose lowest node the descent starts
 
 
 class Parameter(NamedTuple):
@@ -118,6 +118,57 @@ def lattice(side: ArrayLike, dimension: int) -> NDArray:
         The points, shape (k^d, d).
     """
     return np.stack(np.meshgrid(*[side] * dimension), -1).reshape(-1, dimension)
+
+
+def least_in_cube(quadratics: NDArray, dimension: int) -> NDArray:
+    """Where quadratics, convex or not, are least on the cube [−1, 1]^d.
+
+    The least value lies inside the cube or inside one of its faces, edges and corners, and there
+    the slope along it is zero and the curvature positive. All 3^d are tried.
+
+    Args:
+        quadratics: Coefficients of 1, x_j and x_j x_k with j <= k, row by row, shape (m, k).
+        dimension: Number of parameters d.
+
+    Returns:
+        The points, shape (m, d).
+    """
+    form = np.zeros((len(quadratics), dimension + 1, dimension + 1))  # of (1, x)
+    form[:, *np.triu_indices(dimension + 1)] = quadratics
+    form = form + form.swapaxes(1, 2)
+    slope, curvature = form[:, 1:, 0], form[:, 1:, 1:]
+    best = np.zeros((len(quadratics), dimension))
+    least = np.full(len(quadratics), np.inf)
+    for face in product((-1.0, 0.0, 1.0), repeat=dimension):
+        x, is_inside = _still_points(slope, curvature, np.array(face))
+        heights = (slope * x).sum(1) + (x * (curvature @ x[..., None])[..., 0]).sum(1) / 2
+        is_lower = is_inside & (heights < least)
+        best[is_lower] = x[is_lower]
+        least[is_lower] = heights[is_lower]
+    return best
+
+
+def _still_points(slope: NDArray, curvature: NDArray, face: NDArray) -> tuple[NDArray, NDArray]:
+    """Least points of quadratics along a face of the cube, and whether they lie within it.
+
+    Args:
+        slope: Slopes at the middle of the cube, shape (m, d).
+        curvature: Second derivatives, shape (m, d, d).
+        face: −1 or 1 for a parameter at an end, and 0 for a free one, shape (d,).
+
+    Returns:
+        Points, shape (m, d), and whether the curvature is positive and the point in the cube, (m,).
+    """
+    free = face == 0
+    x = np.tile(face, (len(slope), 1))
+    if not free.any():
+        return x, np.full(len(slope), True)
+    block = curvature[:, free][:, :, free]
+    is_valley = np.linalg.eigvalsh(block)[:, 0] > 0
+    block[~is_valley] = np.eye(free.sum())
+    downhill = -(slope + curvature @ face)[:, free]
+    x[:, free] = np.linalg.solve(block, downhill[..., None])[..., 0]
+    return x, is_valley & (abs(x) <= 1).all(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,13 +288,14 @@ class Surface:
         if seeds < 2:
             return np.empty((0, len(self.box)))
         deviations = self.alone - mean[:, None]
-        optima = []
+        extra = self.stderr * np.sqrt(max(self.misfit - 1, 0))
+        quadratics = []
         for _ in range(SURFACES):
             recombined = deviations @ rng.standard_normal(seeds)
             noise = recombined / np.sqrt(seeds * rng.chisquare(seeds - 1))
-            missed = rng.standard_normal(len(mean)) * self.stderr * np.sqrt(max(self.misfit - 1, 0))
-            optima.append(self.least(self._fit(mean + noise + missed)))
-        return np.array(optima)
+            missed = rng.standard_normal(len(mean)) * extra
+            quadratics.append(self._fit(mean + noise + missed))
+        return self._least(np.array(quadratics))
 
     def at(self, points: ArrayLike) -> NDArray:
         """The surface at points of the box.
@@ -263,8 +315,6 @@ class Surface:
     def least(self, coefficients: ArrayLike | None = None) -> NDArray:
         """Where a quadratic, convex or not, is least in the box.
 
-        The descent starts at the lowest node of a lattice.
-
         Args:
             coefficients: Of the quadratic, in the order of ``names``; those of this surface by
                 default.
@@ -281,22 +331,13 @@ class Surface:
         quadratic = checks.array(coefficients, "coefficients", ndim=1)
         if len(quadratic) != len(self.names):
             raise ValueError(f"need {len(self.names)} coefficients, got {len(quadratic)}")
+        return self._least(quadratic[None])[0]
+
+    def _least(self, quadratics: NDArray) -> NDArray:
+        """Where quadratics (m, coefficients) are least in the box, shape (m, d)."""
         low, high = ends_of(self.box)
-        dimension = len(low)
-        form = np.zeros((dimension + 1, dimension + 1))  # of (1, x) for x on [−1, 1]
-        form[np.triu_indices(dimension + 1)] = quadratic
-        form = (form + form.T) / 2
-
-        def height_and_slope(unit: NDArray) -> tuple[float, NDArray]:
-            x = np.append(1.0, 2 * unit - 1)
-            return float(x @ form @ x), 4 * (form @ x)[1:]
-
-        nodes = lattice(np.linspace(0, 1, NODES), dimension)
-        x = np.c_[np.ones(len(nodes)), 2 * nodes - 1]
-        start = nodes[((x @ form) * x).sum(1).argmin()]
-        ends = [(0, 1)] * dimension
-        descent = optimize.minimize(height_and_slope, start, jac=True, bounds=ends)
-        return low + (high - low) * descent.x
+        x = least_in_cube(quadratics, len(low))
+        return low + (high - low) * (x + 1) / 2
 
     def _terms(self, points: NDArray) -> NDArray:
         """1, x_j and x_j x_k at points (m, d), x scaled to [−1, 1], shape (m, coefficients)."""

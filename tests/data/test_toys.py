@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import integrate, special, stats
 
 import diffviz as dv
-from diffviz.data import densities
+from diffviz.data import densities, expectations
 from diffviz.data.files import FOLDER, load
 from diffviz.data.toys import TOYS, dataset, mixture, toy
 
@@ -136,6 +136,15 @@ def test_information_of_the_ring_has_the_reference_values():
 )
 def test_entropy_has_the_reference_values(name, value):
     assert toy(name).entropy() == pytest.approx(value, abs=3e-10)
+
+
+@pytest.mark.parametrize("level", [-40.0, -2.0, 3.0, 55.0])
+@pytest.mark.parametrize("name", ["gaussian", "gmm1", "gmm2d", "ring8"])
+def test_the_entropy_of_a_mixture_is_the_mean_of_its_log_density(name, level):
+    """From products of Gaussians on a line, and from the posterior at each node."""
+    levels = torch.tensor([level], dtype=torch.float64).numpy()
+    expected = expectations.expectation(toy(name).law, expectations.surprise, levels, 2)[0]
+    assert toy(name).entropy(level) == pytest.approx(expected.item(), abs=1e-12)
 
 
 @pytest.mark.parametrize(

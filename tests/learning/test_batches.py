@@ -236,9 +236,9 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux' /proc")
 def test_a_large_file_is_not_copied(tmp_path):
-    """512 MB on disk, at most 200 MB more in memory, by a limit that the system enforces."""
+    """256 MB on disk, at most 200 MB more in memory, by a limit that the system enforces."""
     doors = ["fit", "fit loader", "probe", "tracker", "fit uint8"]  # four share a file
-    command = [sys.executable, str(FOLDER / "memory.py"), "--megabytes", "512"]
+    command = [sys.executable, str(FOLDER / "memory.py"), "--megabytes", "256"]
     command += ["--limit", "200", "--folder", str(tmp_path), "--doors", *doors]
     place = os.environ | {"PYTHONPATH": str(Path(dv.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, env=place, check=False)

@@ -97,6 +97,15 @@ def test_no_other_scales_are_likelier(surface):
         assert other < best + 1e-3
 
 
+@pytest.mark.parametrize("scales", [(0.7, 0.5, 1.2), (0.1, 2.0, 0.3)])
+def test_the_slope_of_the_likelihood_is_that_of_its_values(surface, scales):
+    place = np.log(scales)
+    steps = 1e-5 * np.eye(3)
+    values = [[surface._surprise(place + s * step)[0] for s in (1, -1)] for step in steps]
+    slopes = -np.diff(values)[:, 0] / 2e-5
+    np.testing.assert_allclose(surface._surprise(place)[1], slopes, rtol=1e-5, atol=1e-5)
+
+
 def test_it_fits_a_valley_that_a_quadratic_does_not(surface):
     quadratic = Surface(BOX, POINTS, surface.values)
     assert quadratic.misfit > 10

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from diffviz.search.surface import Surface
+from diffviz.search.surface import Surface, coefficient_count, lattice, least_in_cube
 
 BOX = (("a", -2.0, 4.0), ("b", 0.0, 1.0))
 LOW, HIGH = np.array([ends for _, *ends in BOX]).T
@@ -49,6 +49,28 @@ def test_the_optimum_of_any_quadratic_is_the_least_of_a_fine_lattice(seed):
     surface = Surface(BOX, POINTS, measured(np.random.default_rng(0)))
     lattice = np.stack(np.meshgrid(*np.linspace(LOW, HIGH, 301).T), -1).reshape(-1, 2)
     assert height(surface.least(c)[None], c)[0] == pytest.approx(height(lattice, c).min(), abs=1e-3)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_no_node_of_a_lattice_lies_below_the_optimum(dimension):
+    """Of bowls, saddles and hills, and of quadratics without a slope or a curvature."""
+    number = coefficient_count(dimension)
+    quadratics = np.random.default_rng(dimension).standard_normal((200, number))
+    quadratics[0] = 0
+    quadratics[1, dimension + 1 :] = 0
+    found = least_in_cube(quadratics, dimension)
+    assert (abs(found) <= 1).all()
+
+    def heights(x):
+        x = np.append(np.ones((*x.shape[:-1], 1)), x, -1)
+        return np.stack([x[..., j] * x[..., k] for j, k in zip(*pairs, strict=True)], -1)
+
+    pairs = np.triu_indices(dimension + 1)
+    nodes = lattice(np.linspace(-1, 1, 21), dimension)
+    least = (heights(found) * quadratics).sum(-1)
+    lowest = (heights(nodes) @ quadratics.T).min(0)
+    assert (least <= lowest + 1e-12).all()
+    assert (least >= lowest - 0.05).all()
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.2])
