@@ -129,12 +129,14 @@ SOLUTION = r"<summary>Solution</summary>\s+(?:`answer = ([^\n]+?)`|```python\n(.
 
 
 def solved(value, code):
-    """What a solution of a notebook says: a value, or the function that its code defines."""
+    """What a solution of a notebook says: a value, an answer, or the function that it defines."""
     names = {"dv": dv, "np": np, "torch": torch}
     if value:
         return eval(value, names)
     known = set(names)
     exec(code, names)
+    if "answer" in names:
+        return names["answer"]
     (defined,) = set(names) - known - {"__builtins__"}
     return names[defined]
 

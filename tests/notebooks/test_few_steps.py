@@ -121,6 +121,9 @@ def test_long_jumps_are_as_rare_as_stated(text):
     )
     assert few_steps.plane("shortcut").mass[0, -1] == pytest.approx(1 / 28)
     assert few_steps.share_of_long_jumps("ict") == 0
+    left, upper = np.nonzero(few_steps.plane("ict").mass)
+    assert set(upper - left) == {0, 1}
+    assert_says(text, "so all its draws lie in two rows of cells")
     assert_says(text, "`ict` compares neighbouring levels, so its frame is empty")
 
 
@@ -145,9 +148,9 @@ def test_ict_jumps_to_the_data_from_every_level_that_it_draws(text):
     assert drawn == pytest.approx((high - edge) / (high - low), rel=0.01)
     assert_says(
         text,
-        f"In one draw of {1 / drawn:.0f} it does so from $t > 0.9$",
-        '`dv.few_step("ict").pairs.mass([-1e3, -2 * np.log(9), 1e3])[0].sum()`',
+        f"In one draw of {1 / drawn:.0f} it does so from $t > 0.9$ (the last line above)",
     )
+    assert f"by its own answer: 1 in {1 / drawn:.0f} draws" in printed(NOTEBOOK)
 
 
 def test_the_factor_moves_weight_as_stated(text):
@@ -333,6 +336,8 @@ def test_where_one_step_of_a_network_ends(text):
         "`ict` steps too far to the left, and both forms of MeanFlow farther still",
         "they end between the clusters",
     )
+    assert figures.MAP_FINDINGS[gaussian] == "one Gaussian: both MeanFlows bend away"
+    assert figures.MAP_FINDINGS[clusters] == "two clusters: both MeanFlows step too far left"
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from diffviz.lab.experiments import forward_process, roads
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
 from diffviz.lab.explorers.policy import compare
-from diffviz.lab.figures.policy import METHOD_COLOURS
+from diffviz.lab.figures.policy import FIRST_TO_LOSE, METHOD_COLOURS
 from diffviz.policy import bandit, methods, steps, surrogates
 from diffviz.theory import elbo_mixture
 from diffviz.theory.frames import VP
@@ -84,7 +84,7 @@ def test_the_gain_law_by_its_numbers(prose):
     others = {name: policy_experiments.gains(name) for name in WEIGHTINGS if name != "elbo"}
     assert policy_experiments.SCALES[40] == pytest.approx(1)
     assert all((np.diff(gains[:41]) > 0).all() for gains in others.values())
-    assert_says(prose, "every other weighting counts a change less, the finer it is")
+    assert_says(prose, "every other weighting here counts a change less, the finer it is")
     lower = {name for name, gains in others.items() if gains[-1] < 1}
     assert lower == {DEFAULT, "iddpm-cosine", "min-snr-5-eps"}
     assert all(
@@ -241,9 +241,16 @@ def test_mean_ratios_by_their_numbers(prose):
         f"it comes down to {first[-1]:.2f} with 128 draws, which is that of flow matching "
         "without noise",
         f"gain of {change.slope('fm-ot'):.2f} on this change",
+        f"share the same {policy_experiments.RATIO_DRAWS:,} single draws",
         f"exact: {np.exp(change.exact).mean():.2f} on these actions, 1 over all",
     )
     assert first[-1] == pytest.approx(ratios["FM without noise"][0], abs=0.01)
+    law = policy_experiments._policies().old.law
+    variance = float(law.means.var(correction=0) + law.std[0] ** 2)
+    assert variance == pytest.approx(2, rel=0.01)
+    at_whole = elbo_mixture.gain(dv.objective("fm-ot"), variance)
+    assert change.slope("fm-ot") == pytest.approx(at_whole, rel=0.01)
+    assert_says(prose, "that is the gain at c near 2. The policy as a whole has this variance")
 
 
 def test_the_answer_on_two_scales(prose):
@@ -311,6 +318,11 @@ def test_the_losses_that_are_displayed_are_those_of_the_package():
     torch.testing.assert_close(surrogates.dpo(-margin[None], zero, zero, zero), stated)
 
 
+def lost_at(history):
+    """The first batch after which a goal is lost; infinite where none is."""
+    return next((batch for batch, goals in enumerate(history.goals) if goals < 4), np.inf)
+
+
 def test_learning_by_its_numbers(prose):
     fpo, awr, dpo = (policy_experiments.learned(name) for name in ("FPO", "AWR", "DPO"))
     width = bandit.FourGoals.width
@@ -332,6 +344,9 @@ def test_learning_by_its_numbers(prose):
     assert max(awr_passed) <= max(passed)
     assert sum(4 - history.goals[10] for history in awr) >= 2
     assert_says(prose, "AWR gets there no later, and has lost goals by batch 10")
+    assert FIRST_TO_LOSE == "goals kept: AWR loses some first"
+    first_lost = [min(lost_at(history) for history in runs) for runs in (awr, fpo, dpo)]
+    assert first_lost == sorted(first_lost) and first_lost[0] < first_lost[1]
     assert all(history.reward[16] < 0.35 and min(history.goals) == 4 for history in dpo)
     assert_says(prose, "below 0.35 after 16 batches")
     ends = [history.reward[-1] for history in dpo]
@@ -489,7 +504,7 @@ def test_the_forward_process_by_its_numbers(prose):
     awm = [verdicts["AWM as released", policy] for policy in forward_process.POLICIES]
     assert awm[0].monotone and not awm[1].monotone
     assert 0 < awm[1].rises[0][0] < awm[1].rises[0][1] < 2
-    assert_says(prose, "a shoulder between λ = 0 and 2", "AWM's weighting even rises")
+    assert_says(prose, "a shoulder between λ = 0 and 2", "of AWM as released even rises")
     assert verdicts["NFT as released", forward_process.FIRST].monotone
     assert_says(prose, "although it was one at the first policy")
     assert awm[1].peak == pytest.approx(-20)

@@ -101,7 +101,7 @@ def test_modes_part_before_the_bump(text):
         text,
         "near λ = 3.5, just beyond the levels at which the eight modes part",
         "just below λ = 4, where the modes have just parted",
-        "By then a sample has chosen its mode",
+        "Just below that level a sample settles on its mode",
     )
 
 
@@ -138,6 +138,7 @@ def test_what_width_buys(text, small, large):
         "falls most at λ = 5 to 7",
         "about 12 times. At λ = 0 it falls by about seven times, and at λ = 4 by about 4.5 times",
         "gains 6 times",
+        "(Each of these is the median of the five objectives.)",
     )
 
 

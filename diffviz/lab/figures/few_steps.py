@@ -35,6 +35,10 @@ FINDINGS = {
     DATA[0]: "one Gaussian: shortcut and ict are near in one step",
     DATA[1]: "two clusters: only shortcut is near throughout",
 }
+MAP_FINDINGS = {
+    DATA[0]: "one Gaussian: both MeanFlows bend away",
+    DATA[1]: "two clusters: both MeanFlows step too far left",
+}
 TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
 REACH = 2.5  # of states near pure noise that are drawn, in standard deviations
 SIDE_BY_SIDE = 0.05  # by which share of their place points of neighbours are apart
@@ -113,6 +117,7 @@ def _explain_shades(ax: Axes, mesh: QuadMesh) -> None:
     """A bar on the right of a plane, which keeps its size."""
     place = ax.inset_axes((1.03, 0, 0.035, 1))
     shades = ax.figure.colorbar(mesh, cax=place, ticks=[-5, -4, -3, -2])
+    place.set_ylim(bottom=np.log10(LEAST))  # the plane is white below
     place.set_yticklabels(["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²"], fontsize=9)
     shades.set_label("probability of a cell", fontsize=9)
 
@@ -149,7 +154,7 @@ def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     ax.set(
         xlabel=f"z at t = {ENDS[0]:g}   [a line for each of {len(SEEDS)} seeds]",
         ylabel=f"z at r = {ENDS[1]:g}, after one step",
-        title=f"{TITLES[data]}: where one step ends",
+        title=(MAP_FINDINGS if set(names) == set(NAMES) else TITLES)[data],
         xlim=(-REACH, REACH),
     )
     ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room

@@ -105,7 +105,7 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS) -> None:
     ax.set(
         xlabel="calls of the network for each action",
         ylabel="mean reward",
-        title="under one clip a tempered ratio learns faster",
+        title="one clip: tempered Flow-GRPO learns faster",
         ylim=(0, 1.02),
     )
     legend(ax, loc="upper left", handlelength=3)

@@ -75,7 +75,7 @@ def over_floor(
         exact = 1 + np.divide(excess[name], least)
         ax.plot(GRID, exact, color=plots.colour(name), lw=2.2, gid=name)
         ax.set_title(name)
-        ax.set(ylim=(0.6, HIGHEST), xlabel="log-SNR λ")
+        ax.set(ylim=(0.6, HIGHEST), xlabel="λ   [noise ← → data]")
     panels[0].set_ylabel("loss / loss of the exact denoiser")
     put_under(panels, strip)
     _explain_panels(panels[0])
