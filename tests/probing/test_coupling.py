@@ -213,7 +213,7 @@ def at_most(model, x):
 @pytest.mark.parametrize(("loss", "sign"), [(clamped, 1), (at_most, 1), (clamped, -1)])
 def test_a_clamped_loss_is_read_below_its_bound(loss, sign):
     """Errors of the outputs 0 and ±1 are beyond these bounds in many samples."""
-    measured = probe(lambda model, x: sign * loss(model, x), X, draws=1000)
+    measured = probe(lambda model, x: sign * loss(model, x), X, draws=1000, batch=100)
     assert measured.kind == "u"
     assert says(measured, "the loss is clamped")
     assert says(measured, "have a negative weight") == (sign < 0)
@@ -307,7 +307,7 @@ def test_levels_without_replacement_have_the_uniform_law(levels):
     def loss(model, x):
         return sample_losses(model, x, (levels(len(x)) + 0.5) / 1000)[0].mean()
 
-    measured = probe(loss, X, draws=2000)
+    measured = probe(loss, X, draws=2000, batch=200)
     _, probability, _ = measured.levels()
     np.testing.assert_allclose(probability, 1e-3)
     assert measured.exact
