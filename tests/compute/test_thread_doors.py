@@ -28,7 +28,7 @@ MAKE = """
     all_gather arange as_tensor asarray clone contiguous cpu detach double empty empty_like expand
     eye flatten float kaiming_uniform_ linspace new_tensor new_zeros normal_ numpy ones randn
     randperm repeat reshape resize_ split stack tensor to unbind uniform_ unsqueeze view view_as
-    zero_ zeros
+    zero_ zeros zeros_like
 """
 LOOK = "all any isfinite"
 HARMLESS = {*ASK.split(), *MAKE.split(), *LOOK.split()}
