@@ -138,8 +138,8 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
     ): A_CHOICE,
     (
         "diffviz/theory/mixed_laws.py",
-        "lambda x: self._sf(x) > q, self._blended(plain, 1.0), self._blended(plain, 0.0)",
-        "self._sf(x) >= q",
+        "return halved(lambda x, above: self._sf(x) > above, q, *ends)",
+        "self._sf(x) >= above",
     ): SAME_ROOT,
     (
         "diffviz/learning/logs/scalars.py",

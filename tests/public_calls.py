@@ -99,6 +99,7 @@ INNER = (
     "plots.curves.place_legend",
     "policy.steps.scales",
     "theory.laws.exceeded",  # of laws and numbers that are checked
+    "theory.laws.quantile",
     "theory.laws.survival",
     "sampling.trajectories.band_masks",  # parts of ``explained``
     "sampling.trajectories.explained_in",

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / "diffviz"
-CHANGING = {"History", "LeftOut"}  # what is filled while something runs
+CHANGING = {"History", "LeftOut", "_Counted"}  # what is filled while something runs
 
 
 def decorators(node):
