@@ -81,7 +81,6 @@ class MaskedRun:
         return Assessment.of(self.world, self.predictor)
 
 
-@gradients.recorded()
 def fit_masked(
     objectives: Sequence[MaskedObjective], world: MarkovWorld, settings: Settings | None = None
 ) -> list[MaskedRun]:
@@ -112,6 +111,7 @@ def fit_masked(
     return runs
 
 
+@gradients.recorded()
 def fit_masked_seeds(
     objectives: Sequence[MaskedObjective],
     world: MarkovWorld,

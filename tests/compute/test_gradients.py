@@ -8,6 +8,7 @@ import diffviz as dv
 from diffviz import few_steps
 from diffviz.learning.velocity import fit_velocity
 from diffviz.masked import MarkovWorld, Settings, fit_masked
+from diffviz.masked.training import fit_masked_seeds
 from diffviz.policy import bandit
 
 
@@ -26,6 +27,13 @@ def masked():
     world = MarkovWorld([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], length=3)
     settings = Settings(steps=2, batch=4, width=8, layers=1)
     return fit_masked([dv.masked_objective("elbo")], world, settings)[0].losses
+
+
+def masked_side_by_side():
+    world = MarkovWorld([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], length=3)
+    settings = Settings(steps=2, batch=4, width=8, layers=1)
+    by_seed = fit_masked_seeds([dv.masked_objective("elbo")], world, (0, 1), settings)
+    return [run.losses for (run,) in by_seed]
 
 
 def velocity():
@@ -56,7 +64,16 @@ def probed():
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize(
     "call",
-    [trained, with_few_steps, masked, velocity, policy, density, probed],
+    [
+        trained,
+        with_few_steps,
+        masked,
+        masked_side_by_side,
+        velocity,
+        policy,
+        density,
+        probed,
+    ],
     ids=lambda call: call.__name__,
 )
 def test_a_caller_without_gradients_gets_the_same(call, off):
