@@ -331,7 +331,7 @@ class Mixture:
         std = self.std.expand_as(self.weights)[component, None]
         return means + std * torch.randn(means.shape, generator=generator, dtype=u.dtype)
 
-    def _compared(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> "_Components":
+    def _compared(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> _Components:
         """What z (n, d) says of the components, for alpha and sigma (n, 1).
 
         With z and m_k measured from the mean, v_k = alpha² s_k² + sigma², S² the average of s_k²,

@@ -28,6 +28,7 @@ from diffviz.checks import (
     one_of,
     positive,
     require,
+    text,
     torch_generator,
     unknown,
 )
@@ -427,7 +428,7 @@ def mixture(
         shares.shape == (k,) and (shares > 0).all() and abs(shares.sum() - 1) <= 1e-9,
         f"weights must be {k} numbers > 0 with sum 1, one for each of the means; got {weights!r}",
     )
-    require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
+    text(name, "name")
     law = Mixture(
         torch.from_numpy(shares),
         torch.from_numpy(centres).flatten(1),
@@ -491,7 +492,7 @@ def dataset(
         )
     spread = math.sqrt(points.var(0).mean())
     require(spread > 0, "the variance of the data is below what float64 holds; rescale them")
-    require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
+    text(name, "name")
     width = number(positive(bandwidth, "bandwidth"), "bandwidth", high=WIDEST)
     with threads.suited(threads.elements(points)):
         density = _kernel_density(points, width * spread)

@@ -179,12 +179,10 @@ def density(law: Any, x: NDArray) -> NDArray:
     Returns:
         The density, the same numbers as ``law.pdf(x)``, shape (n,).
     """
-    kind = getattr(law, "dist", None)
-    if isinstance(kind, Transformed) or not isinstance(kind, stats.rv_continuous) or kind.numargs:
+    placed = _placed(law)
+    if placed is None:
         return law.pdf(x)
-    _, centre, scale = kind._parse_args(*law.args, **law.kwds)
-    if not (np.ndim(scale) == np.ndim(centre) == 0 and scale > 0):
-        return law.pdf(x)
+    kind, centre, scale = placed
     unit = (x - centre) / scale
     if not _all_between(unit, kind.a, kind.b, (), {}):
         return law.pdf(x)
@@ -203,15 +201,24 @@ def quantile(law: Any, probability: NDArray) -> NDArray:
     Returns:
         The same numbers as ``law.ppf(probability)``, same shape.
     """
+    placed = _placed(law)
+    if placed is None or not _all_between(probability, 0.0, 1.0, (), {}):
+        return law.ppf(probability)
+    kind, centre, scale = placed
+    return kind._ppf(probability) * scale + centre
+
+
+def _placed(law: Any) -> tuple[Any, float, float] | None:
+    """SciPy's distribution behind a law, with its place and its scale.
+
+    None where there is none, or where it has shapes, whose checks are needed.
+    """
     kind = getattr(law, "dist", None)
     if isinstance(kind, Transformed) or not isinstance(kind, stats.rv_continuous) or kind.numargs:
-        return law.ppf(probability)
+        return None
     _, centre, scale = kind._parse_args(*law.args, **law.kwds)
-    if not (np.ndim(scale) == np.ndim(centre) == 0 and scale > 0):
-        return law.ppf(probability)
-    if not _all_between(probability, 0.0, 1.0, (), {}):
-        return law.ppf(probability)
-    return kind._ppf(probability) * scale + centre
+    is_plain = np.ndim(scale) == np.ndim(centre) == 0 and scale > 0
+    return (kind, centre, scale) if is_plain else None
 
 
 def survival(law: Law, x: NDArray) -> NDArray:

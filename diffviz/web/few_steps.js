@@ -47,6 +47,14 @@ const TARGET = "u* − (t − r) u̇";
 const OTHERS = { "from −0.6": -0.6, "from 1.5": 1.5 };
 /** @type {Record<string, number>} */
 const OTHER_DASHES = { "from −0.6": 2, "from 1.5": 0 };
+/** Axes of a chart of paths. */
+const ON_ITS_WAY = {
+  xlabel: "1 − t   [noise ← → data]",
+  ylabel: "z",
+  title: "one state on its way",
+  xlim: [0, 1],
+  ylim: [-2.5, 2.5],
+};
 const SHORTEST = 0.01; // of a jump, in t
 
 /**
@@ -131,11 +139,7 @@ function pathChart(state, data, { jump, here, end, euler }) {
       [EULER]: Float64Array.of(here, euler),
       ...each((start) => Float64Array.from(rows, (row) => interpolated(start, starts, row))),
     },
-    xlabel: "1 − t   [noise ← → data]",
-    ylabel: "z",
-    title: "one state on its way",
-    xlim: [0, 1],
-    ylim: [-2.5, 2.5],
+    ...ON_ITS_WAY,
     colours,
     dashes: { [JUMP]: 0, [EULER]: 1, [PATH]: 0, ...OTHER_DASHES },
     faint: Object.keys(OTHERS),
@@ -257,11 +261,7 @@ function identityView(state, data) {
   const along = chart({
     x: { [PATH]: progress, [JUMP]: Float64Array.of(progress[here], progress[last]) },
     curves: { [PATH]: states, [JUMP]: Float64Array.of(states[here], states[last]) },
-    xlabel: "1 − t   [noise ← → data]",
-    ylabel: "z",
-    title: "one state on its way",
-    xlim: [0, 1],
-    ylim: [-2.5, 2.5],
+    ...ON_ITS_WAY,
     colours,
     dashes: { [PATH]: 0, [JUMP]: 0 },
   });

@@ -9,7 +9,7 @@ since eps_hat* is the mean of eps given z. The excess has none of the noise of a
 training can still win.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -427,10 +427,16 @@ def excesses(width: int, seeds: Sequence[int] = SEEDS) -> Mapping[str, NDArray]:
         TypeError: A number is not whole.
         ValueError: ``width`` is not positive, or a seed is negative.
     """
-    by_seed = [
-        {name: truth().excess(run) for name, run in trained(width, seed).items()} for seed in seeds
-    ]
-    return {name: np.log10([errors[name] for errors in by_seed]) for name in NAMES}
+    excess = _of_each_seed(truth().excess, width, seeds)
+    return {name: np.log10(errors) for name, errors in excess.items()}
+
+
+def _of_each_seed(
+    measure: Callable[[Any], Any], width: int, seeds: Sequence[int]
+) -> dict[str, NDArray]:
+    """What is measured on the runs of ``trained``, by objective, with a row for each seed."""
+    by_seed = [{name: measure(run) for name, run in trained(width, seed).items()} for seed in seeds]
+    return {name: np.array([values[name] for values in by_seed]) for name in NAMES}
 
 
 @cached
@@ -616,7 +622,4 @@ def shares_astray(width: int, seeds: Sequence[int] = SEEDS) -> dict[str, NDArray
         TypeError: A number is not whole.
         ValueError: ``width`` is not positive, or a seed is negative.
     """
-    by_seed = [
-        {name: astray(samples(run)) for name, run in trained(width, seed).items()} for seed in seeds
-    ]
-    return {name: np.array([shares[name] for shares in by_seed]) for name in NAMES}
+    return _of_each_seed(lambda run: astray(samples(run)), width, seeds)

@@ -37,6 +37,14 @@ COLOURS = {
     VELOCITY: THIRD,  # an Euler step goes by it
     TARGET: REFERENCE,
 } | dict.fromkeys(OTHERS, REFERENCE)
+ON_ITS_WAY: dict[str, Any] = {  # axes of a chart of paths
+    "xlabel": "1 − t   [noise ← → data]",
+    "ylabel": "z",
+    "title": "one state on its way",
+    "xlim": (0.0, 1.0),
+    "ylim": (-2.5, 2.5),
+    "colours": COLOURS,
+}
 SHORTEST = 0.01  # of a jump, in t
 IN_FACTOR, IN_MAP, IN_IDENTITY = ({"shows": (each,)} for each in (FACTOR, MAP, IDENTITY))
 ON_PATHS = {"shows": (MAP, IDENTITY)}
@@ -213,12 +221,7 @@ def map_view(state: State) -> View:
     along = Chart(
         dict.fromkeys(jumps, jump) | dict.fromkeys(followed, progress),
         jumps | followed,
-        xlabel="1 − t   [noise ← → data]",
-        ylabel="z",
-        title="one state on its way",
-        xlim=(0.0, 1.0),
-        ylim=(-2.5, 2.5),
-        colours=COLOURS,
+        **ON_ITS_WAY,
         dashes={JUMP: 0, EULER: 1, PATH: 0} | OTHER_DASHES,
         faint=tuple(OTHERS),
     )
@@ -274,12 +277,7 @@ def identity_view(state: State) -> View:
     along = Chart(
         {PATH: 1 - times, JUMP: 1 - times[[here, last]]},
         {PATH: states, JUMP: states[[here, last]]},
-        xlabel="1 − t   [noise ← → data]",
-        ylabel="z",
-        title="one state on its way",
-        xlim=(0.0, 1.0),
-        ylim=(-2.5, 2.5),
-        colours=COLOURS,
+        **ON_ITS_WAY,
         dashes={PATH: 0, JUMP: 0},
     )
     velocities = Chart(
