@@ -25,7 +25,6 @@ from diffviz.learning.adam import Adam
 from diffviz.learning.models import linear
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # the average velocity at (z, r, t)
-LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
 
 
 class Source(Protocol):
@@ -347,7 +346,7 @@ def train_seeds(
     entry = few_step(name)
     steps = checks.count(steps, "steps")
     batch = checks.count(batch, "batch", least=4)
-    rate = checks.number(checks.positive(rate, "rate"), "rate", high=LARGEST_RATE)
+    rate = checks.rate(rate, "rate")
     checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
     each_seed = [checks.seed(seed) for seed in checks.items(seeds, "seeds")]
     checks.require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")

@@ -10,6 +10,7 @@ from scipy.special import ndtr
 from torch import nn
 
 import diffviz as dv
+from diffviz import checks
 from diffviz.few_steps import maps, training
 
 STD = 0.6
@@ -261,7 +262,7 @@ def test_a_seed_may_be_any_whole_number():
 def test_the_largest_rate_diverges_in_words():
     data = dv.toy("gaussian")
     with pytest.raises(FloatingPointError, match="lower rate"):
-        training.train("shortcut", data, steps=9, width=8, rate=training.LARGEST_RATE)
+        training.train("shortcut", data, steps=9, width=8, rate=checks.LARGEST_RATE)
 
 
 def test_a_shortcut_model_learns_the_map_of_a_gaussian():
