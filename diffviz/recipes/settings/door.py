@@ -127,7 +127,8 @@ class Explained:
 
     def table(self) -> str:
         """What was read, from where, and what had no effect, as lines of text."""
-        places = [one.where for one in (*self.lines, *self.passed_over)]
+        places = [line.where for line in self.lines]
+        places += [setting.where for setting in self.passed_over]
         width = max([24, *map(len, places)])
         rows = []
         for line in self.lines:
