@@ -24,6 +24,7 @@ from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
 from diffviz.learning.adam import Adam
 from diffviz.learning.models import linear
 
+FAR = 10.0  # mean or standard deviation of data that a network for 0 and 1 hardly learns
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # the average velocity at (z, r, t)
 
 
@@ -379,15 +380,32 @@ class _Draws:
         first = data.sample(2, self.generator)
         checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
         self.dim = first.shape[1]
+        self._is_first = True
 
     def batch(self, n: int) -> Batch:
         """Data, noise and times of one step, float32."""
         x = self.data.sample(n, self.generator).float()
+        if self._is_first:
+            _warn_of_scale(x)
+            self._is_first = False
         eps = torch.randn(x.shape, generator=self.generator)
         t, r = (
             torch.from_numpy(expit(-levels / 2)).float() for levels in self.entry.draw(n, self.rng)
         )  # t = sigma of the linear path
         return Batch(x, eps, t, r)
+
+
+def _warn_of_scale(x: Tensor) -> None:
+    """Warn of data far from 0, which the network takes as they are and can hardly learn."""
+    spread = float(x.var(0).mean().sqrt())
+    largest = float(x.mean(0).abs().max())
+    if max(spread, largest) > FAR:
+        warnings.warn(
+            f"the data have a mean of up to {largest:.3g} and a standard deviation of "
+            f"{spread:.3g}, and the network takes them as they are; shift and scale them to about "
+            "0 and 1 first, as .unit() of a toy does",
+            stacklevel=4,
+        )
 
 
 def _stacked(draws: Sequence[_Draws], n: int) -> Batch:

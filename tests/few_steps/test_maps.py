@@ -259,6 +259,14 @@ def test_a_seed_may_be_any_whole_number():
         assert all(map(torch.equal, run.parameters(), expected))
 
 
+@pytest.mark.parametrize(("mean", "std"), [(100.0, 1.0), (0.0, 20.0)])
+def test_data_far_from_0_are_warned_of(mean, std):
+    data = dv.mixture([[mean]], std)
+    with pytest.warns(UserWarning, match=r"deviation of .*shift and scale them.*\.unit\(\)"):
+        training.train("shortcut", data, steps=2, width=8)
+    training.train("shortcut", data.unit(), steps=2, width=8)  # warnings are errors here
+
+
 def test_the_largest_rate_diverges_in_words():
     data = dv.toy("gaussian")
     with pytest.raises(FloatingPointError, match="lower rate"):
