@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from scipy.special import expit
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
@@ -23,6 +23,7 @@ from diffviz.few_steps.maps import FlowMap, features, features_along, perceptron
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
 from diffviz.learning.adam import Adam
 from diffviz.learning.models import linear
+from diffviz.learning.side_by_side import SideBySide
 
 FAR = 10.0  # mean or standard deviation of data that a network for 0 and 1 hardly learns
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # the average velocity at (z, r, t)
@@ -229,19 +230,8 @@ def _weighted_pseudo_huber(squared: Tensor, batch: Batch) -> Tensor:
     return ((squared + c**2).sqrt() - c) / width
 
 
-class _SideBySide(nn.Module):
-    """Several flow maps of the same size, each on points of its own.
-
-    Each weight has one slice for each map, so that a layer is one batched product for all of them.
-
-    Args:
-        maps: The maps; their weights are copied.
-    """
-
-    def __init__(self, maps: Sequence[FlowMap]) -> None:
-        super().__init__()
-        alike = zip(*(each.parameters() for each in maps), strict=True)
-        self.weights = nn.ParameterList(torch.stack(parts) for parts in alike)
+class _SideBySide(SideBySide):
+    """Several flow maps of the same size."""
 
     def _layers(self) -> list[tuple[Tensor, Tensor]]:
         """Weights (k, i, o) and biases (k, 1, o)."""
@@ -261,13 +251,6 @@ class _SideBySide(nn.Module):
         """Average velocities and their derivatives, as those of a single map."""
         slope = features_along(r, t, direction)
         return perceptron_along(self._layers(), features(z, r, t), slope)
-
-    @torch.no_grad()
-    def hand_back(self, maps: Sequence[FlowMap]) -> None:
-        """Write the weights into as many single maps."""
-        for row, each in enumerate(maps):
-            for own, trained in zip(each.parameters(), self.weights, strict=True):
-                own.copy_(trained[row])
 
 
 def train(
