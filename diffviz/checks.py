@@ -25,6 +25,7 @@ MOST = 2**53  # a count above which no array and no float64 can go
 DEEPEST = 64  # lists in lists, as many as NumPy has dimensions
 LONGEST_VALUE = 200  # characters of a value in a message
 LONGEST_MESSAGE = 1200
+LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
 KINDS = {
     "c": "complex numbers",
     "M": "dates",
@@ -194,6 +195,23 @@ def positive(value: Any, name: str) -> float:
     if not result > 0:
         raise ValueError(f"{name} must be a finite number > 0, got {brief(value)}")
     return result
+
+
+def rate(value: Any, name: str) -> float:
+    """A learning rate with which a step of Adam fits into float32.
+
+    Args:
+        value: The rate.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The rate as a float.
+
+    Raises:
+        TypeError: It is no real number.
+        ValueError: It is not above 0, or above 1e30.
+    """
+    return number(positive(value, name), name, high=LARGEST_RATE)
 
 
 def _looks_real(value: Any) -> bool:

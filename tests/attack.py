@@ -54,6 +54,7 @@ MEANT = (  # where NaN or infinity has a meaning
     "data.toys.Toy.*(z=an entry 1e300)",  # its square is infinite
     "learning.runs.Run.denoise(z=inf)",
     "learning.settings.Settings(clip=inf)",  # gradients of any length
+    "learning.training.Trainer(clip=inf)",
     "learning.logs.record.LossLog.take_batches(*)",  # counted, and left out of averages
     "learning.tracking.LossByLogSNR.update*(*)",
     "learning.callbacks.loop.Follower.__call__(*)",
@@ -65,6 +66,7 @@ MEANT = (  # where NaN or infinity has a meaning
     "search.surface.Surface(values=*)",  # a training that failed
     "search.smooth.SmoothSurface(values=*)",
     "plots.scales.scaled(*)",
+    "plots.scales.scaled(w=integers)",  # those below 1 are 0, where nothing is drawn
     "masked.bounds.Assessment.mean(*)",  # a sum over whatever stands there
     "masked.bounds.Assessment.by_size(values=inf)",
     "masked.worlds.by_rate(by_count=inf)",

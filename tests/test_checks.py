@@ -157,6 +157,13 @@ def test_a_positive_number_is_finite_and_above_zero(value):
         checks.positive(value, "rate")
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, 2e30])
+def test_a_rate_is_positive_and_leaves_room_in_float32(value):
+    assert checks.rate(1e30, "rate") == 1e30
+    with pytest.raises(ValueError, match=r"rate must .*, got"):
+        checks.rate(value, "rate")
+
+
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), np.array(3), torch.tensor(3)])
 def test_a_whole_number_in_any_form_is_an_int(value):
     for result in (checks.count(value, "steps"), checks.seed(value)):

@@ -400,7 +400,8 @@ def points_of(batch: Any) -> NDArray | Tensor:
 
     Raises:
         TypeError: There are none.
-        ValueError: A mapping holds several, or one label stands beside them, as in a single sample.
+        ValueError: A mapping holds several; or what stands beside them has no row for each, as the
+            label or the mask of a single sample.
     """
     points: Any = batch
     beside: tuple[Any, ...] = ()
@@ -420,19 +421,30 @@ def points_of(batch: Any) -> NDArray | Tensor:
             "a batch of data must be an array (n, ...), a tuple that begins with one or a mapping "
             f"with one, got {type(batch).__name__}"
         )
-    _refuse_single(beside, tuple(points.shape))
+    _refuse_single(beside, points)
     return checked_values(points, "a batch of data")
 
 
-def _refuse_single(beside: Iterable[Any], shape: tuple[int, ...]) -> None:
-    """Refuse points beside which one label stands, as in a single sample."""
+def _refuse_single(beside: Iterable[Any], points: Tensor | NDArray) -> None:
+    """Refuse points beside which the label of one sample stands.
+
+    Args:
+        beside: What else is in the batch.
+        points: The points, shape (n, ...). What belongs to them has n rows, too.
+    """
+    shape = tuple(points.shape)
     for label in beside:
         if _is_single(label):
-            raise ValueError(
-                f"a batch of data has one label, {checks.brief(label)}, beside an array of shape "
-                f"{shape}, so that it seems to be a single sample; let a "
-                "torch.utils.data.DataLoader join samples to batches, or give the points alone"
-            )
+            said = f"one label, {checks.brief(label)}"
+        elif isinstance(label, Tensor | np.ndarray) and len(label) != len(points):
+            said = f"an array of shape {tuple(label.shape)}"
+        else:
+            continue
+        raise ValueError(
+            f"a batch of data has {said}, beside an array of shape {shape}, so that it seems to be "
+            "a single sample; let a torch.utils.data.DataLoader join samples to batches, or give "
+            "the points alone"
+        )
 
 
 def _is_single(value: Any) -> bool:

@@ -420,8 +420,10 @@ def mixture(
     k = len(centres)
     deviations = finite(std, "std")
     require(
-        deviations.shape in ((), (1,), (k,)) and (deviations > 0).all(),
-        f"std must be one number > 0, or {k} of them, one for each of the means; got {std!r}",
+        deviations.shape in ((), (1,), (k,)) and (deviations >= FINEST).all(),
+        f"std must be one number of at least {FINEST:g}, or {k} of them, one for each of the "
+        f"means, got {std!r}; rescale the data, since a toy has noise of 1.1e-12 where it is "
+        "cleanest",
     )
     shares = np.full(k, 1 / k) if weights is None else finite(weights, "weights")
     require(

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from scipy.special import expit
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
@@ -23,9 +23,10 @@ from diffviz.few_steps.maps import FlowMap, features, features_along, perceptron
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
 from diffviz.learning.adam import Adam
 from diffviz.learning.models import linear
+from diffviz.learning.side_by_side import SideBySide
 
+FAR = 10.0  # mean or standard deviation of data that a network for 0 and 1 hardly learns
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # the average velocity at (z, r, t)
-LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
 
 
 class Source(Protocol):
@@ -229,19 +230,8 @@ def _weighted_pseudo_huber(squared: Tensor, batch: Batch) -> Tensor:
     return ((squared + c**2).sqrt() - c) / width
 
 
-class _SideBySide(nn.Module):
-    """Several flow maps of the same size, each on points of its own.
-
-    Each weight has one slice for each map, so that a layer is one batched product for all of them.
-
-    Args:
-        maps: The maps; their weights are copied.
-    """
-
-    def __init__(self, maps: Sequence[FlowMap]) -> None:
-        super().__init__()
-        alike = zip(*(each.parameters() for each in maps), strict=True)
-        self.weights = nn.ParameterList(torch.stack(parts) for parts in alike)
+class _SideBySide(SideBySide):
+    """Several flow maps of the same size."""
 
     def _layers(self) -> list[tuple[Tensor, Tensor]]:
         """Weights (k, i, o) and biases (k, 1, o)."""
@@ -261,13 +251,6 @@ class _SideBySide(nn.Module):
         """Average velocities and their derivatives, as those of a single map."""
         slope = features_along(r, t, direction)
         return perceptron_along(self._layers(), features(z, r, t), slope)
-
-    @torch.no_grad()
-    def hand_back(self, maps: Sequence[FlowMap]) -> None:
-        """Write the weights into as many single maps."""
-        for row, each in enumerate(maps):
-            for own, trained in zip(each.parameters(), self.weights, strict=True):
-                own.copy_(trained[row])
 
 
 def train(
@@ -347,7 +330,7 @@ def train_seeds(
     entry = few_step(name)
     steps = checks.count(steps, "steps")
     batch = checks.count(batch, "batch", least=4)
-    rate = checks.number(checks.positive(rate, "rate"), "rate", high=LARGEST_RATE)
+    rate = checks.rate(rate, "rate")
     checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
     each_seed = [checks.seed(seed) for seed in checks.items(seeds, "seeds")]
     checks.require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")
@@ -380,15 +363,32 @@ class _Draws:
         first = data.sample(2, self.generator)
         checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
         self.dim = first.shape[1]
+        self._is_first = True
 
     def batch(self, n: int) -> Batch:
         """Data, noise and times of one step, float32."""
         x = self.data.sample(n, self.generator).float()
+        if self._is_first:
+            _warn_of_scale(x)
+            self._is_first = False
         eps = torch.randn(x.shape, generator=self.generator)
         t, r = (
             torch.from_numpy(expit(-levels / 2)).float() for levels in self.entry.draw(n, self.rng)
         )  # t = sigma of the linear path
         return Batch(x, eps, t, r)
+
+
+def _warn_of_scale(x: Tensor) -> None:
+    """Warn of data far from 0, which the network takes as they are and can hardly learn."""
+    spread = float(x.var(0).mean().sqrt())
+    largest = float(x.mean(0).abs().max())
+    if max(spread, largest) > FAR:
+        warnings.warn(
+            f"the data have a mean of up to {largest:.3g} and a standard deviation of "
+            f"{spread:.3g}, and the network takes them as they are; shift and scale them to about "
+            "0 and 1 first, as .unit() of a toy does",
+            stacklevel=4,
+        )
 
 
 def _stacked(draws: Sequence[_Draws], n: int) -> Batch:

@@ -31,6 +31,7 @@ from diffviz.learning.outputs import OUTPUTS, output_coefficients
 KIND = "run"
 PIECE = 2**25  # multiply-adds of the largest product on the points denoised together
 ROWS = 2**13  # the most points denoised together
+FARTHEST = 1e30  # standard deviations of the data, beyond which products leave float32
 PATIENCE = 10.0  # seconds to wait for another process that saves to the same file
 
 
@@ -129,6 +130,7 @@ class Run:
                 f"got {tuple(points.shape)}, {tuple(levels.shape)}"
             )
         self._check_levels(levels)
+        self._check_reach(points)
         weights = self.state[self.ema]
         rows = self._rows_at_once(points)
         if len(points) <= rows:
@@ -156,6 +158,15 @@ class Run:
                 f"{levels[silent].flatten()[0].item():g}; stay within ±80 nats or train one with "
                 'output="v"'
             )
+
+    def _check_reach(self, points: Tensor) -> None:
+        """Refuse points on which the network overflows, which computes in float32."""
+        largest = float(points.detach().abs().max()) if points.numel() else 0.0
+        reach = FARTHEST * max(1.0, self.std)
+        checks.require(
+            largest <= reach,
+            f"z must lie within ±{reach:g}, got {largest:g}: the network computes in float32",
+        )
 
     def denoise_with(self, weights: Tensor, z: Tensor, logsnr: Tensor) -> Tensor:
         """``denoise`` with other weights and without checks, for ``torch.func``.

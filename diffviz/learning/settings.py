@@ -63,7 +63,7 @@ class Settings:
             "steps": checks.count(self.steps, "steps"),
             "batch": checks.count(self.batch, "batch"),
             "seed": checks.seed(self.seed),
-            "learning_rate": checks.positive(self.learning_rate, "learning_rate"),
+            "learning_rate": checks.rate(self.learning_rate, "learning_rate"),
             "schedule": checks.one_of(self.schedule, "schedule", SCHEDULES),
             "output": checks.one_of(self.output, "output", OUTPUTS),
             "ema": _ages(self.ema),

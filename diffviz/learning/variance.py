@@ -216,6 +216,11 @@ def _trained(
         noise = torch.randn(points.shape, generator=generator).to(points.device)
         z = VP.alpha(level.item()) * points + VP.sigma(level.item()) * noise
         gradient, value = _slopes(run, z.to(points), points, level)
+        checks.require(
+            bool(value.isfinite().all()),
+            f"the squared error at logsnr {level:g} leaves the range of {points.dtype}, since x "
+            f"holds numbers up to {float(points.abs().max()):g}; rescale the data",
+        )
         values.append(_halves_and_second(value[:, None]))
         gradients.append(_halves_and_second(gradient))
     return _moments(levels, values), _moments(levels, gradients)
@@ -247,7 +252,7 @@ def _levels(logsnr: ArrayLike) -> NDArray:
 def _halves_and_second(e: Tensor) -> tuple[NDArray, float]:
     """Means of both halves of e (n, d), shape (2, d), and the mean squared length."""
     halves = torch.stack([half.mean(0) for half in e.chunk(2)])
-    second = e.square().sum(1).double().mean()
+    second = e.double().square().sum(1).mean()
     return halves.double().cpu().numpy(), second.item()
 
 

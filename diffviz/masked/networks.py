@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffviz.checks import count, require, seed
+from diffviz.learning import side_by_side
 from diffviz.learning.models import linear
 
 HEADS = 2  # of attention
@@ -74,28 +75,20 @@ def transformer(
         return Transformer(alphabet, length, width, layers)
 
 
-class SideBySide(nn.Module):
-    """Several transformers of the same size, each on sequences of its own.
-
-    Each weight has one slice for each network, so that a layer is one batched product for all of
-    them. A small network spends its time between the operations, and not in them.
+class SideBySide(side_by_side.SideBySide):
+    """Several transformers of the same size.
 
     Args:
         networks: The transformers; their weights are copied.
     """
 
     def __init__(self, networks: Sequence[Transformer]) -> None:
-        super().__init__()
-        named = [dict(each.named_parameters()) for each in networks]
-        self.names = tuple(named[0])
+        super().__init__(networks)
         self.layers = len(networks[0].body.layers)
-        self.weights = nn.ParameterList(
-            torch.stack([of_one[name].detach() for of_one in named]) for name in self.names
-        )
 
     def forward(self, z: Tensor) -> Tensor:
         """Logits of tokens, shape (k, n, L, V), for masked sequences of shape (k, n, L)."""
-        weights = dict(zip(self.names, self.weights, strict=True))
+        weights = self.by_name()
         tokens = weights["tokens.weight"]
         first = len(tokens[0]) * torch.arange(len(tokens), device=z.device)
         embedded = F.embedding(z + first[:, None, None], tokens.flatten(0, 1))
@@ -108,13 +101,6 @@ class SideBySide(nn.Module):
             )
             x = x + _dense(weights, f"{name}.linear2", hidden)
         return _dense(weights, "head", _normed(weights, "norm", x))
-
-    @torch.no_grad()
-    def hand_back(self, networks: Sequence[Transformer]) -> None:
-        """Write the weights into as many single networks."""
-        for row, network in enumerate(networks):
-            for own, trained in zip(network.parameters(), self.weights, strict=True):
-                own.copy_(trained[row])
 
 
 def _dense(weights: dict[str, Tensor], name: str, x: Tensor, between: str = ".") -> Tensor:

@@ -84,7 +84,7 @@ class Settings:
         checks.count(self.iterations, "iterations", least=0)
         checks.count(self.batch, "batch", least=2)
         checks.count(self.epochs, "epochs")
-        object.__setattr__(self, "rate", checks.positive(self.rate, "rate"))
+        object.__setattr__(self, "rate", checks.rate(self.rate, "rate"))
         object.__setattr__(self, "keep", checks.number(self.keep, "keep", low=0.0))
         surrogates.check_objective(self.objective)
 

@@ -65,8 +65,8 @@ class ArrayLoss:
             if "broadcast" not in str(error):
                 raise
             raise ValueError(
-                f"step fails where uniforms={self.uniforms} gives u the shape {tuple(u.shape)}: "
-                f"{error}"
+                f"step fails on x of shape {tuple(x.shape)}, where uniforms={self.uniforms} gives "
+                f"u the shape {tuple(u.shape)}: {error}"
             ) from error
 
 

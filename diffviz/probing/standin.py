@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
-from diffviz.checks import require
+from diffviz.checks import brief, require
 from diffviz.probing.answers import learned_form
 
 Selector = int | str | Callable[..., Tensor]
@@ -262,7 +262,14 @@ class StandIn:
     def _wrapped(self, output: Tensor, kwargs: dict[str, Any]) -> Any:
         """The output in the form that the loss expects; ``return_dict=False`` asks for a tuple."""
         if self._wrap is not None:
-            return self._wrap(output)
+            answer = self._wrap(output)
+            require(
+                not isinstance(answer, Iterator),
+                "output= must return what the loss reads, such as a tensor or a tuple, got "
+                f"{brief(answer)}",
+                TypeError,
+            )
+            return answer
         return (output,) if kwargs.get("return_dict") is False else output
 
 

@@ -337,6 +337,7 @@ def sample(
     else:
         first = tensor(start, "start")
         require(first.ndim > 0, "start must have shape (n, *shape), got one number")
+        _check_shape(first, data_mean(denoiser))
     warn_outside_training(denoiser, levels)
     centre = far_mean(denoiser)
     if centre is not None:
@@ -485,6 +486,15 @@ def warn_outside_training(denoiser: Any, levels: NDArray) -> None:
         warnings.warn(
             f"the grid leaves logsnr {low:.4g} to {high:.4g}, where training looked", stacklevel=3
         )
+
+
+def _check_shape(start: Tensor, mean: Tensor | None) -> None:
+    """Refuse a start whose samples have another shape than the data, where that is known."""
+    require(
+        mean is None or start.shape[1:] == mean.shape,
+        f"start must have shape {('n', *([] if mean is None else mean.shape))}, as the data have "
+        f"it, got {tuple(start.shape)}",
+    )
 
 
 def normal_start(denoiser: Any, n: int, logsnr: float, generator: torch.Generator | None) -> Tensor:

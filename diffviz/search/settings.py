@@ -42,7 +42,7 @@ class Settings:
             checks.one_of(getattr(self, name), name, options)
         object.__setattr__(self, "steps", checks.count(self.steps, "steps"))
         object.__setattr__(self, "batch", checks.count(self.batch, "batch"))
-        rate = checks.positive(self.learning_rate, "learning_rate")
+        rate = checks.rate(self.learning_rate, "learning_rate")
         object.__setattr__(self, "learning_rate", rate)
         needs_images = (
             goals.GOALS[self.goal].needs_images or families.FAMILIES[self.family].needs_images

@@ -371,4 +371,10 @@ def rebase(w: ArrayLike, logsnr: ArrayLike, base: str, to: str) -> NDArray:
     with np.errstate(over="ignore", invalid="ignore"):  # refused below
         ratio = base_gain(base, grid) / base_gain(to, grid)
         rebased = values * ratio**2
-    return finite(rebased, f"weighting on {to}")
+    lost = np.ravel(grid)[~np.isfinite(np.ravel(rebased))]
+    if lost.size:
+        raise ValueError(
+            f"at logsnr {lost[0]:g} the weighting on {to} leaves the range of float64; drop such "
+            "levels first"
+        )
+    return np.asarray(rebased)

@@ -289,6 +289,9 @@ def test_what_float32_leaves_of_points_enters_mean_spread_and_checksum():
         (Endless((values(3, (8, 8)), torch.tensor(7))), ValueError, "let a .*DataLoader join"),
         (Endless({"x": values(8, (8,)), "y": np.int64(7)}), ValueError, "a single sample"),
         ([(values(8, (8,)), "seven")] * 2, ValueError, "one label, 'seven', beside"),
+        (Endless((values(3, (8, 8)), np.eye(10)[7])), ValueError, r"shape \(10,\), beside an a"),
+        (Endless((values(3, (8, 8)), torch.zeros(8, 8))), ValueError, r"shape \(8, 8\), beside"),
+        (Endless({"x": values(8, (8,)), "y": np.zeros(3)}), ValueError, "a single sample"),
     ],
 )
 def test_batches_that_cannot_be_read_are_refused_with_the_way_out(data, error, says):

@@ -10,6 +10,7 @@ from scipy.special import ndtr
 from torch import nn
 
 import diffviz as dv
+from diffviz import checks
 from diffviz.few_steps import maps, training
 
 STD = 0.6
@@ -258,10 +259,18 @@ def test_a_seed_may_be_any_whole_number():
         assert all(map(torch.equal, run.parameters(), expected))
 
 
+@pytest.mark.parametrize(("mean", "std"), [(100.0, 1.0), (0.0, 20.0)])
+def test_data_far_from_0_are_warned_of(mean, std):
+    data = dv.mixture([[mean]], std)
+    with pytest.warns(UserWarning, match=r"deviation of .*shift and scale them.*\.unit\(\)"):
+        training.train("shortcut", data, steps=2, width=8)
+    training.train("shortcut", data.unit(), steps=2, width=8)  # warnings are errors here
+
+
 def test_the_largest_rate_diverges_in_words():
     data = dv.toy("gaussian")
     with pytest.raises(FloatingPointError, match="lower rate"):
-        training.train("shortcut", data, steps=9, width=8, rate=training.LARGEST_RATE)
+        training.train("shortcut", data, steps=9, width=8, rate=checks.LARGEST_RATE)
 
 
 def test_a_shortcut_model_learns_the_map_of_a_gaussian():

@@ -512,6 +512,15 @@ def test_a_network_that_returns_another_target_is_refused_with_the_formula(targe
     np.testing.assert_allclose(again, expected, rtol=1e-4)
 
 
+def test_a_network_is_not_tried_on_points_that_float32_rounds():
+    x, held = 1e4 + normal(200, 2), 1e4 + normal(40, 2, seed=1)
+    options = {"denoiser": lambda z, logsnr: z, "held_out": held, "draws": 32}
+    assert "network" in bracket(x, [3.0, 9.0], **options).tried
+    # half of 2^-10, the distance of numbers between 8192 and 16384, and exp(-7)
+    with pytest.raises(ValueError, match=r"rounds by 0\.0006, .* logsnr 14 is 0\.00091; train"):
+        bracket(x, [3.0, 14.0], **options)
+
+
 def test_a_network_that_knows_nothing_is_doubted_and_not_refused():
     toy = dv.toy("ring8")
     x, held = toy.sample(100, seeded(0)), toy.sample(200, seeded(1))

@@ -97,6 +97,12 @@ def test_arrays_of_any_memory_layout_are_denoised(run):
     [
         (torch.full((3, 2), torch.nan), 0.0, ValueError, "z must be finite, got nan"),
         (torch.full((3, 2), torch.inf), 0.0, ValueError, "z must be finite, got inf"),
+        (
+            POINTS[:3].double() * 1e300,
+            0.0,
+            ValueError,
+            r"z must lie within ±1.*e\+30, got 1.*e\+300: .*float32",
+        ),
         (POINTS[:3], torch.nan, ValueError, "logsnr must not be NaN"),
         (POINTS[:3], torch.tensor([0.0, torch.nan, 0.0]), ValueError, "logsnr must not be NaN"),
         (POINTS[:3] * 1j, 0.0, TypeError, "z must hold real numbers, got complex"),

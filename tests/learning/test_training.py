@@ -592,6 +592,7 @@ def test_unusable_data_are_refused(data, message):
         {"batch": 6.5},
         {"learning_rate": math.inf},
         {"learning_rate": 0},
+        {"learning_rate": 1e300},
         {"clip": math.nan},
         {"schedule": "cosin"},
         {"output": "u"},

@@ -209,6 +209,7 @@ def test_points_and_draws_that_do_not_fit_are_refused(run):
         ({"logsnr": [np.nan]}, ValueError, "logsnr must be finite"),
         ({"logsnr": 0.0}, ValueError, r"logsnr must have 1 dimension\(s\)"),
         ({"seed": 1.5}, TypeError, "seed must be a whole number"),
+        ({"x": x + 1e20}, ValueError, "logsnr 0 leaves the range of .*x holds numbers up to 1e.20"),
     ):
         with pytest.raises(error, match=says):
             variance.trained(**({"run": run, "x": x, "logsnr": [0.0]} | change))

@@ -173,6 +173,11 @@ def test_an_output_that_goes_by_another_name_is_refused_with_the_way_out(x):
     assert not hasattr(Output({"sample": x, 0: x}), "prediction")
 
 
+def test_an_output_that_is_used_up_by_reading_is_refused(x):
+    with pytest.raises(TypeError, match=r"output= must return what the loss reads.* tensor"):
+        probe(keyword, x, output=lambda output: (part for part in (output,)))
+
+
 @pytest.mark.slow
 def test_one_time_per_call_is_scanned(x):
     measured = probe(one_time, x, draws=500)  # off by 3e-6; 200 are off by 0.18

@@ -844,6 +844,11 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
             "must return a tensor like z, got ndarray; torch.as_tensor",
         ),
         (lambda: dv.sample(mixture, [0, 1], start="z"), TypeError, "start must hold real numbers"),
+        (
+            lambda: dv.sample(mixture, [0, 1], start=np.zeros(8)),
+            ValueError,
+            r"start must have shape \('n', \d\), as the data have it, got \(8,\)",
+        ),
         (lambda: dv.sample(mixture, ["a", "b"]), TypeError, "the grid.* must hold real numbers"),
         *(
             (partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), ValueError, "std must")

@@ -4,6 +4,7 @@ What a network returns is often eps_hat or v_hat instead, in the same shape. Thi
 refused where the errors tell: at high log-SNR it is far from x, and nowhere far from its target.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,7 @@ WRONG = 10.0  # times the error of z/alpha, from which x_hat is doubted at the h
 NEAR = 0.5  # error as a share of a target, up to which much of the target is returned
 FAR = 1.3  # the same, from which something else is returned; an output of 0 has 1
 ENOUGH = 32  # points from which it is told which target is returned
+COARSE = 0.1  # of the noise over alpha, from which rounding of the points counts
 BACK = {  # how a target becomes x_hat
     "eps": "(z - sigma * eps_hat) / alpha",
     "v": "alpha * z - sigma * v_hat",
@@ -44,9 +46,11 @@ def network_errors(
         The errors, shape (levels, q).
 
     Raises:
-        ValueError: The network returns another shape or target, or what is not finite.
+        ValueError: The network returns another shape or target, or what is not finite; or float32,
+            in which it is asked, rounds the points by more than little of the noise.
     """
     clean = (x + parts.centre).reshape(-1, *parts.shape).float()
+    _check_rounding(clean, float(logsnr[-1]))
     noise = eps.reshape(clean.shape).float()
     errors = []
     shares = []
@@ -63,6 +67,19 @@ def network_errors(
     if len(x) >= ENOUGH and found[-1].mean() > WRONG * x.shape[1]:
         _check_target(np.array(shares))
     return found
+
+
+def _check_rounding(clean: Tensor, level: float) -> None:
+    """Refuse points that float32 rounds by a part of the noise that counts at the highest level."""
+    largest = float(clean.abs().max())
+    rounding = torch.finfo(torch.float32).eps / 2 * largest
+    noise = math.exp(-level / 2)  # sigma/alpha
+    checks.require(
+        rounding <= COARSE * noise,
+        f"the points reach {largest:g}, which float32 rounds by {rounding:.2g}, and the noise at "
+        f"logsnr {level:g} is {noise:.2g}; train and try the denoiser on data without their mean, "
+        "or give lower levels",
+    )
 
 
 def _denoised(denoise: Denoise, z: Tensor, level: float) -> Tensor:

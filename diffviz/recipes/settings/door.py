@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from diffviz.checks import brief, count, cut, require, unknown
 from diffviz.recipes.nearest import closest
-from diffviz.recipes.settings.reading import Pairs, Setting, read
+from diffviz.recipes.settings.reading import Pairs, Setting, read, read_file
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values
 from diffviz.theory import analysis
 from diffviz.theory.atoms import atomic
@@ -127,14 +127,17 @@ class Explained:
 
     def table(self) -> str:
         """What was read, from where, and what had no effect, as lines of text."""
+        places = [line.where for line in self.lines]
+        places += [setting.where for setting in self.passed_over]
+        width = max([24, *map(len, places)])
         rows = []
         for line in self.lines:
             effect = "" if line.has_effect else "no effect"
             rows.append(
-                f"{line.name:28} {line.value!s:16} {line.where:24} {effect:10} {line.meaning}"
+                f"{line.name:28} {line.value!s:16} {line.where:{width}} {effect:10} {line.meaning}"
             )
         rows += [
-            f"{setting.name:28} {setting.value!s:16.16} {setting.where:24} passed over"
+            f"{setting.name:28} {setting.value!s:16.16} {setting.where:{width}} passed over"
             for setting in self.passed_over
         ]
         return "\n".join(row.rstrip() for row in rows)
@@ -307,10 +310,16 @@ def _all_pairs(text: str | Path | Mapping[str, Any] | None, settings: Mapping[st
         further
         for setting in pasted.settings
         if setting.name in FILE_OPTIONS and Path(str(setting.value)).is_file()
-        for further in read(Path(str(setting.value))).settings
+        for further in _settings_of_file(Path(str(setting.value)))
         if further.name.rsplit(".", 1)[-1] not in named  # the command line comes before its file
     ]
     return Pairs((*pasted.settings, *from_file, *own.settings), pasted.script, pasted.form)
+
+
+def _settings_of_file(path: Path) -> list[Setting]:
+    """The settings of a file that a command line names, each with the file where it stands."""
+    settings = read_file(path).settings
+    return [dataclasses.replace(one, where=f"{one.where} of {path.name}") for one in settings]
 
 
 def _basename(script: str) -> str:

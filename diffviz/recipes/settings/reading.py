@@ -93,16 +93,35 @@ def read(source: str | Path | Mapping[str, Any]) -> Pairs:
     if isinstance(source, Mapping):
         return Pairs(tuple(flat(source, "argument")), form="arguments")
     if isinstance(source, Path):
-        return read_text(text_of(source), source.suffix)
+        return read_file(source)
     if not isinstance(source, str):
         raise TypeError(
             f"settings are text, a path or a mapping, got {type(source).__name__}; of a list of "
             "words pass shlex.join(words), of a namespace vars(namespace)"
         )
     if _names_file(source):
-        path = Path(source.strip())
-        return read_text(text_of(path), path.suffix)
+        return read_file(Path(source.strip()))
     return read_text(source)
+
+
+def read_file(path: Path) -> Pairs:
+    """The settings in a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The settings.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: As for ``read_text``; the message begins with the name of the file.
+    """
+    text = text_of(path)
+    try:
+        return read_text(text, path.suffix)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _names_file(text: str) -> bool:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
-from diffviz.checks import count, number, one_of
+from diffviz.checks import count, cut, number, one_of
 from diffviz.recipes.settings.reading import Setting
 from diffviz.theory.objectives import Objective
 
@@ -61,7 +61,13 @@ class Option:
             TypeError: The value is of another kind.
             ValueError: It lies outside the range, or is none of the choices.
         """
-        given = setting.value
+        try:
+            return self._read(setting.value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{error} ({cut(setting.where)})") from None
+
+    def _read(self, given: Any) -> Any:
+        """The value as what this option holds; ``value`` says where it stands."""
         if self.kind != "flag" and (given is True or isinstance(given, tuple)):
             raise ValueError(f"{self.name} needs one value, got {_shown(given)}")
         if given is None or (isinstance(given, str) and given.strip().lower() in NOTHING):

@@ -37,6 +37,28 @@ def test_the_command_line_comes_before_its_file(tmp_path):
     assert dv.from_settings(line).identity == dv.from_settings(FLUX).identity
 
 
+def test_what_is_wrong_in_a_file_names_the_file(tmp_path):
+    file = tmp_path / "flux.toml"
+    line = f"flux_train_network.py --config_file {file}"
+    file.write_text("timestep_sampling = \n")
+    for source in (file, str(file), line):
+        with pytest.raises(ValueError, match=r"flux\.toml: the settings cannot be read \(TOML"):
+            dv.from_settings(source)
+    file.write_text("timestep_sampling = 'shift'\ndiscrete_flow_shift = 0.0\n")
+    with pytest.raises(ValueError, match=r"key discrete_flow_shift of flux\.toml"):
+        dv.from_settings(line)
+
+
+def test_a_long_place_moves_the_whole_column(tmp_path):
+    file = tmp_path / "the-settings-of-the-last-run.toml"
+    file.write_text("timestep_sampling = 'shift'\ndiscrete_flow_shift = 3.1582\nseed = 1\n")
+    table = settings.explain(f"flux_train_network.py --config_file {file}").table()
+    places = {row.find(file.name) + len(file.name) for row in table.splitlines()}
+    assert "seed" in table
+    assert len({row.index(" passed over") for row in table.splitlines() if "passed" in row}) == 1
+    assert max(places) <= table.splitlines()[-1].index(" passed over")
+
+
 def test_keywords_come_with_a_text():
     line = "flux_train_network.py --timestep_sampling shift"
     assert dv.from_settings(line, discrete_flow_shift=3.1582).identity == (
