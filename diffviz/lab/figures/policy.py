@@ -228,8 +228,8 @@ def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Ax
     ax.set_xlim(right=np.log2(DRAWS[-1]) + 0.08)  # dotted lines end before the names
     label_ends(ax, ends, plots.colour, size=10)
     if "both" in which:
-        ceiling = (0.0, changes()["both"].correlation(DEFAULT))
-        ax.annotate("dotted: without noise", ceiling, (0, 4), textcoords="offset points", size=9)
+        dotted = (0.0, changes()["both"].correlation(DEFAULT))
+        ax.annotate("dotted: without noise", dotted, (0, 4), textcoords="offset points", size=9)
     return ax
 
 
