@@ -18,6 +18,9 @@ COLOURS = {
     "v-cosine": "#6A3D9A",
     "ddpm-linear": "#7F7F7F",
 }
+METHODS = {  # weightings that a method of policy learning brings with it, in its colour
+    "FPO's default": "#CC6677",
+}
 PALETTE = (  # for what is no objective, so that a colour above stands for one thing in all pictures
     "#4477AA",
     "#CC6677",
@@ -65,4 +68,4 @@ def colour(name: str) -> str:
     """
     checks.require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
     content = name.encode(errors="surrogatepass")
-    return COLOURS.get(name) or PALETTE[crc32(content) % len(PALETTE)]
+    return COLOURS.get(name) or METHODS.get(name) or PALETTE[crc32(content) % len(PALETTE)]

@@ -65,6 +65,29 @@ function dashesOf(chart) {
 }
 
 /**
+ * Which panels are charts whose legend another chart has, all of it: that one says the names.
+ *
+ * @param {any[]} panels records of a view
+ * @returns {boolean[]} of each panel
+ */
+export function repeatedLegends(panels) {
+  const entries = panels.map((panel) =>
+    panel.kind === "chart"
+      ? Object.keys(panel.curves).map((name) =>
+          JSON.stringify([name, panel.colours[name], panel.dashes[name]]),
+        )
+      : null,
+  );
+  return entries.map((own, place) =>
+    Boolean(own?.length) &&
+    entries.some((other, before) => {
+      if (!other || before === place || !own.every((entry) => other.includes(entry))) return false;
+      return other.length > own.length || before < place;
+    }),
+  );
+}
+
+/**
  * Places and values in rising order, without places that are no numbers; null breaks a line.
  *
  * @param {Numbers} x
@@ -160,9 +183,10 @@ export class ChartPanel {
     this.plot.addEventListener("keydown", (event) => this.moveCursor(event));
   }
 
-  /** @param {ChartRecord} chart */
-  update(chart) {
+  /** @param {ChartRecord} chart @param {boolean} isRepeated whether another legend says the same */
+  update(chart, isRepeated = false) {
     this.chart = chart;
+    this.element.classList.toggle("dv-repeated", isRepeated);
     this.dashes = dashesOf(chart);
     this.table = tableOf(chart);
     this.limits = this.limitsOf(chart);
@@ -305,7 +329,8 @@ export class ChartPanel {
         `<line x1="0" y1="4" x2="26" y2="4" stroke="${shade}" ` +
         `stroke-width="${LINE_WIDTH}" stroke-dasharray="${dash}"/>`;
       this.values[name] = make("output.dv-value");
-      return make("span.dv-entry", {}, sample, name, this.values[name]);
+      const label = make("span.dv-name", {}, name);
+      return make("span.dv-entry", { title: name }, sample, label, this.values[name]);
     });
     this.place = make("output.dv-value.dv-place");
     this.legend.replaceChildren(...items, this.place);

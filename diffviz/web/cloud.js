@@ -6,6 +6,7 @@ import { readable } from "./theme.js";
 
 const PEN_STEP = 0.025; // share of the axes that an arrow key moves the pen; with Shift a fifth
 const PEN_SIZE = 7; // px of half a stroke of the cross that shows the pen
+const CROSS = { size: 7, width: 2 }; // px of half a stroke of a cross, and of its width
 const PEN_MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const PEN_KEYS =
   "arrow keys move a pen, Enter sets a point, Backspace takes the last one away";
@@ -116,12 +117,17 @@ export class CloudPanel {
     ctx.clip();
     this.drawArrows(ctx, scales);
     ctx.globalAlpha = this.steps > 1 ? 0.5 : 1; // what moves stands out
+    const isCross = (/** @type {string} */ name) => this.cloud.crosses.includes(name);
     for (const [name, points] of Object.entries(this.cloud.points)) {
+      if (isCross(name)) continue;
       this.drawPoints(ctx, scales, points, 0, points.length / 2, this.shade(name), 2);
     }
     ctx.globalAlpha = 1;
     for (const [name, path] of Object.entries(this.cloud.paths)) {
       this.drawPath(ctx, scales, name, path);
+    }
+    for (const name of Object.keys(this.cloud.points).filter(isCross)) {
+      this.drawCrosses(ctx, scales, name);
     }
     const ink = getComputedStyle(this.element).getPropertyValue("--dv-ink").trim();
     this.drawPoints(ctx, scales, this.stroke.flat(), 0, this.stroke.length, () => ink, 2);
@@ -136,14 +142,17 @@ export class CloudPanel {
 
   drawPen(ctx, ink) {
     const [left, top] = this.penPlace();
-    ctx.strokeStyle = ink;
-    ctx.lineWidth = 1.5;
-    ctx.beginPath();
-    ctx.moveTo(left - PEN_SIZE, top);
-    ctx.lineTo(left + PEN_SIZE, top);
-    ctx.moveTo(left, top - PEN_SIZE);
-    ctx.lineTo(left, top + PEN_SIZE);
-    ctx.stroke();
+    drawCross(ctx, left, top, ink, { size: PEN_SIZE, width: 1.5 });
+  }
+
+  /** Crosses at the points of a name. */
+  drawCrosses(ctx, scales, name) {
+    const points = this.cloud.points[name];
+    const shade = this.shade(name);
+    for (let index = 0; 2 * index < points.length; index++) {
+      const [left, top] = [scales.x(points[2 * index]), scales.y(points[2 * index + 1])];
+      drawCross(ctx, left, top, shade(index), CROSS);
+    }
   }
 
   /** The colour of each point of a name. */
@@ -338,6 +347,26 @@ export class CloudPanel {
   destroy() {
     this.context.clock.remove(this);
   }
+}
+
+/**
+ * A cross at a place in pixels.
+ *
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {number} left
+ * @param {number} top
+ * @param {string} colour
+ * @param {{size: number, width: number}} look pixels of half a stroke, and of its width
+ */
+function drawCross(ctx, left, top, colour, { size, width }) {
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = width;
+  ctx.beginPath();
+  ctx.moveTo(left - size, top);
+  ctx.lineTo(left + size, top);
+  ctx.moveTo(left, top - size);
+  ctx.lineTo(left, top + size);
+  ctx.stroke();
 }
 
 /**

@@ -1,5 +1,6 @@
 // The pictures and texts of an explorer, and how they share the room.
 
+import { repeatedLegends } from "./chart.js";
 import { make } from "./elements.js";
 import { isPicture, makePanel } from "./panels.js";
 import { isSame } from "./query.js";
@@ -44,8 +45,10 @@ export class Display {
       return;
     }
     if (changed) this.makePanels(view);
+    const repeated = repeatedLegends(view.panels);
     view.panels.forEach((panel, index) => {
-      if (!textsOnly || !isPicture(panel.kind)) this.panels[index].update(panel);
+      if (textsOnly && isPicture(panel.kind)) return;
+      this.panels[index].update(panel, repeated[index]);
     });
     if (changed) this.layOut();
   }
@@ -53,7 +56,8 @@ export class Display {
   /** Draw the pictures of a view whose texts are still to come. */
   showPictures(view) {
     const pictures = this.panels.filter((_, index) => isPicture(this.kinds[index]));
-    view.panels.forEach((panel, index) => pictures[index]?.update(panel));
+    const repeated = repeatedLegends(view.panels);
+    view.panels.forEach((panel, index) => pictures[index]?.update(panel, repeated[index]));
   }
 
   makePanels(view) {

@@ -14,6 +14,7 @@ import { expit } from "./special.js";
  * @typedef {object} Diagonal The diffusion loss of an objective, without the factor.
  * @property {Float64Array} w On the error of u, on the grid.
  * @property {Float64Array} density p(λ) on the grid.
+ * @property {string} colour
  *
  * @typedef {object} Paths Of the exact flow, one row for each time.
  * @property {Float64Array} states z, shape (times, starts).
@@ -296,7 +297,8 @@ function identityView(state, data) {
  * @returns {import("./records.js").View}
  */
 function factorView({ name, std, power, floor }, { grid, diagonals, label, colours }) {
-  const { w, density } = diagonals[name];
+  const { w, density, colour } = diagonals[name];
+  const shades = { ...colours, [PLAIN]: colour, [DRAWN]: colour };
   const error = leastError(std);
   const local = w.map((value, index) => value * (error(grid[index]) + floor) ** -power);
   /** @type {(values: Float64Array) => Float64Array} */
@@ -318,7 +320,7 @@ function factorView({ name, std, power, floor }, { grid, diagonals, label, colou
       xlabel: label,
       ylabel: "w on the error of u",
       title: "the weighting",
-      colours,
+      colours: shades,
     }),
     chart({
       x: grid,
@@ -326,7 +328,7 @@ function factorView({ name, std, power, floor }, { grid, diagonals, label, colou
       xlabel: label,
       ylabel: "share per nat",
       title: "what the loss spends",
-      colours,
+      colours: shades,
       dashes: { [DRAWN]: 1 },
     }),
     note(

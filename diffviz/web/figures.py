@@ -42,7 +42,8 @@ BETWEEN = " ·\u00a0"  # what stands between two parts of that paragraph, and at
 HEADING_WIDTH = 122  # of the paragraph above all panels, which is in thin type
 TITLE_SIZE = 10  # points, where panels share the width
 LEGEND_SIZE = 8  # points
-UNDER, OVER = 2, 5  # order of dots; curves have 3 and more
+UNDER, OVER = 2, 5  # order of dots and of crosses; curves have 3 and more
+CROSS_SIZE, CROSS_WIDTH = 120, 2  # of a cross: points squared, and points
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
 TICKS, NARROW_TICKS = 9, 5  # most intervals of an axis, and where three charts share the width
@@ -128,13 +129,31 @@ def _are_squares(pictures: Sequence[Panel], columns: int) -> bool:
 
 
 def _legend_places(pictures: Sequence[Panel], columns: int) -> set[int]:
-    """Which pictures have a legend: the one below the others, where several rows are alike."""
-    everywhere = set(range(len(pictures)))
-    names = [tuple(panel.curves) for panel in pictures if isinstance(panel, Chart)]
+    """Which pictures have a legend: where several say the same, one for all of them.
+
+    Where several rows are alike it stands below them, else under the first chart that has all.
+    """
+    entries = {
+        number: _legend_entries(panel)
+        for number, panel in enumerate(pictures)
+        if isinstance(panel, Chart) and _needs_legend(panel)
+    }
     last = len(pictures) - columns
-    if last <= 0 or len(names) < len(pictures) or len(set(names)) > 1:
-        return everywhere
-    return {last + columns // 2}
+    if last > 0 and len(entries) == len(pictures) and len(set(entries.values())) == 1:
+        return {last + columns // 2}
+    return {
+        number
+        for number, own in entries.items()
+        if not any(
+            own < other or (own == other and before < number) for before, other in entries.items()
+        )
+    }
+
+
+def _legend_entries(chart: Chart) -> frozenset[tuple[str, str, int | None]]:
+    """What a legend of a chart says: the name, the colour and the dashes of each curve."""
+    colour = _colour_function(chart.colours)
+    return frozenset((name, colour(name), chart.dashes.get(name)) for name in chart.curves)
 
 
 def _takes_the_row(panel: Panel, column: int, is_last: bool) -> bool:
@@ -212,7 +231,6 @@ def _draw_chart(ax: Axes, chart: Chart, columns: int, *, has_legend: bool) -> No
         colours=colour,
         ax=ax,
     )
-    has_legend = has_legend and _needs_legend(chart)
     if has_legend and columns == 1:
         place_legend(ax, list(chart.curves), outside=True)
     elif has_legend:
@@ -335,7 +353,10 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
     for name, values in cloud.points.items():
         x, y = np.asarray(values, dtype=float).reshape(-1, 2).T
         opacity = 0.5 if cloud.paths else 1.0  # what moves stands out
-        ax.scatter(x, y, s=8, c=_shades(cloud, name), gid=name, linewidths=0, alpha=opacity)
+        style: dict[str, Any] = {"s": 8, "linewidths": 0, "alpha": opacity}
+        if name in cloud.crosses:
+            style = {"s": CROSS_SIZE, "linewidths": CROSS_WIDTH, "marker": "+", "zorder": OVER}
+        ax.scatter(x, y, c=_shades(cloud, name), gid=name, **style)
     for name, path in cloud.paths.items():
         _draw_trajectories(ax, cloud, name, np.asarray(path, dtype=float))
     arrows = np.asarray(cloud.arrows, dtype=float)

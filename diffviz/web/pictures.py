@@ -99,6 +99,7 @@ class Cloud:
         trails: How many trajectories of each name are drawn as lines; all by default. The others
             are points that move.
         strong: Names of trajectories that stand out.
+        crosses: Names of points that are drawn as crosses over all else, such as goals.
         times: What the clock shows at each step, shape (steps,); the number of the step by default.
         clock: Name of that quantity, such as "λ".
         captions: What the clock says at each step instead.
@@ -120,6 +121,7 @@ class Cloud:
     colours: Mapping[str, str | ArrayLike] = field(default_factory=dict)
     trails: int | None = None
     strong: Sequence[str] = ()
+    crosses: Sequence[str] = ()
     times: ArrayLike = ()
     clock: str = "step"
     captions: Sequence[str] = ()

@@ -44,6 +44,7 @@ export function cloud(parts) {
     colours: {},
     trails: null,
     strong: [],
+    crosses: [],
     times: [],
     clock: "step",
     captions: [],

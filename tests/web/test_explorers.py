@@ -519,6 +519,50 @@ def test_the_crosshair_moves_where_its_values_need_another_line_of_the_legend(op
         assert plot.bounding_box()["height"] == height
 
 
+def test_names_that_several_legends_would_say_are_said_once(opened):
+    page = opened(ScheduleExplorer(picture="six views", shift=3)).page
+    names = page.locator(".dv-name:visible").all_inner_texts()
+    assert len(names) == len(set(names)) == 2
+    samples = page.locator(".dv-entry")
+    assert samples.count() == 6 * len(names)
+    assert all(one.get_attribute("title") in names for one in samples.all())
+
+
+class Goals(ViewExplorer):
+    """One cross in the middle."""
+
+    def __init__(self, **state):
+        super().__init__(Description("Goals", ()), state)
+
+    def compute(self, state, changed):
+        goals, shade = {"goals": [[0.0, 0.0]]}, {"goals": "#cc3311"}
+        cloud = Cloud(goals, colours=shade, crosses=("goals",), xlim=(-1, 1), ylim=(-1, 1))
+        return View((cloud,))
+
+
+INK = """canvas => {
+  const { width, height } = canvas;
+  const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  let [left, right, top, bottom, count] = [width, 0, height, 0, 0];
+  for (let place = 0; place < width * height; place++) {
+    if (pixels[4 * place] - pixels[4 * place + 1] < 80) continue;
+    const [x, y] = [place % width, Math.floor(place / width)];
+    [left, right] = [Math.min(left, x), Math.max(right, x)];
+    [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+    count += 1;
+  }
+  return [right - left + 1, bottom - top + 1, count].map((size) => size / devicePixelRatio);
+}"""
+
+
+def test_goals_are_crosses(opened):
+    """Two strokes of 14 px, 2 px wide, with a place in common."""
+    page = opened(Goals()).page
+    width, height, ink = page.locator(".dv-canvas").evaluate(INK)
+    assert (width, height) == pytest.approx((14, 14), abs=1)
+    assert 0.5 * 52 <= ink <= 1.6 * 52
+
+
 def test_points_are_set_and_taken_away_by_keys(opened):
     page = opened(TrajectoryExplorer())
     left = page.page.locator(".dv-canvas").first

@@ -256,6 +256,41 @@ def test_one_curve_that_the_axis_names_has_no_legend():
     assert legend_of("reward", "edm", ylabel="mean reward") is not None
 
 
+@pytest.mark.parametrize(
+    ("names", "columns", "wanted"),
+    [
+        (("ab", "ab"), 2, "x."),
+        (("ab", "abc"), 2, ".x"),  # the right one has all of the left one
+        (("ab", "bc"), 2, "xx"),
+        (("ab", "ab", "ab", "ab", "ab", "ab"), 3, "....x."),
+    ],
+)
+def test_what_several_legends_would_say_is_said_once(names, columns, wanted):
+    charts = tuple(Chart(X, {one: X**k for k, one in enumerate(of)}, "x", "y") for of in names)
+    panels = figure(View(charts, columns=columns)).axes
+    assert "".join("x" if ax.get_legend() else "." for ax in panels) == wanted
+
+
+def test_legends_with_other_colours_or_dashes_are_all_shown():
+    for change in ({"colours": {"a": "#112233"}}, {"dashes": {"a": 1}}):
+        charts = (Chart(X, {"a": X, "b": X**2}, "x", "y", **each) for each in ({}, change))
+        assert all(ax.get_legend() for ax in figure(View(tuple(charts), columns=2)).axes)
+
+
+def test_crosses_lie_over_what_moves_and_are_as_strong_as_its_points():
+    cloud = Cloud(
+        {"data": [[0, 1]], "goals": [[1, 1], [2, 0]]}, {"fm-ot": PATHS}, crosses=["goals"]
+    )
+    drawn = {one.get_gid(): one for one in figure(View((cloud,))).axes[0].collections}
+    goals, data = drawn["goals"], drawn["data"]
+    assert not goals.get_paths()[0].codes.tolist().count(79)  # strokes, which are not closed
+    assert data.get_paths()[0].codes.tolist().count(79)
+    assert goals.get_alpha() is None and data.get_alpha() == 0.5
+    assert goals.get_zorder() > max(
+        one.get_zorder() for gid, one in drawn.items() if gid != "goals"
+    )
+
+
 def test_charts_in_a_row_with_a_square_are_squares_of_its_height():
     chart = Chart(X, {"edm": X}, "x", "y")
     drawn = figure(View((chart, chart, CLOUD, Note("below")), columns=3))
@@ -275,8 +310,9 @@ def test_no_line_of_the_heading_ends_in_a_separator():
 def test_a_legend_in_columns_lies_under_its_axes():
     names = ("a", "b", "a name that is longer than the others")
     curves = {name: np.linspace(0, k, 5) for k, name in enumerate(names)}
-    chart = Chart(np.arange(5.0), curves, xlabel="x", ylabel="y", title="t")
-    drawing = figure(View((chart, chart, Note("words")), columns=2))
+    others = {f"{name}'": values for name, values in curves.items()}
+    charts = (Chart(np.arange(5.0), each, "x", "y", title="t") for each in (curves, others))
+    drawing = figure(View((*charts, Note("words")), columns=2))
     drawing.canvas.draw()
     for ax in drawing.axes[:2]:
         legend = ax.get_legend().get_window_extent()

@@ -11,6 +11,8 @@ from diffviz.lab.experiments import few_steps as experiments
 from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT, THIRD
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.figures.few_steps import FACTOR_COLOUR
+from diffviz.lab.figures.few_steps import colour as objective_colour
 from diffviz.lab.figures.style import minus
 from diffviz.theory.objectives import Objective
 from diffviz.web.description import Description, Menu, Slider, State
@@ -25,11 +27,9 @@ AVERAGE, VELOCITY, TARGET = "average u", "velocity u*", "u* − (t − r) u̇"
 OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-0.6, 1.5)}  # other paths
 OTHER_DASHES = dict(zip(OTHERS, (2, 0), strict=True))
 COLOURS = {
-    PLAIN: REFERENCE,
-    LOCAL: SUBJECT,
+    LOCAL: FACTOR_COLOUR,
     SPENT_PLAIN: REFERENCE,
-    SPENT: SUBJECT,
-    DRAWN: BESIDE,
+    SPENT: FACTOR_COLOUR,
     PATH: SUBJECT,
     JUMP: BESIDE,
     EULER: THIRD,
@@ -127,6 +127,7 @@ class FewStepExplorer(ViewExplorer):
             name: {
                 "w": diagonal_of(name).weighting(self.grid, "u"),
                 "density": diagonal_of(name).law.pdf(self.grid),
+                "colour": objective_colour(name),
             }
             for name in NAMES
         }
@@ -169,6 +170,7 @@ class FewStepExplorer(ViewExplorer):
             DRAWN: diagonal.law.pdf(self.grid),
         }
         densities = {name: each / np.trapezoid(each, self.grid) for name, each in parts.items()}
+        colours = COLOURS | dict.fromkeys((PLAIN, DRAWN), objective_colour(state["name"]))
         charts = (
             Chart(
                 self.grid,
@@ -176,7 +178,7 @@ class FewStepExplorer(ViewExplorer):
                 plots.LOGSNR,
                 "w on the error of u",
                 title="the weighting",
-                colours=COLOURS,
+                colours=colours,
             ),
             Chart(
                 self.grid,
@@ -184,7 +186,7 @@ class FewStepExplorer(ViewExplorer):
                 plots.LOGSNR,
                 "share per nat",
                 title="what the loss spends",
-                colours=COLOURS,
+                colours=colours,
                 dashes={DRAWN: 1},
             ),
         )

@@ -15,7 +15,7 @@ from diffviz import checks, plots
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.policy import Learned, Learning
-from diffviz.lab.explorers.colours import BESIDE, BEST, REFERENCE
+from diffviz.lab.explorers.colours import BEST, REFERENCE
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
@@ -300,6 +300,7 @@ def comparison_notes(comparison: Comparison, state: State) -> tuple[Note, ...]:
 # --- learning -------------------------------------------------------------------------------------
 
 REWARD, GOALS, ACTIONS, BEFORE = "reward", "goals kept", "actions", "the run before"
+TO_REACH = "goals"  # where an action is rewarded
 KEPT = 6  # runs that an explorer remembers
 TRAILS = 12  # actions whose ways are drawn
 
@@ -472,12 +473,13 @@ def action_cloud(settings: Learning, here: Learned | None) -> Cloud:
         The cloud, with a clock in batches.
     """
     return Cloud(
-        {"goals": policy_experiments.goals()},
+        {TO_REACH: policy_experiments.goals()},
         {} if here is None else {ACTIONS: here.actions},
-        colours={"goals": BESIDE, ACTIONS: run_colour(settings)},
+        colours={TO_REACH: BEST, ACTIONS: run_colour(settings)},
+        crosses=(TO_REACH,),
         clock="batch",
         trails=TRAILS,
-        title=f"actions; lines: the ways of {TRAILS}",
+        title="actions, and + for the goals",
         xlabel="first component",
         ylabel="second component",
         xlim=(-3.0, 3.0),

@@ -26,7 +26,7 @@ from diffviz.lab.experiments.few_steps import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, legend
-from diffviz.plots.style import FOCUS, REFERENCE
+from diffviz.plots.style import FOCUS, OTHERS
 
 COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
 LEAST = 1e-5  # of the probability of a bin, below which the plane is left white
@@ -44,12 +44,13 @@ REACH = 2.5  # of states near pure noise that are drawn, in standard deviations
 SIDE_BY_SIDE = 0.05  # by which share of their place points of neighbours are apart
 HILL = 60.0  # height, in nats of the plane, of a bin that has all draws
 WITHOUT, WITH = "without the factor", "with the factor"
+FACTOR_COLOUR = OTHERS[5]  # of what an adaptive factor makes of an objective
 
 
 def colour(name: str) -> str:
-    """The colour of a few-step objective, also with a remark after a comma, or of a factor."""
+    """The colour of a few-step objective, also with a remark, or of MeanFlow's adaptive factor."""
     if name in (WITHOUT, WITH):
-        return FOCUS if name == WITH else REFERENCE
+        return FACTOR_COLOUR if name == WITH else COLOURS["meanflow"]
     return COLOURS.get(name.split(",")[0]) or NEUTRAL
 
 

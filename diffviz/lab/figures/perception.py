@@ -521,14 +521,13 @@ def hearing(view: Implied | None = None) -> Axes:
     left, right = plots.axes(11.0, 4.4, columns=2)
     frequency = np.geomspace(20, 20000, 300)
     decibels = {"A-weighting": 20 * np.log10(a_weighting(frequency))}
-    black = dict.fromkeys(decibels, "black")
     plots.lines(
         frequency,
         decibels,
         xlabel="frequency   [Hz]",
         ylabel="A-weighting   [dB, 0 at 1 kHz]",
         title="low tones are heard far softer",
-        colours=black.__getitem__,
+        colours=lambda _: CURVE_COLOURS["human"],
         outside=None,
         ax=left,
     )

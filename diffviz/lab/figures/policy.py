@@ -32,7 +32,7 @@ from diffviz.lab.experiments.policy import (
     noisy_correlations,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, legend, line_of
+from diffviz.lab.figures.style import NEUTRAL, label_ends, last_points, legend, line_of
 from diffviz.plots.style import FOCUS, OTHERS
 
 # One colour for each method of learning, in all figures; the same in those of two roads.
@@ -194,8 +194,9 @@ def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Ax
     Raises:
         ValueError: A change is unknown.
     """
-    ax = ax or plots.axes(7.6, 4.4)[0]
-    for name in ("fm-ot", DEFAULT):
+    ax = ax or plots.axes(8.4, 4.4, legend=1.1)[0]
+    names = ("fm-ot", DEFAULT)
+    for name in names:
         for change in which:
             ax.plot(
                 np.log2(DRAWS),
@@ -220,7 +221,15 @@ def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Ax
         title="FPO's default: behind with 8 draws, ahead with 32",
         ylim=(0.3, 1.03),
     )
-    legend(ax, loc="lower right", handlelength=4)
+    if len(which) > 1:
+        legend(ax, loc="lower right", handlelength=4)
+        return ax
+    ends = {name: (np.log2(DRAWS[-1]), noisy_correlations(name, *which)[-1]) for name in names}
+    ax.set_xlim(right=np.log2(DRAWS[-1]) + 0.08)  # dotted lines end before the names
+    label_ends(ax, ends, plots.colour, size=10)
+    if "both" in which:
+        dotted = (0.0, changes()["both"].correlation(DEFAULT))
+        ax.annotate("dotted: without noise", dotted, (0, 4), textcoords="offset points", size=9)
     return ax
 
 
@@ -243,7 +252,7 @@ def policy_ratio() -> Axes:
 )
 def policy_draws() -> Axes:
     """Draw correlations and mean ratios by the number of draws; returns the first panel."""
-    noise, ratio = plots.axes(11, 4.6, columns=2)
+    noise, ratio = plots.axes(12, 4.6, columns=2, legend=1.4)
     draws_needed(("coarse", "both"), noise)
     jensen(ratio)
     return noise
@@ -264,14 +273,15 @@ def jensen(ax: Axes | None = None) -> Axes:
         xlabel="draws of (λ, ε) per action",
         ylabel="mean of new / old over actions",
         title="the mean ratio: averaging first brings it down",
+        outside=None,
         colours=RATIO_COLOURS.__getitem__,
-        ax=ax or plots.axes(6.6, 4.4)[0],
+        ax=ax or plots.axes(8.0, 4.4, legend=1.4)[0],
     )
     _mark_draws(ax)
     for name in ("FM without noise", "exact ratio"):
         line_of(ax, name).set_linestyle(plots.DASHES[1])
     ax.set_ylim(0.8, 2.8)
-    legend(ax, loc="center right", handlelength=3)
+    label_ends(ax, last_points(ax), RATIO_COLOURS.__getitem__, size=10)
     return ax
 
 

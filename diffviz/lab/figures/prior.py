@@ -31,11 +31,21 @@ from diffviz.lab.experiments.prior import (
     terminal_bias,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import OTHERS, from_noise, legend, line_of, minus, named_lines
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    OTHERS,
+    from_noise,
+    legend,
+    line_of,
+    minus,
+    named_lines,
+)
 from diffviz.plots.style import FOCUS
 from diffviz.theory import prior
 
 SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))
+PRIOR = OTHERS[2]  # the term of the ELBO, as in the figures of that
+RAISED = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 END = "log-SNR λ at the end   [nats]"
 LAST_LEVELS = np.linspace(-22, 0, 221)  # λ in nats
 NO_SIGNAL_PLACE = -23.0  # where λ = −inf is drawn
@@ -43,6 +53,19 @@ ALL_ENDS = TERMINAL | {ZERO: NO_SIGNAL_PLACE}
 SHOWN_PAIRS, SHOWN_POINTS = 120, 300
 LEARNT = COUPLINGS[1:]  # each by the same network, with the same number of steps
 COUPLING_COLOURS = OTHERS[0], OTHERS[5], OTHERS[6]
+
+
+def in_powers(value: float) -> str:
+    """Two figures of a number, with a power of ten where it is small.
+
+    Args:
+        value: The number, not negative.
+
+    Returns:
+        Such as "0.046" or "2.8·10⁻⁶".
+    """
+    mantissa, _, power = f"{value:.2g}".partition("e")
+    return f"{mantissa}·10{minus(str(int(power))).translate(RAISED)}" if power else mantissa
 
 
 def size_label(side: int) -> str:
@@ -112,6 +135,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
         xlabel=END,
         ylabel="nats per image of 4,096 pixels",
         outside=None,
+        colours={term: PRIOR, shown: NEUTRAL}.__getitem__,
         ax=ax,
     )
     ends = list(TERMINAL.values())
@@ -121,7 +145,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
         ax.plot(ends, nats, "o", color=line.get_color(), gid=f"schedules: {name}")
         for end, value in zip(ends, nats, strict=True):
             ax.annotate(
-                f"{value:.2g}",
+                in_powers(value),
                 (end, value),
                 (-7, 9) if above else (7, -9),
                 textcoords="offset points",
@@ -130,7 +154,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
                 color=line.get_color(),
                 fontsize=10,
             )
-    ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-22, 0))
+    ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-23, 0))
     ax.set_xticks(range(-20, 1, 5))
     _mark_ends(ax, TERMINAL)
     ground = {"frameon": True, "framealpha": 1, "edgecolor": "none"}  # over the dotted lines

@@ -1,6 +1,6 @@
 """The figure of two roads to a likelihood: noise of the rules, what it costs, what is learned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ POLICY_TITLES = {
     FIRST: "w at the first policy, N(0, I)",
     LEARNED: "w at a policy that keeps to four goals",
 }
+ROOM = 1.32  # for names beside the ends of lines, over the length of the longest
 ROAD_DASHES = {
     "AWM": plots.DASHES[1],
     "NFT": plots.DASHES[2],
@@ -88,27 +89,51 @@ def draw_excess(ax: Axes, rules: Sequence[str] = RULES) -> None:
     ax.set_ylim(0.8, 40)
 
 
-def draw_learning(ax: Axes, roads: Sequence[str] = ROADS) -> None:
+def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = False) -> None:
     """Draw the mean reward over the calls of the network for each action.
 
     Args:
         ax: Axes to draw on.
         roads: Names of roads, of the experiment's ``ROADS``.
+        at_ends: Whether the names stand beside the ends of the lines, for which wide axes have
+            room; else there is a legend.
     """
+    ends: dict[str, tuple[float, float]] = {}
     for name in roads:
         road = learned(name)
         colour = method_colour(name)
         dash = ROAD_DASHES.get(name, "-")
         low, high = road.reward.min(0), road.reward.max(0)
         ax.fill_between(road.calls, low, high, color=colour, alpha=0.15, lw=0)
-        ax.plot(road.calls, road.reward.mean(0), color=colour, ls=dash, lw=1.8, label=name)
+        mean = road.reward.mean(0)
+        ax.plot(road.calls, mean, color=colour, ls=dash, lw=1.8, label=name, gid=name)
+        ends[name] = (road.calls[-1], mean[-1])
     ax.set(
         xlabel="calls of the network for each action",
         ylabel="mean reward",
         title="one clip: tempered Flow-GRPO learns faster",
         ylim=(0, 1.02),
     )
-    legend(ax, loc="upper left", handlelength=3)
+    if at_ends:
+        _name_roads(ax, ends)
+    else:
+        legend(ax, loc="upper left", handlelength=3)
+
+
+def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
+    """Write each name beside the end of its line; below it where other lines go on."""
+    longest = max(calls for calls, _ in ends.values())
+    for name, (calls, reward) in ends.items():
+        ax.annotate(
+            name,
+            (calls, reward),
+            (6, 0 if calls == longest else -9),
+            textcoords="offset points",
+            va="center",
+            color=method_colour(name),
+            fontsize=10,
+        )
+    ax.set_xlim(0, ROOM * longest)
 
 
 @figure(

@@ -21,6 +21,7 @@ TRUTH = "0.35"  # points of the data
 NO_LEADER, LEADER = 5, 16  # points from the ends of curves to their names, and with lines between
 LEADER_FROM = 0.25  # how far a name is moved before it needs one, over the distance of two names
 PALEST = 0.4  # share of its colour that the first of ordered curves has
+HEADLINE, ABOVE = 0.26, 0.08  # inches of a line above all panels, and free above it
 SHORT_LOGSNR = "log-SNR λ   [noise ← → data]"
 
 
@@ -88,6 +89,37 @@ def legend(ax: Axes, handles: Iterable[Artist] | None = None, **options: Any) ->
     """A legend without a frame, in small type; for all labelled artists by default."""
     chosen: Mapping[str, Any] = {} if handles is None else {"handles": list(handles)}
     return ax.legend(**chosen, **{"frameon": False, "fontsize": 9, **options})
+
+
+def headline(ax: Axes, words: str) -> None:
+    """Write what several panels show together in a line of its own above them.
+
+    Args:
+        ax: One of the panels.
+        words: The line.
+    """
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    height = figure.get_figheight()
+    figure.subplots_adjust(top=figure.subplotpars.top - HEADLINE / height)
+    figure.suptitle(words, y=1 - ABOVE / height, va="top", fontsize=12)
+
+
+def last_points(ax: Axes) -> dict[str, tuple[float, float]]:
+    """The last point of each named curve, for ``label_ends``.
+
+    Args:
+        ax: The Axes, on which ``plots.lines`` drew first.
+
+    Returns:
+        Name to the place where the curve ends, in the units of the axes.
+    """
+    points = {}
+    for line in named_lines(ax):
+        x, y = np.asarray(line.get_data(), dtype=float)
+        last = np.flatnonzero(np.isfinite(x) & np.isfinite(y))[-1]
+        points[str(line.get_gid())] = (float(x[last]), float(y[last]))
+    return points
 
 
 def label_ends(

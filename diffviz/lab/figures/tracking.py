@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MultipleLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -176,6 +178,24 @@ def _label_panels(panels: Sequence[Axes], weightings: Axes, columns: int) -> Non
                 ax.yaxis.set_major_formatter(NullFormatter())
 
 
+def _explain_rules(ax: Axes, *, has_both: bool) -> None:
+    """Say in the place of an empty panel what the areas, lines (both, if two) and numbers are."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    place = ax.get_position()
+    entries: dict[str, Artist] = {
+        "the best density": Patch(color="0.8", lw=0),
+        "what a rule learnt": Line2D([], [], color=FOCUS, lw=2),
+    }
+    if has_both:
+        entries[SAME_END[1]] = Line2D([], [], color=BEST, lw=2, ls=plots.DASHES[2])
+    handles, labels = list(entries.values()), list(entries)
+    corner = {"bbox_to_anchor": (place.x0, place.y1), "borderaxespad": 0}
+    figure.legend(handles, labels, loc="upper left", frameon=False, fontsize=10, **corner)
+    words = "the number: E Y² over\nits least value"
+    figure.text(place.x0 + 0.01, place.y0 + 0.3 * place.height, words, fontsize=10)
+
+
 @figure(
     "adaptive-schedules",
     "Densities that learn nothing and that rules learn, over the best one, with their mean square; "
@@ -206,10 +226,11 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
         _draw_rule(ax, {name: densities[name] for name in names}, settled_ratio(ratios[names[0]]))
     weightings = panels[len(shown)]
     _draw_weightings(weightings)
-    for ax in panels[len(shown) + 1 :]:
-        ax.remove()
     _label_panels(panels[: len(shown) + 1], weightings, columns)
     panels[0].figure.subplots_adjust(wspace=0.22, hspace=0.32)
+    for ax in panels[len(shown) + 1 :]:
+        _explain_rules(ax, has_both=[*SAME_END] in shown)
+        ax.remove()
     return panels[0]
 
 

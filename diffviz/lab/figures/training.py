@@ -29,7 +29,17 @@ from diffviz.lab.experiments.training import (
     shares_astray,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, draw_under, line_of, put_under
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    SHORT_LOGSNR,
+    TRUTH,
+    draw_under,
+    headline,
+    label_ends,
+    last_points,
+    line_of,
+    put_under,
+)
 from diffviz.learning.floors.record import Floor
 
 EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
@@ -49,6 +59,8 @@ def over_floor(
     excess: Mapping[str, ArrayLike],
     floor: ArrayLike,
     strip: plots.Strip | None = None,
+    *,
+    title: str = "the loss over its floor, as it was logged and as it is",
 ) -> Axes:
     """Draw what a log shows over the floor beside what the networks really have, a panel each.
 
@@ -58,6 +70,7 @@ def over_floor(
         excess: Name to the excess, shape (45,).
         floor: Error of the exact denoiser, shape (45,).
         strip: One example at several noise levels, drawn under the axes.
+        title: What is seen, in a line above the panels.
 
     Returns:
         The first panel.
@@ -69,7 +82,8 @@ def over_floor(
     missing = [name for name in logged if name not in excess]
     require(not missing, f"excess has no values for {', '.join(missing)}")
     least = array(floor, "floor")
-    panels = plots.axes(2.6 * len(logged), 3.4, columns=len(logged))
+    panels = plots.axes(2.6 * len(logged), 3.7, columns=len(logged))
+    headline(panels[0], title)
     for ax, (name, (mean, stderr)) in zip(panels, logged.items(), strict=True):
         _draw_over_floor(ax, np.divide(mean, least), np.divide(stderr, least))
         exact = 1 + np.divide(excess[name], least)
@@ -116,7 +130,35 @@ def _draw_over_floor(ax: Axes, mean: NDArray, stderr: NDArray) -> None:
     ax.plot(GRID, mean, color=LOGGED, lw=1.2, gid="logged")
 
 
-def _draw_excess(ax: Axes, width: int, spread: Mapping[str, NDArray], outside: bool | None) -> None:
+def excess_by_level(logs: Mapping[str, ArrayLike], strip: plots.Strip | None = None) -> Axes:
+    """Draw what training can still win over log-SNR, each curve named at its end.
+
+    Args:
+        logs: Name of an objective to log10 of its excess on ``GRID``, shape (45,).
+        strip: One example at several noise levels, drawn under the axis.
+
+    Returns:
+        The Axes.
+    """
+    (ax,) = plots.axes(8.2, 4.2, legend=1.1)
+    plots.lines(
+        GRID,
+        logs,
+        xlabel=plots.LOGSNR,
+        ylabel=EXCESS,
+        title="what is left to win, by noise level",
+        outside=None,
+        colours=plots.colour,
+        ax=ax,
+    )
+    for line in ax.lines:
+        line.set_linestyle("-")  # their names stand at their ends
+    label_ends(ax, last_points(ax), plots.colour, size=10)
+    put_under([ax], strip)
+    return ax
+
+
+def _draw_excess(ax: Axes, width: int, spread: Mapping[str, NDArray]) -> None:
     """log10 of the excess of networks of that width: means over seeds, with their range."""
     plots.lines(
         GRID,
@@ -124,7 +166,7 @@ def _draw_excess(ax: Axes, width: int, spread: Mapping[str, NDArray], outside: b
         xlabel=SHORT_LOGSNR,
         ylabel=EXCESS,
         title=f"what it buys: width {width}",
-        outside=outside,
+        outside=None,
         colours=plots.colour,
         ax=ax,
     )
@@ -162,14 +204,15 @@ def capacity(
         The left panel.
     """
     spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
-    left, *others = plots.axes(4.2 * (1 + len(spread)), 4.4, columns=1 + len(spread), legend=1.45)
+    left, *others = plots.axes(4.2 * (1 + len(spread)), 4.4, columns=1 + len(spread), legend=1.25)
     weightings = dict(zip(NAMES, chosen(), strict=True))
     title = "what each weights, beside λ = 4"
     plots.weighting_curves(GRID, weightings, anchor=ANCHOR, outside=None, title=title, ax=left)
     left.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR)
     draw_under(left, "fm-ot")  # ε-cosine runs along it on the right
     for ax, (width, logs) in zip(others, spread.items(), strict=True):
-        _draw_excess(ax, width, logs, outside=True if ax is others[-1] else None)
+        _draw_excess(ax, width, logs)
+    label_ends(others[-1], last_points(others[-1]), plots.colour, size=10)
     put_under((left, *others), strip)
     return left
 
@@ -183,6 +226,8 @@ def equal_draws(
     fair: Control | None = None,
     levels: Sequence[float] = (-6.0, 0.0, 4.0, 10.0),
     beside: str | None = None,
+    *,
+    title: str = "the excess at a few noise levels, with 95 % intervals",
 ) -> Axes:
     """Draw the excess at some noise levels, with own densities and with equal draws.
 
@@ -192,6 +237,7 @@ def equal_draws(
         fair: What ``experiments.training.control`` returned; computed by default.
         levels: λ in nats, a panel each; the nearest of ``GRID`` is drawn.
         beside: Name of an objective whose excess is subtracted, seed by seed.
+        title: What is seen, in a line above the panels.
 
     Returns:
         The first panel.
@@ -201,7 +247,8 @@ def equal_draws(
         ValueError: A level is not finite, there are none, or there is no such objective.
     """
     fair = control() if fair is None else fair
-    panels = plots.axes(3.1 * len(levels), 3.4, columns=len(levels))
+    panels = plots.axes(3.1 * len(levels), 3.7, columns=len(levels))
+    headline(panels[0], title)
     nearest = [GRID[abs(GRID - number(level, "a level")).argmin()] for level in levels]
     spreads = _spreads(fair, beside)
     for ax, level in zip(panels, nearest, strict=True):

@@ -23,6 +23,7 @@ from diffviz.lab.explorers.few_steps import (
     VELOCITY,
     FewStepExplorer,
 )
+from diffviz.lab.figures.few_steps import colour
 
 
 def curves(explorer):
@@ -54,6 +55,20 @@ def test_each_control_changes_the_view(name, control, value):
     before = curves(explorer)[LOCAL]
     explorer.set(control, value)
     assert np.abs(curves(explorer)[LOCAL] - before).max() > 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_diagonal_has_the_colour_of_its_objective_in_both_charts(name):
+    weightings, densities = FewStepExplorer(name).view.charts
+    own = colour(f"{name}, diagonal")
+    assert (weightings.colours[PLAIN], densities.colours[DRAWN]) == (own, own)
+    assert weightings.colours[LOCAL] == densities.colours[SPENT] == colour("with the factor")
+    assert own != colour("with the factor")
+
+
+def test_meanflow_has_one_colour_with_a_remark_and_without():
+    shades = {colour(name) for name in ("meanflow", "meanflow, diagonal", "without the factor")}
+    assert len(shades) == 1
 
 
 def test_objectives_without_a_diagonal_are_refused():

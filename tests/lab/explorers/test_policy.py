@@ -9,6 +9,7 @@ import pytest
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.policy import Learned, Learning
+from diffviz.lab.explorers.colours import BEST
 from diffviz.lab.explorers.policy import (
     ACTIONS,
     BEFORE,
@@ -18,6 +19,7 @@ from diffviz.lab.explorers.policy import (
     LearningExplorer,
     PolicyExplorer,
 )
+from diffviz.web.pictures import Cloud
 
 pytestmark = pytest.mark.slow
 
@@ -164,6 +166,13 @@ def test_a_policy_learns_while_one_looks_on_and_is_known_the_next_time():
     np.testing.assert_array_equal(curve(again, 0, BEFORE), reward)
     np.testing.assert_allclose(curve(again, 0, REWARD), reward[:3])
     assert again.view.charts[0].faint == (BEFORE,) and "the run before: " in again.view.text
+
+
+def test_goals_are_crosses_that_stand_out():
+    (cloud,) = (one for one in LearningExplorer().view.panels if isinstance(one, Cloud))
+    assert list(cloud.crosses) == list(cloud.points)
+    np.testing.assert_allclose(np.abs(cloud.points["goals"]), 1.5)
+    assert cloud.colours["goals"] == BEST and "+" in cloud.title
 
 
 @pytest.mark.parametrize("method", ["AWR", "DPO", "DDPO"])

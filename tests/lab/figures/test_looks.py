@@ -43,6 +43,24 @@ def test_names_stand_beside_the_ends_with_lines_to_those_that_are_moved(scale, s
     assert ax.texts[-1].arrow_patch is None
 
 
+def test_the_last_points_are_the_last_that_are_drawn():
+    curves = {"edm": [1.0, 2.0, 3.0], "elbo": [4.0, 5.0, np.nan]}
+    ax = plots.lines([0.0, 1.0, 2.0], curves, xlabel="x", ylabel="y")
+    assert style.last_points(ax) == {"edm": (2.0, 3.0), "elbo": (1.0, 5.0)}
+
+
+def test_a_headline_stands_above_the_titles_of_panels():
+    panels = plots.axes(8, 4, columns=2)
+    for ax in panels:
+        ax.set_title("a panel")
+    style.headline(panels[0], "what they show together")
+    figure = panels[0].figure
+    check_nothing_is_cut(figure)
+    (words,) = figure.texts
+    assert words.get_text() == "what they show together"
+    assert all(ax.title.get_window_extent().y1 < words.get_window_extent().y0 for ax in panels)
+
+
 def test_a_figure_is_drawn_in_a_theme_and_in_proportions():
     plain, slide = figures.draw(NAME), figures.draw(NAME, "slide", (16, 9))
     assert np.divide(*slide.get_size_inches()) == pytest.approx(16 / 9)

@@ -176,6 +176,11 @@ def test_noisy_losses_are_drawn_below_those_without_noise():
         assert values == pytest.approx(policy_experiments.noisy_correlations(name, "both"))
         height = data(ax.figure, 0, f"{name}, both, without noise")[1][0]
         assert height == policy_experiments.changes()["both"].correlation(name)
+    assert {text.get_text() for text in ax.texts} == {
+        "fm-ot",
+        policy_experiments.DEFAULT,
+        "dotted: without noise",
+    }
     check_nothing_is_cut(ax.figure)
     check_type(ax.figure)
 
@@ -296,3 +301,14 @@ def test_a_kl_term_keeps_the_goals_that_are_lost_without():
     assert left["FPO + KL"] > left["FPO"]
     goals = bandit.FourGoals().step(np.stack(data(figure, 2, "FPO + KL"), 1))[4]["goal"]
     assert (np.bincount(goals, minlength=4) > 10).sum() >= 3
+
+
+def test_each_mean_ratio_is_named_at_its_end_in_its_colour():
+    ax = figures.policy.jensen()
+    shades = {text.get_text(): text.get_color() for text in ax.texts}
+    assert shades == figures.policy.RATIO_COLOURS and ax.get_legend() is None
+    ends = {text.get_text(): text.xy[1] for text in ax.texts}
+    low, high = ax.get_ylim()
+    for name, values in policy_experiments.mean_ratios().items():
+        assert ends[name] == pytest.approx((values[-1] - low) / (high - low))
+    check_nothing_is_cut(ax.figure)

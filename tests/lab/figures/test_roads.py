@@ -1,12 +1,13 @@
 """The figure of two roads shows what the experiment computes."""
 
 import numpy as np
-from pictures import check, check_type
+from pictures import check, check_nothing_is_cut, check_type
 
+from diffviz import plots
 from diffviz.lab import figures
 from diffviz.lab.experiments import forward_process, roads
 from diffviz.lab.figures.policy import METHOD_COLOURS
-from diffviz.lab.figures.roads import method_colour
+from diffviz.lab.figures.roads import draw_learning, method_colour
 
 
 def test_two_roads_shows_its_numbers():
@@ -23,6 +24,20 @@ def test_two_roads_shows_its_numbers():
         road = roads.learned(line.get_label())
         np.testing.assert_allclose(line.get_ydata(), road.reward.mean(0))
         np.testing.assert_allclose(line.get_xdata(), road.calls)
+
+
+def test_the_names_of_roads_stand_beside_the_ends_of_their_lines():
+    (ax,) = plots.axes(8.5, 4.8)
+    shown = ("FPO", "Flow-GRPO as released")
+    draw_learning(ax, shown, at_ends=True)
+    assert ax.get_legend() is None
+    assert {text.get_text(): text.get_color() for text in ax.texts} == {
+        name: method_colour(name) for name in shown
+    }
+    for text in ax.texts:
+        road = roads.learned(text.get_text())
+        assert text.xy == (road.calls[-1], road.reward.mean(0)[-1])
+    check_nothing_is_cut(ax.figure)
 
 
 def test_the_forward_process_shows_its_numbers():

@@ -179,6 +179,16 @@ def test_kingma_gao_keeps_the_weighting_and_edm2_does_not(drawn):
     assert np.abs(changed - asked).max() > 0.8
 
 
+def test_the_key_is_in_the_empty_place_and_hides_nothing(drawn):
+    figure = drawn["adaptive-schedules"]
+    (key,) = figure.legends
+    words = [text.get_text() for text in key.get_texts()]
+    assert words == ["the best density", "what a rule learnt", "VDM"]
+    box = key.get_window_extent()
+    assert not any(ax.get_tightbbox().overlaps(box) for ax in figure.axes)
+    check_nothing_is_cut(figure)
+
+
 def test_fewer_rules_leave_no_empty_axes():
     panels = figures.tracking.adaptive_schedules(["VDM", "Kingma–Gao"]).figure.axes
     assert [ax.get_title() for ax in panels][2:] == ["VDM", "Kingma–Gao", "EDM2: another w"]

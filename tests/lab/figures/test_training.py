@@ -258,7 +258,9 @@ def test_equal_draws_shows_means_over_seeds():
 
 def test_gaps_to_the_elbo_are_drawn_seed_by_seed_on_axes_of_one_length():
     fair = training_experiments.control()
-    figure = training_figures.equal_draws(fair, beside="elbo").figure
+    figure = training_figures.equal_draws(fair, beside="elbo", title="what is seen").figure
+    assert figure.get_suptitle() == "what is seen"
+    check_nothing_is_cut(figure)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == [name for name in training_experiments.NAMES if name != "elbo"]
     for panel, level in enumerate((-6, 0, 4, 10)):
@@ -322,7 +324,9 @@ def test_over_the_floor_stand_the_log_and_the_truth():
     floor = np.linspace(1, 2, len(training_experiments.GRID))
     logged = {"edm": (1.5 * floor, 0.1 * floor), "elbo": (floor, 0.2 * floor)}
     excess = {"edm": 0.25 * floor, "elbo": 0 * floor}
-    figure = training_figures.over_floor(logged, excess, floor).figure
+    figure = training_figures.over_floor(logged, excess, floor, title="what is seen").figure
+    assert figure.get_suptitle() == "what is seen"
+    check_nothing_is_cut(figure)
     for panel, (name, mean, exact) in enumerate((("edm", 1.5, 1.25), ("elbo", 1, 1))):
         np.testing.assert_allclose(data(figure, panel, "logged")[1], mean)
         np.testing.assert_allclose(data(figure, panel, name)[1], exact)
@@ -330,3 +334,27 @@ def test_over_the_floor_stand_the_log_and_the_truth():
         training_figures.over_floor(logged, {"edm": floor}, floor)
     with pytest.raises(ValueError, match="at least one"):
         training_figures.over_floor({}, {}, floor)
+
+
+def test_what_is_left_to_win_is_drawn_as_it_is_given_and_named_at_the_ends():
+    grid = training_experiments.GRID
+    logs = {"edm": 0.1 * grid, "fm-ot": 0.1 * grid, "elbo": -1 + 0 * grid}
+    ax = training_figures.excess_by_level(logs)
+    for name, values in logs.items():
+        np.testing.assert_allclose(data(ax.figure, 0, name), (grid, values))
+    shades = {text.get_text(): text.get_color() for text in ax.texts}
+    assert shades == {name: dv.plots.colour(name) for name in logs}
+    heights = {text.get_text(): text.xy[1] for text in ax.texts}
+    assert heights["edm"] == heights["fm-ot"] > heights["elbo"]
+    check_nothing_is_cut(ax.figure)
+    check_type(ax.figure)
+
+
+def test_each_objective_of_the_capacity_figure_is_named_once():
+    panels = figures.draw("capacity").axes
+    assert [[text.get_text() for text in ax.texts] for ax in panels] == [
+        [],
+        [],
+        list(training_experiments.NAMES),
+    ]
+    assert not any(ax.get_legend() for ax in panels)
