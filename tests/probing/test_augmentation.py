@@ -88,6 +88,26 @@ def test_an_augmentation_is_named_and_leaves_the_weighting_as_it_is(change):
     np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.01)
 
 
+def test_a_sign_of_the_data_is_told_from_an_x_prediction_too():
+    def loss(model, x):
+        x = sign(x)
+        t = torch.rand(len(x))
+        z = (1 - wide(t)) * x + wide(t) * torch.randn_like(x)
+        return ((model(z, t) - x) ** 2).mean()
+
+    measured = probe(loss, X, draws=1000)
+    assert measured.kind == "x"
+    assert any("0.5 of the samples have their sign changed" in note for note in measured.notes)
+
+
+def test_a_common_shift_of_the_data_is_noise_that_components_share():
+    """It is said once, and not counted among the data."""
+    measured = probe(loss_on(lambda x: x + 0.3 * torch.randn(len(x), 2, 1, 1)), X, draws=1000)
+    assert measured.kind == "u"
+    (note,) = measured.notes
+    assert note.startswith("noise shared by components is added")
+
+
 def test_dropped_numbers_scale_the_rest_of_the_data():
     measured = probe(loss_on(lambda x: F.dropout(x, 0.5)), X, draws=1000)
     assert measured.kind == "u"

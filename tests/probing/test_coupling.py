@@ -428,3 +428,16 @@ def test_common_factors_of_calls_are_taken_out_and_nothing_else():
     h = own * rng.lognormal(sigma=2, size=30)[call]
     ratio = without_common_factors(h, logsnr, call) / own
     np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.02)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.nan])
+def test_draws_without_a_positive_weight_tell_nothing_of_common_factors(weight):
+    rng = np.random.default_rng(0)
+    logsnr = rng.logistic(size=600)
+    call = np.arange(600) % 30
+    h = np.exp(0.3 * logsnr) * rng.lognormal(sigma=2, size=30)[call]
+    is_known = np.arange(600) % 7 > 0
+    found = without_common_factors(np.where(is_known, h, weight), logsnr, call)
+    alone = without_common_factors(h[is_known], logsnr[is_known], call[is_known])
+    np.testing.assert_allclose(found[is_known], alone, rtol=1e-12)
+    np.testing.assert_array_equal(np.sign(found[~is_known]), np.sign(weight))

@@ -1,6 +1,7 @@
 """Random draws of a loss: their roles, their quantiles, their replay."""
 
 import copy
+import itertools
 import pickle
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from scipy import stats
 
 from diffviz.probing.draws import (
+    KRONECKER_STEPS,
     NORMAL,
     WITHOUT_QUANTILES,
     Axes,
@@ -165,6 +167,15 @@ def test_two_times_are_even_jointly():
         second = torch.rand(N).numpy()
     quarter, *_ = np.histogram2d(first, second, bins=2, range=[[0, 1], [0, 1]])
     assert np.abs(quarter - N / 4).max() <= 5
+
+
+def test_any_two_axes_of_times_are_even_jointly():
+    """At random, a cell would have 250 of the 4000 draws, give or take 15."""
+    grids = KroneckerGrids()
+    axes = [grids.grid(axis, 40, 100) for axis in range(len(KRONECKER_STEPS))]
+    for one, other in itertools.combinations(axes, 2):
+        cells, *_ = np.histogram2d(one, other, bins=4, range=[[0, 1], [0, 1]])
+        assert np.abs(cells - 250).max() < 60
 
 
 def test_all_batches_together_have_every_quantile_once():

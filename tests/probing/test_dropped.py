@@ -102,9 +102,23 @@ def test_dropped_samples_are_named_and_the_others_are_those_of_the_entry(loss):
     assert not is_called_equal(measured)
 
 
+def test_samples_that_are_made_pure_noise_leave_the_levels_of_the_rest_less_even():
+    def loss(model, x):
+        t = torch.where(torch.rand(len(x)) < 0.1, 1.0, torch.rand(len(x)))
+        noise = torch.randn_like(x)
+        z = (1 - wide(t, x)) * x + wide(t, x) * noise
+        return ((model(z, t) - (noise - x)) ** 2).mean()
+
+    measured = probe(loss, X, draws=2000)
+    assert measured.samples == 1800
+    assert says(measured, "0.1 of the draws gave no finite log-SNR")
+    assert says(measured, "levels are less even where draws are left out")
+
+
 def test_dropped_samples_do_not_hide_that_a_batch_has_one_level():
     measured = probe(data_under_one_time, X, draws=300)
     assert says(measured, "of the samples the data do not reach")
+    assert sum("dropped at random" in note for note in measured.notes) == 1
     assert off(measured) < 0.01
 
 

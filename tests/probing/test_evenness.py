@@ -1,6 +1,7 @@
 """Levels that could not be put in even order: named, never exact, and judged by their scatter."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,16 @@ def test_the_share_of_chance_is_0_for_even_levels_and_1_for_independent_ones():
     )
     assert share_of_chance(as_is, 100) == pytest.approx(1, abs=0.4)
     assert is_uneven(share_of_chance(as_is, 100), 2000, Evenness(loose=True))
+
+
+def test_the_share_of_chance_does_not_count_a_sample_by_its_rows():
+    """A sample of several parts has a row for each, whose levels are no draws of their own."""
+    as_is = probe(
+        lambda model, x: flow_matching(model, x, torch.rand(len(x))), X, draws=2000, mode="as-is"
+    )
+    rows = {name: np.tile(getattr(as_is, name), 3) for name in ("logsnr", "label", "order")}
+    several = replace(as_is, **rows)
+    assert share_of_chance(several, 100) == pytest.approx(share_of_chance(as_is, 100), rel=0.05)
 
 
 @pytest.mark.parametrize("reduce", [torch.median, torch.max])

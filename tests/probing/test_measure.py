@@ -4,6 +4,7 @@ Kinds, densities and factors are found; bad input is refused; nothing is left be
 """
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -230,14 +231,26 @@ def test_noise_drawn_outside_torch_is_named(x):
     assert any("not drawn by torch" in note for note in probe(outside, x, draws=1000).notes)
 
 
-def test_a_source_that_is_not_gaussian_is_named(x):
+def test_a_target_that_z_tells_already_leaves_nothing_to_denoise(x):
+    def of_z(model, x):
+        t, e = torch.rand(len(x)), torch.randn_like(x)
+        z = (1 - wide(t, x)) * x + wide(t, x) * e
+        return ((model(z, t) - 3 * z) ** 2).mean()
+
+    assert any("the target is a multiple of z" in note for note in probe(of_z, x, draws=500).notes)
+
+
+def test_a_source_that_is_not_gaussian_is_named_with_its_kurtosis(x):
+    """That of a uniform law is 9/5, whatever its width."""
     x = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
     def uniform(model, x):
         t, e = torch.rand(len(x)), 3**0.5 * (2 * torch.rand_like(x) - 1)
         return ((model((1 - wide(t, x)) * x + wide(t, x) * e, t) - (e - x)) ** 2).mean()
 
-    assert any("not Gaussian" in note for note in probe(uniform, x, draws=500).notes)
+    notes = " ".join(probe(uniform, x, draws=500).notes)
+    kurtosis = float(re.search(r"not Gaussian \(kurtosis ([\d.]+)\)", notes)[1])
+    assert kurtosis == pytest.approx(9 / 5, abs=0.03)
 
 
 @pytest.mark.parametrize(

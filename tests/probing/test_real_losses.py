@@ -175,10 +175,15 @@ def test_a_target_from_a_network_has_levels_and_no_weighting(loss, x):
         measured.weighting([-1.0, 1.0])
 
 
-def test_the_levels_of_the_other_call_are_told(x):
-    """s = 1/2 and r = 2/5 of the way: the middle of log-SNR is 2 log(3/2) higher at r."""
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_the_levels_of_the_other_call_are_told(x, shift):
+    """s = 1/2 and r = 2/5 of the way: the middle of log-SNR is 2 log(3/2) higher at r.
+
+    A shift of the data is neither signal nor noise.
+    """
 
     def loss(model, x):
+        x = x + shift
         s, noise = torch.full((len(x),), 0.5), torch.randn_like(x)
         with torch.no_grad():
             target = model(0.6 * x + 0.4 * noise, 0.8 * s)
@@ -325,6 +330,7 @@ def test_levels_of_frames_have_each_its_own_weighting(name, x):
 
     measured = probe(loss, x)
     assert says(measured, "a sample holds 4 noise levels, in groups of 16, 16, 16, 16")
+    assert not says(measured, "left out")
     with pytest.raises(ValueError, match=r"several noise levels.*parts"):
         measured.weighting([-1.0, 1.0])
     for part in measured.parts:

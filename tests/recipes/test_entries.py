@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,24 @@ def test_the_year_is_that_of_the_paper_that_is_named():
             named[entry.name] = entry.year in years
     assert all(named.values()), [name for name, is_right in named.items() if not is_right]
     assert len(named) > 80
+
+
+GROWING = {  # repositories whose recipes were added over years
+    *("huggingface/diffusers", "kohya-ss/sd-scripts", "kohya-ss/musubi-tuner"),
+    *("modelscope/DiffSynth-Studio", "NVIDIA/Isaac-GR00T"),
+}
+
+
+def test_entries_of_one_repository_have_one_year_where_it_does_not_grow():
+    """The repository of a paper is of one year; those of a paper that is named are tested above."""
+    years = defaultdict(set)
+    for entry in dv.catalogue.values():
+        found = re.match(r"[\w-]+/[\w.-]+", entry.source)
+        if found and not re.search(r"20\d\d\)|arXiv", entry.source):
+            years[found[0]].add(entry.year)
+    several = {repository for repository, found in years.items() if len(found) > 1}
+    assert several <= GROWING
+    assert len(years) > 20
 
 
 def test_functions_of_the_entries_pickle_and_copy():

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -212,6 +214,48 @@ def test_a_peak_of_any_width_is_found_at_a_point_that_is_named():
     found = dv.cascade(curve, points=[1.234])
     area = 20 * 0.5 + 1e-6 * np.sqrt(2 * np.pi)
     assert found.learned == pytest.approx(area / 1.5 / 20, rel=1e-9)
+
+
+def test_a_feature_is_found_that_is_0_at_the_point_that_is_named():
+    """Two peaks 1e-5 to the left and to the right of it, with area √(2π) 1e-5 together."""
+    at = lambda level: ((level - 1.234) / 1e-5) ** 2
+    found = dv.cascade(lambda level: 0.5 + at(level) * np.exp(-at(level) / 2), points=[1.234])
+    top = 0.5 + 2 / np.e
+    assert found.top == pytest.approx(top, rel=1e-9)
+    area = 20 * 0.5 + np.sqrt(2 * np.pi) * 1e-5
+    assert found.learned == pytest.approx(area / top / 20, rel=1e-9)
+
+
+@dataclass(frozen=True)
+class PlainLaw:
+    """A law of one's own, of which nobody knows what it is made of."""
+
+    law: Any
+
+    def pdf(self, level):
+        return self.law.pdf(level)
+
+    def cdf(self, level):
+        return self.law.cdf(level)
+
+    def ppf(self, share):
+        return self.law.ppf(share)
+
+    def support(self):
+        return self.law.support()
+
+
+@pytest.mark.parametrize("place", [-9.2105, 9.2105])
+def test_a_narrow_peak_in_the_tail_of_a_plain_law_is_found(place):
+    """Two thousandths of the draws are in it, so that a quantile of one in a thousand is, too."""
+    mixed = dv.laws.mixture([stats.norm(0, 2), stats.norm(place, 1e-5)], [0.998, 0.002])
+    entry = dv.Objective(
+        "tail", "test", 2026, "here", dv.paths.LINEAR, dv.targets.EPS, law=PlainLaw(mixed)
+    )
+    found = dv.cascade(entry)
+    largest = float(2 * mixed.pdf(place))
+    assert found.top == pytest.approx(largest, rel=1e-6)
+    assert found.learned * found.span * largest == pytest.approx(2, rel=1e-5)
 
 
 RARE = dv.laws.mixture([stats.norm(0, 2), stats.norm(3.21, 1e-5)], [1 - 1e-4, 1e-4])

@@ -160,6 +160,8 @@ def test_a_factor_that_differs_by_a_few_per_cent_is_seen():
     comparison = dv.compare(table("fm-ot", 1000), bent)
     assert not comparison.same
     assert comparison.deviation == pytest.approx(0.03, abs=0.004)
+    ratio = comparison.ratio * (1 + 0.03 * np.tanh(comparison.logsnr))
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=2e-3)
     assert dv.compare(table("fm-ot", 1000), entry, tolerance=0.1).same
 
 
@@ -191,6 +193,13 @@ def test_few_levels_are_compared_as_curves():
         )
         is None
     )
+
+
+def test_few_levels_are_grouped_too():
+    few = [table(name, 6) for name in ("fm-ot", "edm", "fm-ot")]
+    groups = dv.equivalent(few)
+    assert [len(group) for group in groups] == [2, 1]
+    assert groups[0][0] is few[0] and groups[0][1] is few[2]
 
 
 def test_a_grid_of_ones_own_compares_the_curves():

@@ -67,6 +67,32 @@ def test_the_loss_of_min_snr_has_the_value_of_adaptive_quadrature():
     assert found.mass @ expit(found.logsnr) / 2 == pytest.approx(whole, abs=1e-9)
 
 
+class InBins:
+    """A measured loss with the weighting 1 + λ² in bins of three nats."""
+
+    kind = "eps"
+    discrete = False
+
+    def edges(self, bins=160, mass=0.998):
+        return np.arange(-9.0, 10.0, 3.0)
+
+    def weighting(self, edges):
+        middles = (edges[1:] + edges[:-1]) / 2
+        return 1 + middles**2, np.zeros_like(middles)
+
+
+def test_a_measured_weighting_has_its_kinks_at_the_middles_of_its_bins():
+    """Log w is linear between them, and the mean of w the logarithmic mean of its ends."""
+    places = np.array([-6, -4.5, -1.5, 1.5, 4.5, 6])  # the outermost bins only support the curve
+    middles = np.arange(-7.5, 8, 3)
+    w = np.exp(np.interp(places, middles, np.log(1 + middles**2)))
+    rise = np.diff(np.log(w))
+    means = np.where(rise == 0, w[1:], np.diff(w) / np.where(rise == 0, 1, rise))
+    found = masses(InBins())
+    assert found.mass.sum() == pytest.approx(means @ np.diff(places), rel=1e-9)
+    assert len(found.mass) < 12 * 60
+
+
 @pytest.mark.parametrize(
     "name", ["fm-ot", "v-cosine", "sigmoid-bias2", "vdm-discrete", "edm-monotonic"]
 )

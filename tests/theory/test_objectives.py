@@ -153,6 +153,14 @@ def test_an_objective_from_a_table_stays_on_the_table():
         from_weighting(rows, stats.norm())
 
 
+@pytest.mark.parametrize("law", [stats.uniform(-4, 6), stats.uniform(0, 6), stats.uniform(-4, 10)])
+def test_a_law_may_not_reach_beyond_either_end_of_a_table(law):
+    rows = np.column_stack([np.linspace(-3, 5, 50), np.ones(50)])
+    with pytest.raises(ValueError, match=r"reaches outside .* \[-3, 5\]"):
+        from_weighting(rows, law)
+    assert from_weighting(rows, stats.uniform(-3, 8)).law.support() == (-3, 5)
+
+
 SAME = {
     "flow logit-normal": ("sd3-shift3", {"mean": 0, "std": 1, "shift": 3}),
     "flow uniform t": ("fm-shift3", {"shift": 3}),
@@ -183,6 +191,13 @@ def test_a_family_meets_the_catalogue_and_builds_over_its_whole_slider(name):
             w, stated = o.weighting(grid), o.stated(grid)
             ratio = (w / np.where(w > 1e-250, stated, np.nan))[w > 1e-250]
             np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_member_of_a_family_names_no_paper_and_no_year(name):
+    made = FAMILIES[name].build()
+    assert (made.family, made.year, made.source) == ("parametric", 0, "parametric family")
+    assert made.note == ""
 
 
 PUBLISHED = {  # defaults that a paper gave are those of its entry

@@ -61,8 +61,11 @@ def test_boundaries_count_from_noise(low, high):
     sigma = SIGMAS["Wan"]
     kept = slice(int(low * 1000), int(high * 1000))
     draws = flow_draws(sigma[kept], weights(sigma)[kept])
-    objective = settings("Wan", min_timestep_boundary=low, max_timestep_boundary=high)
-    assert_agree(objective, draws, factor=1e-6)
+    boundaries = {"min_timestep_boundary": low, "max_timestep_boundary": high}
+    assert_agree(settings("Wan", **boundaries), draws, factor=1e-6)
+    explained = explain(boundaries, trainer="diffsynth", model="Wan")
+    first, *_, last = sigma[kept]
+    assert f"from {first:.4g} to {last:.4g}" in explained.sentence
 
 
 @pytest.mark.parametrize(
