@@ -47,6 +47,8 @@ PLAIN = {
     "sampling.trajectories.explained_in",
 }  # these take and return NumPy arrays or nothing
 PARTS = {
+    "learning.floors.measure.generators",
+    "learning.floors.measure.measured",
     "sampling.couplings.check_pairs",
     "sampling.couplings.step_vectors",
     "sampling.trajectories.ddim_error",

@@ -235,10 +235,17 @@ def test_the_ratio_of_the_kernels_is_the_best_on_points_of_their_own(monkeypatch
     np.testing.assert_allclose(again.errors(tried, eps), chosen.errors(tried, eps), rtol=1e-12)
 
 
+def reported(*halves):
+    """What is reported of the errors (levels, n) of denoisers on two halves."""
+    return measure._reported(
+        tuple({name: measure._loss(errors) for name, errors in half.items()} for half in halves)
+    )
+
+
 def test_each_half_chooses_for_the_other():
     first = {"mean": torch.tensor([[2.0, 4.0]]), "kernels": torch.tensor([[1.0, 3.0]])}
     second = {"mean": torch.tensor([[5.0, 6.0, 7.0]]), "kernels": torch.tensor([[8.0, 9.0, 10.0]])}
-    mean, stderr, method = measure._reported((first, second))
+    mean, stderr, method = reported(first, second)
     # the first half prefers kernels, which are 9 on the second, which prefers the mean, there 3
     np.testing.assert_allclose(mean, [(9 + 3) / 2])
     np.testing.assert_allclose(stderr, [np.sqrt(1 / 3 + 1 + 2 * 0.36 * 3**-0.5) / 2])
@@ -263,13 +270,13 @@ def test_among_equals_the_simpler_denoiser_is_chosen():
         "mean": torch.full((1, 3), 1.002),
         "kernels": torch.ones(1, 3),
     }
-    assert measure._reported((trial, trial))[2] == ("mean",)
+    assert reported(trial, trial)[2] == ("mean",)
 
 
 def test_no_bound_is_above_the_number_of_components():
     trial = {"z/alpha": torch.full((1, 2), 2.0), "kernels": torch.tensor([[1.9, 2.05]])}
     other = {"z/alpha": torch.full((1, 2), 2.0), "kernels": torch.tensor([[2.1, 2.3]])}
-    mean, stderr, method = measure._reported((trial, other))
+    mean, stderr, method = reported(trial, other)
     assert (mean[0], stderr[0], method[0]) == (2.0, 0.0, "z/alpha")  # the halves report 2.2 and 2
 
 
@@ -344,7 +351,7 @@ def test_each_part_of_the_points_is_in_a_random_order():
 def test_two_errors_of_few_points_hold_as_often_as_those_of_many(points):
     """Each of 40,000 levels is a set. Without Student's quantile two points have a rate of 0.82."""
     halves = torch.randn(2, 40_000, points, generator=seeded(), dtype=torch.float64)
-    mean, stderr, _ = measure._reported(({"mean": halves[0]}, {"mean": halves[1]}))
+    mean, stderr, _ = reported({"mean": halves[0]}, {"mean": halves[1]})
     stderr = stderr / np.sqrt(1.36)  # the halves are independent here
     rate = np.mean(abs(mean) < 2 * stderr * measure._wider_of_few(points, points))
     assert rate == pytest.approx(2 * stats.norm.cdf(2) - 1, abs=0.01)

@@ -75,6 +75,22 @@ def test_an_exact_denoiser_samples_at_the_floor_and_has_the_entropy_as_its_bound
     assert abs(np.mean(above_entropy)) < 5 * 0.06 / 6**0.5
 
 
+@pytest.mark.parametrize("together", [1, 3, 12])
+def test_the_distortion_does_not_depend_on_how_many_levels_are_measured_together(
+    monkeypatch, together
+):
+    """Each level has the same draws, also where the last piece is shorter."""
+
+    def rescaled(z, logsnr):
+        return logsnr.sigmoid().sqrt()[:, None, None] * z
+
+    data = datasets.split("digits", 0)
+    expected = goals.distortion(Denoiser(rescaled), data, 0, levels=10)
+    monkeypatch.setattr(goals, "AT_ONCE", together)
+    found = goals.distortion(Denoiser(rescaled), data, 0, levels=10)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("measure", [goals.likelihood, goals.sample_quality])
 def test_a_goal_is_the_same_each_time_and_moves_with_the_seed(measure):
     toy, data = dv.toy("ring8", unit=True), datasets.split("ring8", 0)

@@ -125,6 +125,7 @@ class MistakenPair(NamedTuple):
         return self.measured - self.meant
 
 
+@cached
 def mistaken_pair(letter: str, x: "torch.Tensor | None" = None) -> MistakenPair:
     """Probe a mystery of ``diffviz.lab.losses`` and what was meant by it.
 

@@ -27,6 +27,8 @@ from diffviz.theory import multipliers
 from diffviz.theory.objectives import Objective, from_weighting
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from diffviz.data.densities import Mixture
     from diffviz.data.toys import Toy
     from diffviz.learning.floors.record import Floor
@@ -171,6 +173,21 @@ def floor(logsnr: tuple[float, ...] = tuple(GRID), name: str = "ring8") -> NDArr
 IMAGE_LEVELS = np.linspace(-8, 12, 21)  # λ in nats
 
 
+def fashion_parts() -> "tuple[Tensor, Tensor]":
+    """The images of Fashion-MNIST in a random order, brought to [−1, 1].
+
+    Returns:
+        4,000 images to train on and 1,000 that are held out, each (n, 14, 14).
+    """
+    import torch
+
+    from diffviz.data import files
+
+    images = torch.from_numpy(files.load("fashion")["images"] / 127.5 - 1).float()
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    return images[order[:4000]], images[order[4000:]]
+
+
 @cached
 def fashion_floor(steps: int = 1500) -> "Floor":
     """What is known of the floor of Fashion-MNIST, and how a small network does beside it.
@@ -187,14 +204,9 @@ def fashion_floor(steps: int = 1500) -> "Floor":
     Raises:
         ValueError: ``steps`` is not positive.
     """
-    import torch
-
     import diffviz as dv
-    from diffviz.data import files
 
-    images = torch.from_numpy(files.load("fashion")["images"] / 127.5 - 1).float()
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    train, held = images[order[:4000]], images[order[4000:]]
+    train, held = fashion_parts()
     network = dv.models.MLP(width=128, depth=2)
     sizes: dict[str, Any] = {"steps": count(steps, "steps"), "batch": 128, "model": network}
     (run,) = dv.fit("fm-ot", train, progress=False, **sizes)

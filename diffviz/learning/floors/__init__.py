@@ -5,7 +5,7 @@ brackets it. ``own`` computes the floor of the set itself, which in expectation 
 the law. ``linear`` and ``kernels`` have denoisers that are made from some points and whose errors
 on others are, in expectation, at least the floor of the law, as are those that ``network`` finds
 for a network. ``parts`` divides the points. ``measure`` does all of this, and ``record`` holds the
-result.
+result. ``shipped`` has tables of what takes long for the images of the package.
 """
 
 from diffviz import extras

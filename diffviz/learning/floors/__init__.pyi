@@ -1,4 +1,4 @@
-from . import kernels, linear, measure, network, own, parts, record
+from . import kernels, linear, measure, network, own, parts, record, shipped
 from .measure import floor
 from .record import Excess, Floor, Loss
 
@@ -14,4 +14,5 @@ __all__ = [
     "own",
     "parts",
     "record",
+    "shipped",
 ]

@@ -23,12 +23,13 @@ from torch import Tensor
 from diffviz import checks
 from diffviz.compute import threads
 from diffviz.data.toys import Toy
-from diffviz.learning.floors.kernels import TRIALS, draws_of, kernel_denoiser
+from diffviz.learning.floors.kernels import TRIALS, KernelDenoiser, draws_of, kernel_denoiser
 from diffviz.learning.floors.linear import filters
 from diffviz.learning.floors.network import WRONG, Denoise, network_errors
-from diffviz.learning.floors.own import LEAST_DRAWS, own_floor
+from diffviz.learning.floors.own import LEAST_DRAWS, OwnFloor, own_floor
 from diffviz.learning.floors.parts import Parts, Points, divide, read
 from diffviz.learning.floors.record import Floor, Loss
+from diffviz.learning.floors.shipped import KnownFloor, find
 from diffviz.protocols import Denoiser
 
 LARGEST_LEVEL = 40.0  # nats
@@ -38,21 +39,35 @@ KNOWN = "z/alpha"  # the denoiser whose error is the number of components
 CORRELATION = 0.36  # of what both halves report, at most, for three denoisers
 COPIES = 0.01  # share of held-out points that are mentioned if others are equal to them
 
-Errors = dict[str, Tensor]  # method to squared eps errors of points, each (levels, n)
+Losses = dict[str, Loss]  # by method, on the points of a half
 
 
 class Trials(NamedTuple):
     """Denoisers tried on both halves.
 
     Args:
-        errors: Their errors on each half.
-        kernels: Number of points of the kernel density.
+        losses: Their losses on each half.
+        kernels: The denoiser of the kernel density.
         copies: Share of the points on which it was tried that have copies among its own.
     """
 
-    errors: tuple[Errors, Errors]
-    kernels: int
+    losses: tuple[Losses, Losses]
+    kernels: KernelDenoiser
     copies: float
+
+
+class Measured(NamedTuple):
+    """All that a floor is made from.
+
+    Args:
+        own: The floor of the data set.
+        parts: What denoisers were made from and tried on.
+        trials: How they did.
+    """
+
+    own: OwnFloor
+    parts: Parts
+    trials: Trials
 
 
 @torch.no_grad()
@@ -119,17 +134,17 @@ def floor(
     asked = None if draws is None else checks.count(draws, "draws", least=32)
     denoise = _checked_denoiser(denoiser, held_out)
     progress = checks.one_of(progress, "progress", (False, True))
-    rng = np.random.default_rng(checks.seed(seed))
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    seed = checks.seed(seed)
+    random = rng, _ = generators(seed)
     with threads.suited(threads.elements(data, held_out)):
         points, tried = _checked_points(data, held_out, rng)
     work = float(len(points.centre)) * points.count * LEAST_DRAWS
     with threads.suited(work, points.centre.device):
-        own = own_floor(points, levels, asked, rng, generator, progress)
-        parts = divide(points, tried, rng)
-        trials = _tried(parts, levels, asked, denoise, generator)
-        upper, stderr, method = _reported(trials.errors)
-        losses = _losses(trials.errors)
+        known = find(points, tried, levels, draws=asked, seed=seed, network=denoise is not None)
+        made = measured(points, tried, levels, asked, denoise, random, progress, known)
+    own, parts, trials = made
+    upper, stderr, method = _reported(trials.losses)
+    losses = _joined(trials.losses)
     return Floor(
         logsnr=levels,
         lower=own.mean,
@@ -204,6 +219,51 @@ def _checked_points(
     return points, tried
 
 
+def generators(seed: int) -> tuple[np.random.Generator, torch.Generator]:
+    """What draws the parts and what draws the noise, from one seed.
+
+    Args:
+        seed: A whole number from 0.
+
+    Returns:
+        A generator of NumPy and one of torch.
+    """
+    rng = np.random.default_rng(seed)
+    return rng, torch.Generator().manual_seed(int(rng.integers(2**62)))
+
+
+def measured(
+    points: Points,
+    tried: Points | None,
+    logsnr: NDArray,
+    draws: int | None,
+    denoise: Denoise | None,
+    random: tuple[np.random.Generator, torch.Generator],
+    progress: bool = False,
+    known: KnownFloor | None = None,
+) -> Measured:
+    """Both bounds of data that are read.
+
+    Args:
+        points: The data.
+        tried: Points that are held out; without any, half of the data are.
+        logsnr: λ in nats, shape (levels,).
+        draws: Noisy points for each estimate, if their number was asked for.
+        denoise: The function of a network, if there is one.
+        random: Draws the parts, and draws the noise.
+        progress: Whether long work shows a bar.
+        known: What a table has of this. The rest is what it would be without one.
+
+    Returns:
+        The parts of the result.
+    """
+    rng, generator = random
+    tabulated = None if known is None else known.own
+    own = own_floor(points, logsnr, draws, rng, generator, progress, tabulated)
+    parts = divide(points, tried, rng)
+    return Measured(own, parts, _tried(parts, logsnr, draws, denoise, generator, known))
+
+
 # --- the upper bound --------------------------------------------------------------------------
 
 
@@ -213,28 +273,48 @@ def _tried(
     draws: int | None,
     denoise: Denoise | None,
     generator: torch.Generator,
+    known: KnownFloor | None,
 ) -> Trials:
     """Make denoisers, and try all of them on both halves."""
     made_from = parts.made_from
     linear = filters(made_from, parts.shape)
-    kernels = kernel_denoiser(made_from, logsnr, _noise(made_from, TRIALS, generator))
+    noise = _noise(made_from, TRIALS, generator)
+    if known is None:
+        kernels = kernel_denoiser(made_from, logsnr, noise)
+    else:
+        kernels = KernelDenoiser(made_from[: known.kernels], logsnr, known.ratios)
     each = draws or draws_of(kernels)
-    known = torch.full((len(logsnr), 2), float(made_from.shape[1]), dtype=torch.float64)
-    halves: list[Errors] = []
+    halves: list[Losses] = []
     copies = tried = 0
-    for half in parts.halves:
-        errors = {KNOWN: known}  # eps_hat = 0, with the mean error d
-        errors |= {one.name: one.errors(half, logsnr) for one in linear}
+    for number, half in enumerate(parts.halves):
+        # eps_hat = 0, with the mean error d
+        losses = {KNOWN: Loss(np.full(len(logsnr), float(made_from.shape[1])), 0 * logsnr)}
+        losses |= {one.name: _loss(one.errors(half, logsnr)) for one in linear}
         some = half[:each]
-        errors["kernels"] = _repeated(kernels.errors, some, each, generator)
+        if known is None:
+            losses["kernels"] = _loss(_repeated(kernels.errors, some, each, generator))
+        else:
+            _repeated(_unasked, some, each, generator)  # the noise that comes next stays the same
+            losses["kernels"] = known.losses[number]
         if denoise is not None:
             network = partial(network_errors, denoise, parts, logsnr)
             count = draws or NETWORK_DRAWS
-            errors["network"] = _repeated(network, half[:count], count, generator)
+            losses["network"] = _loss(_repeated(network, half[:count], count, generator))
         copies += kernels.copies(some)
         tried += len(some)
-        halves.append({name: value.cpu() for name, value in errors.items()})
-    return Trials((halves[0], halves[1]), len(kernels.points), copies / tried)
+        halves.append(losses)
+    return Trials((halves[0], halves[1]), kernels, copies / tried)
+
+
+def _unasked(x: Tensor, eps: Tensor) -> Tensor:
+    """Errors in the place of those that a table has."""
+    return x[:0, 0]
+
+
+def _loss(errors: Tensor) -> Loss:
+    """The mean over points of errors (levels, n), with its standard error."""
+    values = errors.cpu().numpy()
+    return Loss(values.mean(1), values.std(1, ddof=1) / values.shape[1] ** 0.5)
 
 
 def _repeated(
@@ -252,21 +332,18 @@ def _noise(like: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(like.device)
 
 
-def _reported(trials: tuple[Errors, Errors]) -> tuple[NDArray, NDArray, tuple[str, ...]]:
+def _reported(trials: tuple[Losses, Losses]) -> tuple[NDArray, NDArray, tuple[str, ...]]:
     """The error by level of what one half chooses on the other, both ways.
 
     Args:
-        trials: Errors on both halves.
+        trials: Losses on both halves.
 
     Returns:
         Mean and standard error, shape (levels,) each, and the names of the denoisers.
     """
     names = list(trials[0])
-    means = [np.stack([half[name].mean(1).numpy() for name in names]) for half in trials]
-    errors = [
-        np.stack([half[name].std(1).numpy() / half[name].shape[1] ** 0.5 for name in names])
-        for half in trials
-    ]
+    means = [np.stack([half[name].mean for name in names]) for half in trials]
+    errors = [np.stack([half[name].stderr for name in names]) for half in trials]
     # the names begin with the simplest
     first, second = ((mean <= (1 + TIE) * mean.min(0)).argmax(0) for mean in means)
     levels = np.arange(means[0].shape[1])
@@ -299,17 +376,16 @@ def _wider_of_few(*points: int) -> float:
     return float(stats.t.isf(stats.norm.sf(2), freedom) / 2)
 
 
-def _losses(trials: tuple[Errors, Errors]) -> dict[str, Loss]:
+def _joined(trials: tuple[Losses, Losses]) -> Losses:
     """Mean error of each denoiser over both halves."""
-    losses = {}
-    for name, first in trials[0].items():
-        halves = (first.numpy(), trials[1][name].numpy())
-        variances = [half.var(1, ddof=1) / half.shape[1] for half in halves]
-        losses[name] = Loss(
-            mean=np.mean([half.mean(1) for half in halves], 0),
-            stderr=np.sqrt(np.sum(variances, 0)) / 2,
+    first, second = trials
+    return {
+        name: Loss(
+            mean=(first[name].mean + second[name].mean) / 2,
+            stderr=np.hypot(first[name].stderr, second[name].stderr) / 2,
         )
-    return losses
+        for name in first
+    }
 
 
 def _notes(points: Points, used: int, parts: Parts, trials: Trials) -> tuple[str, ...]:
@@ -321,9 +397,10 @@ def _notes(points: Points, used: int, parts: Parts, trials: Trials) -> tuple[str
             "larger, in expectation"
         )
     made_from = len(parts.made_from)
-    if trials.kernels < parts.available:
+    kernels = len(trials.kernels.points)
+    if kernels < parts.available:
         notes.append(
-            f"filters are made from {made_from:,}, kernels from {trials.kernels:,} of "
+            f"filters are made from {made_from:,}, kernels from {kernels:,} of "
             f"{parts.available:,} points, which makes upper larger, never smaller, in expectation"
         )
     if trials.copies > COPIES:
