@@ -138,11 +138,6 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         "0.011000000000000001",
     ): A_CHOICE,
     (
-        "diffviz/theory/mixed_laws.py",
-        "return halved(lambda x, above: self._sf(x) > above, q, *ends)",
-        "self._sf(x) >= above",
-    ): SAME_ROOT,
-    (
         "diffviz/learning/logs/scalars.py",
         "alike &= ((rows[:, step] >= 128) == (rows[0, step] >= 128)).all(1)",
         "1",

@@ -56,7 +56,9 @@ class KnownFloor:
         """The inverse of ``arrays``."""
         points, kernels = arrays["used"].tolist()
         first, second = (Loss(*half) for half in arrays["losses"])
-        return cls(OwnFloor(*arrays["own"], points), kernels, arrays["ratios"], (first, second))
+        mean, stderr, half = arrays["own"]
+        own = OwnFloor(mean, stderr, half, points)
+        return cls(own, kernels, arrays["ratios"], (first, second))
 
 
 def digest(points: Points, tried: Points, logsnr: NDArray, **settings: int | bool | None) -> str:
@@ -134,8 +136,8 @@ def write(entries: dict[str, tuple[Counts, KnownFloor]]) -> None:
     Args:
         entries: Sizes and table by what ``digest`` returns.
     """
-    arrays = {}
+    arrays = {"digests": np.array(list(entries))}
     for name, (counts, known) in entries.items():
         arrays[f"{name}.counts"] = np.array(counts)
         arrays |= {f"{name}.{part}": values for part, values in known.arrays().items()}
-    np.savez_compressed(FILE, digests=np.array(list(entries)), **arrays)
+    np.savez_compressed(FILE, allow_pickle=False, **arrays)
