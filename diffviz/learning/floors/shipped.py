@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,9 +56,9 @@ class KnownFloor:
     def from_arrays(cls, arrays: dict[str, NDArray]) -> "KnownFloor":
         """The inverse of ``arrays``."""
         points, kernels = arrays["used"].tolist()
+        mean, stderr, half_as_many = arrays["own"]
         first, second = (Loss(*half) for half in arrays["losses"])
-        mean, stderr, half = arrays["own"]
-        own = OwnFloor(mean, stderr, half, points)
+        own = OwnFloor(mean, stderr, half_as_many, points)
         return cls(own, kernels, arrays["ratios"], (first, second))
 
 
@@ -136,8 +137,8 @@ def write(entries: dict[str, tuple[Counts, KnownFloor]]) -> None:
     Args:
         entries: Sizes and table by what ``digest`` returns.
     """
-    arrays = {"digests": np.array(list(entries))}
+    arrays: dict[str, Any] = {"digests": np.array(list(entries))}
     for name, (counts, known) in entries.items():
         arrays[f"{name}.counts"] = np.array(counts)
         arrays |= {f"{name}.{part}": values for part, values in known.arrays().items()}
-    np.savez_compressed(FILE, allow_pickle=False, **arrays)
+    np.savez_compressed(FILE, **arrays)
