@@ -26,9 +26,65 @@ KINDS = {
     ".json": "application/json",
     ".bin": "application/octet-stream",
 }
+# Parts of the browser that are switched off. Views of the address bar are made for each window,
+# even where no screen shows it, by processes of their own that cost more than most of our pages.
+ADDRESS_BAR = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup")
+# Of two lists of such parts Chromium takes the last, so that ours repeats that of Playwright.
+OF_PLAYWRIGHT = (
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+)
 TELLS = 300  # ms, more than the time after which the browser tells what it has computed
 PATIENCE = 300_000  # ms that an answer may take, since some train
-NEXT_FRAME = "() => new Promise((done) => requestAnimationFrame(done))"
+# Waits until no answer is under way, and for the frame after it. One call from Python does it all,
+# since each takes more of the processor than what it waits for.
+SETTLED = """async (patience) => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const end = performance.now() + patience;
+  await frame();
+  while (window.underWay) {
+    if (performance.now() > end) throw new Error("the answer did not come");
+    await new Promise((done) => setTimeout(done, 10));
+  }
+  await frame();
+}"""
+# Two numbers that stand for the pixels of a canvas, so that no PNG is written and sent to Python.
+PIXELS = """(canvas) => {
+  if (!canvas.width || !canvas.height) return "";
+  const image = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let [first, second] = [canvas.width, canvas.height];
+  for (const pixel of new Uint32Array(image.data.buffer)) {
+    first = Math.imul(first ^ pixel, 0x01000193);
+    second = Math.imul(second, 0x5bd1e995) + pixel | 0;
+  }
+  return `${first},${second}`;
+}"""
+SAID = ".dv-texts, .dv-legend, .dv-status"
+SHOWN = f"""() => [
+  [...document.querySelectorAll("canvas")].map({PIXELS}).join(),
+  ...[...document.querySelectorAll("{SAID}")].map((one) => one.innerText),
+]"""
+# The same once all has settled, with the status and the names of the controls in sight.
+LOOK = f"""async (patience) => {{
+  await ({SETTLED})(patience);
+  const controls = [...document.querySelectorAll(".dv-control")].filter((one) => one.offsetParent);
+  return [
+    ({SHOWN})(),
+    document.querySelector(".dv-status").textContent,
+    controls.map((one) => one.dataset.name),
+  ];
+}}"""
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>an explorer</title>
@@ -91,8 +147,11 @@ def launched():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        nothing_outside = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        chromium = playwright.chromium.launch(executable_path=PROGRAM, args=[nothing_outside])
+        settings = [
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            f"--disable-features={','.join((*ADDRESS_BAR, *OF_PLAYWRIGHT))}",
+        ]
+        chromium = playwright.chromium.launch(executable_path=PROGRAM, args=settings)
         yield chromium
         chromium.close()
 
@@ -165,9 +224,7 @@ class ExplorerPage:
 
     def settle(self):
         """Wait until no answer is under way and the frame after it has been painted."""
-        self.page.evaluate(NEXT_FRAME)
-        self.page.wait_for_function("!window.underWay", timeout=PATIENCE)
-        self.page.evaluate(NEXT_FRAME)
+        self.page.evaluate(SETTLED, PATIENCE)
 
     def tell(self):
         """Wait until Python knows of all that the browser has computed itself."""
@@ -177,13 +234,11 @@ class ExplorerPage:
 
     def shown(self):
         """What can be seen: pixels of the pictures, and the texts."""
-        return self.page.evaluate(
-            """(said) => [
-              [...document.querySelectorAll("canvas")].map((one) => one.toDataURL()).join(),
-              ...[...document.querySelectorAll(said)].map((one) => one.innerText),
-            ]""",
-            ".dv-texts, .dv-legend, .dv-status",
-        )
+        return self.page.evaluate(SHOWN)
+
+    def look(self):
+        """Wait as ``settle`` does, and look: what is shown, the status, the controls in sight."""
+        return self.page.evaluate(LOOK, PATIENCE)
 
     def box(self, selector):
         """Left, top, right and bottom of an element in the window."""

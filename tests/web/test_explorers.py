@@ -71,7 +71,6 @@ LONGEST = 60.0  # s that a test waits for a thread
 PARTS = (".dv-controls", ".dv-pictures", ".dv-texts")
 OPTIONS = 12  # of a menu, at most
 REFUSALS = ("min-SNR is defined on eps, x, v",)  # which no control could know beforehand
-IN_SIGHT = "all => all.filter(one => one.offsetParent).map(one => one.dataset.name)"
 X = np.linspace(-2, 2, 41)
 CONTROLS = (
     Chips("names", "names", ("a", "b", "c"), ("a",), most=2),
@@ -187,20 +186,17 @@ def move_all(page):
         answered, ways = False, moves(row)
         for act, holds in ways:
             act()
-            page.settle()
-            after = page.shown()
-            status = page.page.locator(".dv-status").text_content()
+            after, status, names = page.look()
             is_meant = any(words in status for words in REFUSALS)
             answered |= is_meant or after != before
             before = after
             problems.extend([f"{name}: {status}"] if status and not is_meant else [])
             problems.extend([] if holds() else [f"{name} does not keep its value"])
-            sweep()
+            sweep(names)
         problems.extend([f"{name} changes nothing"] if ways and not answered else [])
 
-    def sweep():
+    def sweep(names):
         """Move what is in sight and was not before."""
-        names = page.page.eval_on_selector_all(".dv-control", IN_SIGHT)
         new = [name for name in names if name not in moved]
         moved.update(new)
         for name in new:
@@ -208,7 +204,7 @@ def move_all(page):
 
     for fold in page.page.locator(".dv-more > summary").all():
         fold.click()
-    sweep()
+    sweep(page.look()[2])
     return problems
 
 
