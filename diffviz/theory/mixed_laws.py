@@ -15,40 +15,60 @@ from scipy import stats
 from scipy.special import expit
 
 SMALLEST = 1e-300  # of a time, so that a density at an end is its limit there
-HALVINGS = 100  # of a bracket, at most, until it is no longer than a rounding error
+MOST_STEPS = 200  # at which a quantile is found, even if they only halve its bracket
+LAST_STEP = 2  # rounding errors; a quantile that moves by no more is found,
+LAST_EXCESS = 4 * np.finfo(float).eps  # and so is one whose probability is off by no more of itself
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(96)  # of the average over a uniform draw
 Probability = Callable[[NDArray], NDArray]
-Condition = Callable[[NDArray, NDArray], NDArray]
 
 
-def halved(below: Condition, q: NDArray, low: NDArray, high: NDArray) -> NDArray:
-    """Where a condition stops holding, by halving brackets.
+def quantile_within(
+    probability: Probability,
+    density: Probability,
+    q: NDArray,
+    bracket: tuple[NDArray, NDArray],
+    *,
+    rises: bool,
+) -> NDArray:
+    """Where a probability takes a value, by Newton's method on its logarithm within a bracket.
 
-    A halving that leaves a bracket as it is would do so for ever, so that it is the last.
+    A step that leaves the bracket, or is more than half as long as the one before, is replaced by
+    halving the bracket. Points that have converged are not computed again.
 
     Args:
-        below: Whether points lie below the roots for some q, two arrays of shape (k,) to bools.
-        q: What the roots are sought for, any shape.
-        low: Points below the root or at it, same shape.
-        high: Points above the root or at it, same shape.
+        probability: That of lying below a point, or above it: points of shape (k,) to numbers.
+        density: Its derivative but for the sign, shape (k,) to (k,).
+        q: Values of the probability, in (0, 1), any shape.
+        bracket: Points below the roots or at them, and points above or at them, same shapes.
+        rises: Whether the probability rises, as that of lying below a point.
 
     Returns:
         The roots, same shape.
     """
-    probability = np.ravel(q)
-    first = np.array(low, dtype=float).ravel()
-    last = np.array(high, dtype=float).ravel()
-    left = np.arange(len(first))
-    for _ in range(HALVINGS):
-        middle = (first[left] + last[left]) / 2
-        is_below = below(middle, probability[left])
-        moves = np.where(is_below, first[left], last[left]) != middle
-        first[left] = np.where(is_below, middle, first[left])
-        last[left] = np.where(is_below, last[left], middle)
-        left = left[moves]
+    goal = np.ravel(q)
+    first, last = (np.array(end, dtype=float).ravel() for end in bracket)
+    root = (first + last) / 2
+    step = last - first
+    width = np.abs(step)
+    left = np.arange(len(root))
+    for _ in range(MOST_STEPS):
+        x = root[left]
+        value = probability(x)
+        with np.errstate(all="ignore"):  # where there is no density, the bracket is halved
+            excess = (1 if rises else -1) * np.log(value / goal[left])
+            newton = x - excess * value / density(x)
+        first[left] = np.where(excess <= 0, x, first[left])
+        last[left] = np.where(excess >= 0, x, last[left])
+        inside = (newton >= first[left]) & (newton <= last[left])
+        is_short = 2 * np.abs(newton - x) <= np.abs(step[left])
+        root[left] = np.where(inside & is_short, newton, (first[left] + last[left]) / 2)
+        step[left] = root[left] - x
+        size = np.maximum(np.abs(x), width[left])
+        moves = np.abs(step[left]) > LAST_STEP * np.spacing(size)
+        left = left[moves & (np.abs(excess) > LAST_EXCESS)]
         if not len(left):
             break
-    return ((first + last) / 2).reshape(np.shape(q))
+    return root.reshape(np.shape(q))
 
 
 class Mixture(stats.rv_continuous):
@@ -92,10 +112,10 @@ class Mixture(stats.rv_continuous):
         return quantiles.min(axis=0), quantiles.max(axis=0)
 
     def _ppf(self, q: NDArray) -> NDArray:
-        return halved(lambda x, below: self._cdf(x) < below, q, *self._bracket("ppf", q))
+        return quantile_within(self._cdf, self._pdf, q, self._bracket("ppf", q), rises=True)
 
     def _isf(self, q: NDArray) -> NDArray:
-        return halved(lambda x, above: self._sf(x) > above, q, *self._bracket("isf", q))
+        return quantile_within(self._sf, self._pdf, q, self._bracket("isf", q), rises=False)
 
 
 def logsnr_of(noise: NDArray, signal: NDArray) -> NDArray:
@@ -174,12 +194,12 @@ class BlendedTime(stats.rv_continuous):
     def _ppf(self, q: NDArray) -> NDArray:
         plain = np.asarray(self.base.ppf(q))
         ends = self._blended(plain, 1.0), self._blended(plain, 0.0)
-        return halved(lambda x, below: self._cdf(x) < below, q, *ends)
+        return quantile_within(self._cdf, self._pdf, q, ends, rises=True)
 
     def _isf(self, q: NDArray) -> NDArray:
         plain = np.asarray(self.base.isf(q))
         ends = self._blended(plain, 1.0), self._blended(plain, 0.0)
-        return halved(lambda x, above: self._sf(x) > above, q, *ends)
+        return quantile_within(self._sf, self._pdf, q, ends, rises=False)
 
 
 def combined(first: NDArray, second: NDArray) -> NDArray:
