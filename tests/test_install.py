@@ -229,17 +229,29 @@ print(json.dumps(messages))
     assert "diffviz[lab]" in messages["diffviz.lab.explorers.WeightingExplorer"]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("probe", "mine:loss"), ("search",), ("figures", "solver-orders")],
-    ids=lambda a: a[0],
-)
-def test_a_command_that_needs_torch_says_how_to_install_it(installed, arguments):
-    result = installed.run("-m", "diffviz", *arguments, base_only=True)
-    assert result.returncode == 2
-    assert "needs torch" in result.stderr
-    assert "pip install 'diffviz[torch]'" in result.stderr
-    assert "Traceback" not in result.stderr
+# One process for all; what a command lets through ends it.
+REFUSED = """
+import contextlib, io, json, sys
+from diffviz.__main__ import main
+
+refusals = []
+for line in sys.argv[1:]:
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        refusals.append([main(line.split()), told.getvalue()])
+print(json.dumps(refusals))
+"""
+
+
+def test_a_command_that_needs_torch_says_how_to_install_it(installed):
+    alone = installed.run("-m", "diffviz", "probe", "mine:loss", base_only=True)
+    assert alone.returncode == 2
+    lines = ("search", "figures solver-orders")
+    others = json.loads(printed(installed.run("-c", REFUSED, *lines, base_only=True)))
+    for code, told in [(alone.returncode, alone.stderr), *others]:
+        assert code == 2
+        assert "needs torch" in told
+        assert "pip install 'diffviz[torch]'" in told
+        assert "Traceback" not in told
 
 
 def test_theory_catalogue_and_plots_work_without_torch(installed):
