@@ -226,9 +226,8 @@ class Watch:
         self.missing = {id(door.code): door for door in wanted.values()}
         self.seen: dict[str, Valid] = {}
 
-    def __call__(self, frame: Any, event: str, _: Any) -> None:
-        if event != "call" or id(frame.f_code) not in self.missing:
-            return
+    def note(self, frame: Any) -> None:
+        """Note the arguments of a call of a door that is missing."""
         door = self.missing.pop(id(frame.f_code))
         names = door.signature.parameters
         values = {name: frame.f_locals[name] for name in names if name in frame.f_locals}
@@ -237,8 +236,15 @@ class Watch:
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """Look at each call that is made meanwhile."""
+        missing = self.missing
+
+        def look(frame: Any, event: str, _: Any) -> None:
+            # a plain function, and short, since Python calls it at each call and each return
+            if event == "call" and id(frame.f_code) in missing:
+                self.note(frame)
+
         before = sys.getprofile()
-        sys.setprofile(self)
+        sys.setprofile(look)
         try:
             yield
         finally:
