@@ -59,8 +59,7 @@ SETTLED = """async (patience) => {
   }
   await frame();
 }"""
-# Two numbers that stand for the pixels of a canvas. They are read as they are: to write them as a
-# PNG takes twenty times as long.
+# Two numbers that stand for the pixels of a canvas, so that no PNG is written and sent to Python.
 PIXELS = """(canvas) => {
   if (!canvas.width || !canvas.height) return "";
   const image = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);

@@ -1,6 +1,7 @@
 """What a probe measured, draw by draw, with its densities, weightings and summary."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -268,17 +269,21 @@ class Measured:
 
     def _binned_without_atoms(self, grid: NDArray, *, weighted: bool) -> tuple[NDArray, NDArray]:
         """Averages over bins, and their standard errors from replicates."""
-        mean = self._averages(slice(None), grid, weighted)
+        discrete = self.discrete
+        reach = self._smoothing_reach() if weighted else 0
+        averages = partial(
+            self._averages, grid=grid, weighted=weighted, discrete=discrete, reach=reach
+        )
+        mean = averages(slice(None))
         groups = [np.flatnonzero(self.order % REPLICATES == group) for group in range(REPLICATES)]
         groups = [group for group in groups if len(group)]
         if len(groups) < 2:
             return mean, np.full_like(mean, np.nan)
-        is_counted = not (self.discrete or are_smooth(Levels(*self.levels())))
-        average = self._counted if is_counted else self._averages
-        replicates = [average(group, grid, weighted) for group in groups]
+        is_counted = not (discrete or are_smooth(Levels(*self.levels())))
+        counts = partial(self._counted, grid=grid, weighted=weighted)
+        replicates = [(counts if is_counted else averages)(group) for group in groups]
         error = np.std(replicates, axis=0, ddof=1) / len(replicates) ** 0.5
-        scatters = weighted and smoothing_reach(self.logsnr, self.multiplier) > 0
-        if self.discrete or not (is_counted or scatters):
+        if discrete or not (is_counted or reach):
             return mean, error
         draws, _ = np.histogram(self.logsnr, grid)
         return mean, pooled_errors(mean, error, draws)
@@ -289,19 +294,24 @@ class Measured:
         total, _ = np.histogram(self.logsnr[part], grid, weights=value)
         return total / len(part) / np.diff(grid)
 
-    def _averages(self, part: Any, grid: NDArray, weighted: bool) -> NDArray:
+    def _smoothing_reach(self) -> int:
+        """Over how many draws to either side the multiplier is averaged; 0 if it has no scatter."""
+        return smoothing_reach(self.logsnr, self.multiplier)
+
+    def _averages(
+        self, part: Any, *, grid: NDArray, weighted: bool, discrete: bool, reach: int
+    ) -> NDArray:
         """Averages over bins from some of the draws."""
         levels = Levels(*self.levels(part))
-        if weighted and not self.discrete and len(levels.logsnr) == len(self.logsnr[part]):
-            levels = self._without_scatter(part)
-        return bin_averages(levels, grid, weighted=weighted, discrete=self.discrete)
+        if weighted and not discrete and len(levels.logsnr) == len(self.logsnr[part]):
+            levels = self._without_scatter(part, reach)
+        return bin_averages(levels, grid, weighted=weighted, discrete=discrete)
 
-    def _without_scatter(self, part: Any) -> Levels:
+    def _without_scatter(self, part: Any, reach: int) -> Levels:
         """Draws as levels, whose multiplier is a function of log-SNR also where it scatters."""
         order = np.argsort(self.logsnr[part])
         logsnr = self.logsnr[part][order]
         share = len(logsnr) / len(self.logsnr)
-        reach = smoothing_reach(self.logsnr, self.multiplier)
         if reach:
             reach = max(1, round(reach * share))
         factor = smoothed(logsnr, self.multiplier[part][order], reach)
@@ -347,10 +357,16 @@ class Measured:
         anchor = np.clip(0.0, low, high)
         shown = anchor + np.array([-6.0, -4, -2, 0, 2, 4, 6])
         inside = (shown > levels.logsnr[0] + 0.5) & (shown < levels.logsnr[-1] - 0.5)
-        weights = {
-            float(logsnr): self.weighting([logsnr - 0.25, logsnr + 0.25])[0].item()
-            for logsnr in shown[inside]
-        }
+        rest = self.without_atoms()  # the share of the others is the same at each log-SNR
+        discrete = rest.discrete
+        reach = rest._smoothing_reach()
+        weights = {}
+        for logsnr in shown[inside].tolist():
+            grid = np.array([logsnr - 0.25, logsnr + 0.25])
+            average = rest._averages(
+                slice(None), grid=grid, weighted=True, discrete=discrete, reach=reach
+            )
+            weights[logsnr] = average.item()
         positive = [logsnr for logsnr, weight in weights.items() if weight > 0]
         if not positive:
             return {}
