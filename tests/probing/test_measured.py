@@ -18,6 +18,7 @@ from diffviz.probing.binning import (
     describe_family,
     nearest_family,
     smoothed,
+    smoothing_reach,
 )
 from diffviz.probing.measure import probe
 from diffviz.probing.measured import Measured
@@ -333,6 +334,22 @@ def test_replicates_are_smoothed_over_the_stretch_that_all_draws_are():
     assert true / said == pytest.approx(1, abs=0.25)
 
 
+def test_the_error_of_a_table_is_that_of_the_mean_of_its_replicates():
+    """A replicate has one draw in ten, and is a measurement by itself."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 40, 4000)
+    levels = np.linspace(-5, 5, 40)
+    factor = rng.gamma(2, 0.5, 4000)
+    whole = measured(levels[label], factor, label)
+    edges = np.linspace(-5.2, 5.2, 9)
+    replicates = [
+        measured(levels[label[one::10]], factor[one::10], label[one::10]).weighting(edges)[0]
+        for one in range(10)
+    ]
+    _, error = whole.weighting(edges)
+    np.testing.assert_allclose(error, stats.sem(replicates), rtol=1e-9)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_factors_that_scatter_are_smoothed_up_to_a_jump_and_not_across_it(sign):
     """Before it their mean is 1, and 5 after it; a line across it would be off by 2 next to it."""
@@ -342,3 +359,23 @@ def test_factors_that_scatter_are_smoothed_up_to_a_jump_and_not_across_it(sign):
     found = smoothed(logsnr, mean * rng.uniform(0.5, 1.5, len(mean)))
     near = np.abs(logsnr) < 0.08
     np.testing.assert_allclose(found[near], mean[near], rtol=0.2)
+
+
+@pytest.mark.parametrize("curve", [np.ones_like, lambda at: np.exp(-at / 2), np.tanh])
+def test_values_that_do_not_scatter_are_left_as_they_are(curve):
+    logsnr = np.random.default_rng(0).permutation(np.linspace(-8, 8, 2000))
+    values = curve(logsnr)
+    assert smoothing_reach(logsnr, values) == 0
+    assert smoothed(logsnr, values) is values
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_draw_far_from_all_others_has_its_share_over_its_cell(side):
+    """Its cell goes half way to the next, and there the density jumps, so that it is counted."""
+    n = 400
+    logsnr = np.sort(side * np.append(10.0, np.linspace(0, 1, n - 1)))
+    levels = Levels(logsnr, np.full(n, 1 / n), np.ones(n))
+    far = slice(0, 2) if side < 0 else slice(-2, None)
+    edges = np.sort(side * np.array([8.0, 9.0]))
+    found = bin_averages(levels, edges, weighted=False, discrete=False)
+    np.testing.assert_allclose(found, 1 / n / np.diff(cells(logsnr)[far]), rtol=1e-12)

@@ -439,6 +439,18 @@ def test_an_input_that_is_no_sum_is_named(text, x):
     assert "equal to" not in str(measured)
 
 
+def test_an_input_of_few_numbers_is_not_called_rounded_where_it_is_bent():
+    points = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+
+    def loss(model, x):
+        sigma, noise = torch.rand(len(x), 1), torch.randn_like(x)
+        return ((model(torch.tanh(x + sigma * noise), sigma) - x) ** 2).mean()
+
+    measured = dv.probe(loss, points, draws=400)
+    assert says(measured, "data reach the network changed at random, not linearly")
+    assert not says(measured, "rounded to")
+
+
 def test_one_time_a_batch_is_found_at_the_precision_of_few_bits(x):
     def loss(model, x):
         t, noise = torch.rand(1), torch.randn_like(x)

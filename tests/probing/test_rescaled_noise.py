@@ -121,13 +121,16 @@ def test_standardising_each_channel_of_each_sample_leaves_no_noise_in_its_mean_a
     assert says(measured, "the noise is correlated between components")
 
 
-@pytest.mark.parametrize(("shape", "rows"), [((32, 3, 8, 8), 96), ((32, 3, 4, 4), 32)])
-def test_noise_of_unit_size_has_mean_0_and_mean_square_1(shape, rows):
-    """So it has in each channel, unless this has few numbers."""
+@pytest.mark.parametrize(
+    ("x", "rows"),
+    [(X, 96), (X[..., :4, :4], 32), (X.flatten(2), 96), (X.flatten(1), 32)],
+    ids=["images", "few numbers", "sequences", "vectors"],
+)
+def test_noise_of_unit_size_has_mean_0_and_mean_square_1(x, rows):
+    """So it has in each channel of images and sequences, unless this has few numbers."""
     known = Known(unit_noise=True)
-    x = X[..., : shape[2], : shape[3]]
     noise = known.noise(RandomCall("randn_like", (x,), {}), 3 * x + 1, x)
-    assert noise.shape == shape
+    assert noise.shape == x.shape
     numbers = noise.reshape(rows, -1)
     torch.testing.assert_close(numbers.mean(1), torch.zeros(rows), rtol=0, atol=1e-6)
     torch.testing.assert_close(numbers.square().mean(1), torch.ones(rows))
