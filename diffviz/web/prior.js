@@ -201,7 +201,7 @@ function textOf(state, data, bells) {
     `λ = ${at(level)}: α_T = ${Math.sqrt(expit(level)).toFixed(4)}, ` +
       `SNR_T = ${general(Math.exp(level), 3)}`,
     `frequency 0 has λ = ${at(level + shift)} with this offset noise, ` +
-      `a shift of −ln(1 + κ² N) = ${at(shift)}`,
+      `a shift of −log(1 + κ² N) = ${at(shift)}`,
     `data ${dataMean.toFixed(2)} ± ${dataStd.toFixed(2)}, ` +
       `samples ${mean.toFixed(3)} ± ${std.toFixed(3)}: ` +
       `mean off by ${at(mean - dataMean + 0)}, ${percent(std / dataStd)} of the spread`,

@@ -326,9 +326,10 @@ function captionsOf({ logsnr, xHat }, { schedule }) {
 function textOf({ solver, trajectory }, path, ends, isNoisy) {
   const ratio = pathRatio(inFrame(trajectory, path)).toFixed(3);
   const calls = trajectory.calls - 1;
-  const words = `${solver}: ${calls} calls; length over distance in this frame ${ratio}; `;
+  const name = isNoisy ? `${solver} with noise` : solver;
+  const words = `${name}: ${calls} calls; length over distance in this frame ${ratio}; `;
   if (isNoisy) {
-    return `${words}with noise the end is another sample: no error against the reference`;
+    return `${words}the end is another sample: no error against the reference`;
   }
   const last = trajectory.z[trajectory.z.length - 1];
   const square = ends.end.reduce((sum, value, at) => sum + (last[at] - value) ** 2, 0);

@@ -141,7 +141,7 @@ def test_one_x_beats_the_bound_as_told(text):
     assert_says(
         text,
         r"by the gap of the last section: half of $e^{-\lambda_{\max}}$ here",
-        r"The -log of the smoothed density is off by about $e^{-2\lambda_{\max}}$ only",
+        r"log of the smoothed density exceeds the entropy by about $e^{-2\lambda_{\max}}$ only",
     )
 
 
@@ -268,10 +268,37 @@ def test_negative_shares_are_as_told(text, output):
     assert_says(
         text,
         "Flow matching is monotone and has none",
-        f"EDM has {table['edm'][1]:.2f} %",
-        "the share of each row grows from left to right, as the Gaussians get narrower",
+        f"EDM has {table['edm'][1]:.2f} % on `gmm1` and {table['edm'][2]:.2f} % on `ring8`",
+        "On these data the share of each row grows from left to right",
         f"`laplace-eps` ({laplace:.1f} %)",
     )
+
+
+def test_a_single_narrow_gaussian_has_a_smaller_share_as_told(text):
+    """Of N(0, c), by its own information ½ log(1 + c e^λ)."""
+    shares = [
+        dv.verdict(
+            dv.objective("edm"), information=lambda level, c=c: np.log1p(c * np.exp(level)) / 2
+        ).negative_share
+        for c in (1.0, 0.1, 0.01)
+    ]
+    assert shares == sorted(shares, reverse=True)
+    assert_says(text, f"N(0, 0.01), EDM's share is {100 * shares[-1]:.2f} %")
+    clean = []  # what one dimension has learned at λ = 0, over what it has at 10
+    for toy in ("gaussian", "gmm1", "ring8"):
+        low, high = known(toy).information(np.array([0.0, 10.0]))
+        clean.append(low / high)
+    assert clean == sorted(clean)
+    assert_says(text, "It takes narrow clusters that lie far apart")
+
+
+def test_the_sum_of_the_terms_is_the_entropy_of_noised_data_as_told(text):
+    """Of x + s ε, which is z over its scale; by the entropy of the toy's own density."""
+    ring, toy = known("ring8"), dv.toy("ring8")
+    for end in (2.0, 6.0, 10.0):
+        noised = toy.entropy(end) - np.log(expit(end))
+        assert sum(ring.terms(-10.0, end)) == pytest.approx(noised, abs=2e-4)
+    assert_says(text, r"I(x; z_{\lambda_{\max}}) + H(s\,\varepsilon) = H(x + s\,\varepsilon)")
 
 
 def test_half_of_edms_slope_is_negative_as_told(text):
@@ -360,7 +387,7 @@ def test_trained_networks_lose_what_the_table_says(text, table, retrained):
     ode = toy.log_prob(new) - dv.log_likelihood(runs[0], new, low=-10, steps=40)[0]
     assert abs(ode.mean() - table["fm-ot"][0]) < 4 * ode.std() / 2000**0.5
     assert ode.mean().item() == pytest.approx(0.01, abs=0.004)
-    assert_says(text, "about 0.01 nats above the entropy")
+    assert_says(text, "a network that loses about 0.01 nats by either route")
 
 
 def test_what_is_said_of_the_rows_holds_for_the_printed_table(text, table):

@@ -42,10 +42,17 @@ def test_the_closing_section_says_what_was_shown(text):
     elbo = dv.masked_objective("elbo")
     same = sum(bool(dv.compare(entry, elbo).same) for entry in entries)
     assert len(entries) / 2 < same < 0.6 * len(entries)
+    by_mean = [
+        entry.name
+        for entry in entries
+        if entry.average == "masked" and bool(dv.compare(entry, elbo).same)
+    ]
+    assert len(by_mean) == 3
+    assert_says(text, "for three a mean over the masked tokens divides by $k$")
     assert masked.WORLD.length == 6
     assert_says(
         text,
-        "So more than half of the catalogue is this one objective",
+        "More than half of the catalogue is one objective, the ELBO",
         "a Markov chain of six tokens",
         "small and trained for 600 steps",
     )
@@ -161,6 +168,33 @@ def test_llada_is_the_elbo_over_what_it_leaves_out(text):
     ratio = dv.masked_objective("llada").weighting([0.0], "elbo")
     assert ratio == pytest.approx(1 / 0.999, rel=1e-9)
     assert_says(text, "LLaDA draws $t$ from 0.001 on, so its density of $t$ is $1/0.999$")
+    end = np.log(0.999 / 0.001)
+    inside, beyond = dv.masked_objective("llada").weighting([end - 0.01, end + 0.01])
+    assert inside > 0.99 and beyond == 0
+    assert_says(text, f"It has no weight beyond λ = {end:.1f}")
+
+
+def test_the_leap_of_maskgit_is_rounding(text):
+    weights = dv.masked_objective("maskgit").count_weights(8) * np.arange(1, 9)
+    share = 2 / np.pi * np.arccos(7 / 8)  # of rates cos(π u/2) above 7/8
+    assert weights[7] / weights.mean() == pytest.approx(8 * share, rel=1e-6)
+    assert_says(text, f"{share:.3f}$, and 8 times that is the {8 * share:.2f} of the table")
+    assert f"{8 * share:.2f}]" in printed(NOTEBOOK)
+
+
+def test_the_ratios_of_the_first_explorer_rise_where_it_is_said(text):
+    level = np.linspace(-6, 6, 25)
+    ratios = {
+        name: dv.masked_objective(name).weighting(level, "elbo")
+        for name in ("elbo", "maskgit-square-root", "dplm-linear")
+    }
+    assert np.ptp(ratios["elbo"]) < 1e-9
+    assert (np.diff(ratios["maskgit-square-root"]) > 0).all()
+    assert (np.sign(np.diff(ratios["dplm-linear"])) == np.sign(-level[:-1] - 0.25)).all()
+    assert_says(
+        text,
+        "The ratio of `maskgit-square-root` rises everywhere, that of `dplm-linear` up to λ = 0",
+    )
 
 
 def test_the_names_of_the_text_are_what_it_says(text):
@@ -175,7 +209,16 @@ def test_the_names_of_the_text_are_what_it_says(text):
     assert entry("simple-batch") == ("linear", "batch", "independent")
     assert entry("amused")[1] == "batch"
     assert entry("muse")[:2] == ("sine", "batch")
-    assert_says(text, "`muse` and `maskgit` have one schedule, but divide by different numbers")
+    assert entry("muse")[2] == "independent" and entry("amused")[2] == "nearest"
+    assert entry("mage")[0] == "rate on [0.5, 1]"
+    assert entry("dfm-cross-entropy") == ("kept power 3", "length", "independent")
+    assert_says(
+        text,
+        "`muse` and `maskgit` have one cosine schedule. They divide by different numbers",
+        "MaskGIT up and aMUSEd to the nearest",
+        "`mage` masks half of an image or more",
+        r"the sum without a factor under $\alpha = \rho^3$",
+    )
     assert dv.masked_objective("dplm-linear").factor([0.0]) == pytest.approx(0.5)
     assert_says(text, "`masked-mean` takes the mean over the masked tokens of each sequence")
 

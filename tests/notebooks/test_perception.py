@@ -86,7 +86,7 @@ def test_the_shares_of_loss_are_right(text):
         f"but {percent(flow.loss)} of its loss",
         f"its share runs from {100 * min(each):.1f} to {percent(max(each))}",
         "the ELBO spends least there, then ε-prediction with the cosine schedule, EDM, and flow",
-        f"spends *more* there, {share('sd3')}",
+        f"it spends *more* than flow matching, {share('sd3')} against {percent(flow.loss)}",
     )
 
 
@@ -110,6 +110,7 @@ def test_what_is_said_of_eyes_is_right(text):
         f"between {low:.1f} (the older of Barten's, for a field of 60°) and {high:.1f} (Mann",
         f"a degree has {rate:.0f} pixels, and a 256-pixel picture is {wide:.1f}° wide",
         f"degree are {cycles} cycles per image. Those drown at λ = {level_of(cycles):.1f}",
+        f"Of the {256 // 2} cycles that the picture can hold {cycles} are few",
     )
 
 
@@ -203,6 +204,8 @@ def test_the_slopes_of_implied_weightings_are_right(text):
     )
     spans = f"factors of {np.exp(min(projected)):.0f} to {np.exp(max(projected)):.0f}"
     assert_says(text, f"they span {spans}, where those on the left span more than 10⁴")
+    spans = spans.replace("factors", "a factor")
+    assert_says(text, f"at 30 pixels per degree stays within {spans} over the whole axis")
     assert min(removed) > np.log(1e4)
     assert min(noisy) > -0.5
     assert max(clean) < -0.5
@@ -463,8 +466,9 @@ def test_the_distances_of_flow_matchings_slope_are_as_said(text):
     assert middle_slope(rate=17.0, image="coffee") > -0.5 > middle_slope(rate=18.0, image="coffee")
     assert_says(
         text,
-        "(At 17 to 18 pixels per degree for the coffee cup, "
-        f"and at {newer:.0f} for all eight photographs together.)",
+        "At 17 to 18 pixels per degree for the coffee cup, "
+        f"and at {newer:.0f} for all eight photographs together "
+        "(with the newer of Barten's curves)",
     )
 
 

@@ -80,7 +80,7 @@ def test_ddim_weighs_all_velocities_alike(text):
         f"sin(π/200) = {flat[-1]:.6f} (to {100 * (1 - flat.min() / flat.max()):.1f} %)",
         f"up to {rising.max() / flat[-1]:.1f} times as much",
         "The last dozen count less again",
-        "the n-th step from the end is $(2 - 1/n)\\,\\delta$ long",
+        "The n-th step from the end is $(2 - 1/n)\\,\\delta$ long",
         "So the last one is $\\delta$ long, the one before 1.5 $\\delta$",
     )
     delta = np.pi / 200
@@ -126,7 +126,7 @@ def test_the_divide_of_the_first_picture_is_a_quantile_of_the_noise(text):
     clock = 2 / np.pi * np.arctan(np.exp(-np.asarray(flow.logsnr) / 2))
     np.testing.assert_allclose(times, clock, atol=1e-9)
     assert np.abs(times - flow.on(LINEAR)[0]).max() > 0.03
-    assert_says(text, "the time of the cosine schedule, $t = (2/\\pi)\\arctan s$")
+    assert_says(text, "Its time is that of the cosine schedule, $t = (2/\\pi)\\arctan s$")
 
 
 def test_the_paths_over_the_angle_are_bounded_and_those_over_the_noise_are_not(text):
@@ -162,13 +162,15 @@ def test_the_best_solvers_at_ten_and_a_hundred_calls_are_those_said(text):
     early = best[10, "uniform in FM's t"][1][ab3]
     late = best[100, karras][1]
     for law in sampling_experiments.LAWS:
-        for name, steps in (("Heun", 5), ("RK4", 2), ("RK4", 3)):
-            assert sampling_experiments.rms(name, law, "gmm2d", steps)[0] > 0.5
+        assert sampling_experiments.rms("Heun", law, "gmm2d", 5)[0] > 0.65
+        for steps in (2, 3):
+            assert sampling_experiments.rms("RK4", law, "gmm2d", steps)[0] > 10
     assert_says(
         text,
         "At 10 calls AB3 is best on all four grids",
         f"on FM's grid its error is {early:.3f} already",
-        "start with five steps and with two and three. There their errors are above one half",
+        "five steps of Heun, whose error is then about 0.7 or more",
+        "With two or three its error is above 10",
         f"an error of {late['RK4']:.1e} against {late[ab3]:.1e}".replace("e-0", "e-"),
     )
 
@@ -471,10 +473,49 @@ def settled_digits():
     }
 
 
+@pytest.fixture(scope="module")
+def settled_where_trained():
+    """R² of the exact denoiser after 30 % of the steps, by grid, on the levels of the networks."""
+    model = sampling_experiments.exact("digits")
+    start = sampling_experiments.normal(150, *model.mean.shape).to(model.mean.dtype)
+    found = {}
+    for name in (FM, EDM):
+        law = sampling_experiments.unit_grid(name).schedule
+        walk = dv.sample(model, dv.grid(law, 60, -9, 9), solver="ddim", start=start)
+        found[name] = trajectories.explained(walk)[18]
+    return found
+
+
+def test_the_exact_denoiser_on_the_levels_of_the_networks_is_as_said(
+    text, settled_digits, settled_where_trained
+):
+    exact = settled_where_trained
+    assert_says(
+        text,
+        f"the exact denoiser has {exact[EDM]:.2f} on Karras' grid, and {exact[FM]:.2f} on FM's",
+    )
+    for name in ("fm-ot", "v-cosine"):
+        assert settled_digits[name, EDM] == pytest.approx(exact[EDM], abs=0.03)
+    edm, sd3 = (settled_digits[name, EDM] for name in ("edm", "sd3"))
+    assert min(edm, sd3) > exact[EDM] + 0.05
+    said = stated(rf"EDM's and SD3's have more, {NUMBER} and {NUMBER}", text)
+    assert [edm, sd3] == pytest.approx(said, abs=0.03)
+    assert (sampling_experiments.LOW, sampling_experiments.HIGH) == (-9, 9)
+    assert_says(text, "what a grid has on [-14, 14], the networks what it has on [-9, 9]")
+
+
+def test_edms_grid_is_moved_to_the_deviation_of_the_data(text):
+    published, moved = GRIDS[EDM].schedule, sampling_experiments.unit_grid(EDM).schedule
+    share = np.array([0.1, 0.5, 0.9])
+    assert published.ppf(share) - moved.ppf(share) == pytest.approx(2 * math.log(2), rel=1e-9)
+    for name in (FM, SHIFT, VP, DDPM):
+        assert sampling_experiments.unit_grid(name) is GRIDS[name]
+    assert_says(
+        text, r"For them it is moved by $-2\log 2$", "On the photographs it is as published"
+    )
+
+
 def test_a_network_is_early_or_late_on_another_grid_as_is_said(text, settled_digits):
-    for name in TRAINED:
-        assert settled_digits[name, EDM] > sampling_experiments.settled("digits", EDM)[18]
-    assert_says(text, "On Karras' grid each network has more than the exact denoiser")
     said = stated(rf"is late \({NUMBER}\); .* is early \({NUMBER}, .* own: {NUMBER}\)", text)
     found = [settled_digits[key] for key in (("fm-ot", EDM), ("edm", FM), ("fm-ot", FM))]
     assert found == pytest.approx(said, abs=0.03)

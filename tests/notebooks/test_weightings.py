@@ -575,6 +575,35 @@ def test_noise_schedules_says_what_laws_cost(schedules):
     )
 
 
+def test_two_rules_that_gain_nothing_end_where_it_is_said(schedules):
+    """As the panels count: the median over the second half of the steps."""
+    ratios = tracking_experiments.variance_ratios()[1]
+    ends = {name: np.median(ratio[len(ratio) // 2 :]) for name, ratio in ratios.items()}
+    ragged, warp = ends["second moment (iDDPM)"], ends["time warp (CDCD)"]
+    still = [ends[name] for name in tracking_experiments.STILL]
+    assert ragged == pytest.approx(1.18, abs=0.02)
+    assert ragged > max(still) - 0.01
+    assert warp == pytest.approx(1.47, abs=0.02) and warp > max(still)
+    assert_says(
+        schedules,
+        "at 1.18 it is no better than uniform t",
+        "At 1.47 it is worse than both densities that learn nothing",
+    )
+
+
+def test_every_path_is_rescaled_where_the_text_says(schedules):
+    """At λ = 0 the paths themselves have other scales; over √(α² + σ²) they are one."""
+    sigmas = {}
+    for path in (paths.LINEAR, paths.COSINE):
+        time = path.time([0.0])[0]
+        alpha, sigma = path.alpha(time), path.sigma(time)
+        sigmas[path.name] = sigma
+        assert sigma / np.hypot(alpha, sigma) == pytest.approx(0.5**0.5)
+    assert sigmas["linear"] == pytest.approx(0.5)
+    assert sigmas["cosine"] == pytest.approx(0.5**0.5)
+    assert_says(schedules, r"is rescaled so that $\alpha^2 + \sigma^2 = 1$")
+
+
 def test_noise_schedules_says_what_the_tracker_covers(schedules):
     """The loss on the tracker's bins, and that the network's numbers lie near it."""
     fine = np.linspace(-10, 10, 4001)

@@ -300,7 +300,7 @@ def describe(state: State, bells: dict[str, Bell]) -> str:
     rows = [
         f"λ = {level:.3f}: α_T = {np.sqrt(expit(level)):.4f}, SNR_T = {np.exp(level):.3g}",
         f"frequency 0 has λ = {level + shift:.3f} with this offset noise, "
-        f"a shift of −ln(1 + κ² N) = {shift:.3f}",
+        f"a shift of −log(1 + κ² N) = {shift:.3f}",
         f"data {data_mean:.2f} ± {data_std:.2f}, samples {mean:.3f} ± {std:.3f}: "
         f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
         f"dots on the curve of the mean: where schedules end ({LOWEST:g} stands for λ = -inf)",

@@ -423,10 +423,11 @@ def describe_end(walked: walks.Walk) -> str:
     trajectory = walked.trajectory
     ratio = couplings.path_ratio(trajectory.on(walked.setting.path)[1])
     solver = walked.setting.solver
+    name = f"{solver} with noise" if walked.setting.is_noisy else solver
     words = (
-        f"{solver}: {trajectory.calls - 1} calls; length over distance in this frame {ratio:.3f}; "
+        f"{name}: {trajectory.calls - 1} calls; length over distance in this frame {ratio:.3f}; "
     )
     if walked.setting.is_noisy:
-        return words + "with noise the end is another sample: no error against the reference"
+        return words + "the end is another sample: no error against the reference"
     error = walks.error_of_end(walked)
     return words + f"rms error of the end {error:.2e}"

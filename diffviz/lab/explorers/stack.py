@@ -33,7 +33,7 @@ LEAST = 1e-9  # nats, below which a difference of terms is only rounding
 HEAD = ("nats", "prior", "diffusion", "reconstruction", "−ELBO", "nats / (d log 2)")
 
 # curves: the names in the legends
-LAYERS, LIMIT = "layers", "no steps"
+LAYERS, LIMIT = "layers", "in the limit"
 AT_NOISE, BY_STEPS, AT_DATA, IN_ALL = "at λ_min", "by the steps", "at λ_max", "in all"
 LOST_HEAD = ("lost", AT_NOISE, BY_STEPS, AT_DATA, IN_ALL)
 # the colours that the figures of the ELBO give to prior, diffusion, reconstruction and −ELBO

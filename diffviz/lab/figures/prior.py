@@ -56,15 +56,15 @@ COUPLING_COLOURS = OTHERS[0], OTHERS[5], OTHERS[6]
 
 
 def in_powers(value: float) -> str:
-    """Two figures of a number, with a power of ten where it is small.
+    """Three figures of a number, with a power of ten where it is small.
 
     Args:
         value: The number, not negative.
 
     Returns:
-        Such as "0.046" or "2.8·10⁻⁶".
+        Such as "0.0464" or "2.83·10⁻⁶".
     """
-    mantissa, _, power = f"{value:.2g}".partition("e")
+    mantissa, _, power = f"{value:.3g}".partition("e")
     return f"{mantissa}·10{minus(str(int(power))).translate(RAISED)}" if power else mantissa
 
 

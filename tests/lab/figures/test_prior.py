@@ -72,16 +72,16 @@ def test_the_prior_kl_has_its_numbers_at_the_ends_of_schedules():
     ends = list(prior_experiments.TERMINAL.values())
     texts = [text.get_text() for text in figures.draw("prior-kl").axes[0].texts]
     raised = {f"e-{power:02d}": f"·10⁻{digit}" for power, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-    wanted = [f"{value:.2g}" for nats in prior_experiments.kl(ends) for value in nats]
+    wanted = [f"{value:.3g}" for nats in prior_experiments.kl(ends) for value in nats]
     for plain, written in raised.items():
         wanted = [text.replace(plain, written) for text in wanted]
     assert [text for text in texts if text[0].isdigit()] == wanted
-    assert "5.4" in wanted and "3.7" in wanted
+    assert "5.37" in wanted and "3.75" in wanted
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(5.375, "5.4"), (0.046, "0.046"), (2.8e-6, "2.8·10⁻⁶"), (3e-12, "3·10⁻¹²"), (0.0, "0")],
+    [(5.372, "5.37"), (0.046, "0.046"), (2.8e-6, "2.8·10⁻⁶"), (3e-12, "3·10⁻¹²"), (0.0, "0")],
 )
 def test_small_numbers_have_powers_of_ten(value, text):
     assert in_powers(value) == text
