@@ -134,6 +134,13 @@ def test_without_a_decay_the_last_half_of_the_steps_counts_alike():
     assert whole.count.sum() == loss.size
 
 
+@pytest.mark.parametrize("share", [1e-300, 1e-3, 1 / 300])
+def test_however_small_the_share_the_last_step_counts(share):
+    timestep, loss = live_run()
+    log = dv.read_log(rows_of(timestep, loss), scheduler=LINEAR, edges=EDGES, last=share)
+    assert log.count.sum() == loss[-1].size
+
+
 def test_a_log_is_a_tracker_that_travels():
     timestep, loss = live_run(40)
     log = dv.read_log(rows_of(timestep, loss), scheduler=LINEAR, edges=EDGES)

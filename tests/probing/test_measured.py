@@ -18,6 +18,7 @@ from diffviz.probing.binning import (
     describe_family,
     nearest_family,
     smoothed,
+    smoothing_reach,
 )
 from diffviz.probing.measure import probe
 from diffviz.probing.measured import Measured
@@ -342,3 +343,11 @@ def test_factors_that_scatter_are_smoothed_up_to_a_jump_and_not_across_it(sign):
     found = smoothed(logsnr, mean * rng.uniform(0.5, 1.5, len(mean)))
     near = np.abs(logsnr) < 0.08
     np.testing.assert_allclose(found[near], mean[near], rtol=0.2)
+
+
+@pytest.mark.parametrize("curve", [np.ones_like, lambda at: np.exp(-at / 2), np.tanh])
+def test_values_that_do_not_scatter_are_left_as_they_are(curve):
+    logsnr = np.random.default_rng(0).permutation(np.linspace(-8, 8, 2000))
+    values = curve(logsnr)
+    assert smoothing_reach(logsnr, values) == 0
+    assert smoothed(logsnr, values) is values

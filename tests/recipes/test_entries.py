@@ -30,6 +30,10 @@ WITHOUT_CLOSED_FORM = {
 # its tenth digit
 STEEP = {"trellis"}
 ROOT = Path(__file__).parents[2]
+GROWING = {  # repositories whose recipes were added over years
+    *("huggingface/diffusers", "kohya-ss/sd-scripts", "kohya-ss/musubi-tuner"),
+    *("modelscope/DiffSynth-Studio", "NVIDIA/Isaac-GR00T"),
+}
 
 
 def inside(objective, low=-40.0, high=40.0, n=2001):
@@ -91,32 +95,32 @@ def test_every_weighting_is_finite_positive_and_ends_with_its_support(name):
     assert o.weighting(0.5 * (inside(o)[0] + inside(o)[-1])).shape == ()
 
 
+def repository(entry):
+    """The repository that a source begins with, if it does."""
+    found = re.match(r"[\w-]+/[\w.-]+", entry.source)
+    return found and found[0]
+
+
 def test_the_year_is_that_of_the_paper_that_is_named():
-    """Papers are named by author and year, or by their number on arXiv; repositories have none."""
+    """Papers are named by author and year, or by their number on arXiv; some code by its year."""
     named = {}
     for entry in dv.catalogue.values():
         authors = re.findall(r"(?:et al\.|and [A-Z][\w-]+|^[A-Z][\w-]+) (20\d\d)\b", entry.source)
         numbers = re.findall(r"arXiv (\d\d)\d\d\.\d+", entry.source)
-        if years := {*map(int, authors), *(2000 + int(number) for number in numbers)}:
+        of_code = [] if repository(entry) in GROWING else re.findall(r"\((20\d\d)\b", entry.source)
+        if years := {*map(int, authors + of_code), *(2000 + int(number) for number in numbers)}:
             named[entry.name] = entry.year in years
     assert all(named.values()), [name for name, is_right in named.items() if not is_right]
     assert len(named) > 80
-
-
-GROWING = {  # repositories whose recipes were added over years
-    *("huggingface/diffusers", "kohya-ss/sd-scripts", "kohya-ss/musubi-tuner"),
-    *("modelscope/DiffSynth-Studio", "NVIDIA/Isaac-GR00T"),
-}
 
 
 def test_entries_of_one_repository_have_one_year_where_it_does_not_grow():
     """The repository of a paper is of one year; those of a paper that is named are tested above."""
     years = defaultdict(set)
     for entry in dv.catalogue.values():
-        found = re.match(r"[\w-]+/[\w.-]+", entry.source)
-        if found and not re.search(r"20\d\d\)|arXiv", entry.source):
-            years[found[0]].add(entry.year)
-    several = {repository for repository, found in years.items() if len(found) > 1}
+        if repository(entry) and not re.search(r"20\d\d\)|arXiv", entry.source):
+            years[repository(entry)].add(entry.year)
+    several = {name for name, found in years.items() if len(found) > 1}
     assert several <= GROWING
     assert len(years) > 20
 

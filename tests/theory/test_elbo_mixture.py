@@ -67,6 +67,14 @@ def test_the_loss_of_min_snr_has_the_value_of_adaptive_quadrature():
     assert found.mass @ expit(found.logsnr) / 2 == pytest.approx(whole, abs=1e-9)
 
 
+def test_a_jump_down_leaves_one_lump_that_is_not_negative():
+    found = masses(lambda level: 2.0 - (level > 0.3))
+    level, rest = found.level[1:], found.lump[1:]
+    assert rest.min() > -1e-9
+    assert rest[np.abs(level - 0.3) < 1e-6].sum() == pytest.approx(1, abs=1e-9)
+    assert rest[-1] == pytest.approx(1, abs=1e-9)  # what is left at the end of the range
+
+
 class InBins:
     """A measured loss with the weighting 1 + λ² in bins of three nats."""
 

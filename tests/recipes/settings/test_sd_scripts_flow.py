@@ -137,6 +137,10 @@ def test_sd3_draws_upwards_and_compares_x(line):
     held = sigma > 0
     factor = own_weight(scheme, sigma[held]) * on_data(sigma[held])
     check_factor(objective, logsnr_of(sigma[held]), factor)
+    sentence = settings.explain("sd3_train_network.py " + line).sentence
+    drawn = options.get("scheme", "uniform").replace("_", "-")
+    first, last = options.get("first", 0), options.get("last", 1000)
+    assert f"{drawn} steps {first} to {last - 1}" in sentence
 
 
 def test_a_positive_logit_mean_means_less_noise_for_flux_and_more_for_sd3():
