@@ -178,6 +178,14 @@ def test_any_two_axes_of_times_are_even_jointly():
         assert np.abs(cells - 250).max() < 60
 
 
+def test_uniform_numbers_that_are_drawn_for_their_order_are_even():
+    numbers = drawn(lambda: torch.rand(10 * N, dtype=torch.float64)).numpy()
+    even = (np.arange(10 * N) + 0.5) / (10 * N)
+    np.testing.assert_allclose(np.sort(numbers), even, atol=1e-12)
+    strata = np.argsort(numbers)[:N] // 10  # the first of the order are levels
+    np.testing.assert_array_equal(np.sort(strata), np.arange(N))
+
+
 def test_all_batches_together_have_every_quantile_once():
     grids = KroneckerGrids()
     times = []

@@ -334,6 +334,22 @@ def test_replicates_are_smoothed_over_the_stretch_that_all_draws_are():
     assert true / said == pytest.approx(1, abs=0.25)
 
 
+def test_the_error_of_a_table_is_that_of_the_mean_of_its_replicates():
+    """A replicate has one draw in ten, and is a measurement by itself."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 40, 4000)
+    levels = np.linspace(-5, 5, 40)
+    factor = rng.gamma(2, 0.5, 4000)
+    whole = measured(levels[label], factor, label)
+    edges = np.linspace(-5.2, 5.2, 9)
+    replicates = [
+        measured(levels[label[one::10]], factor[one::10], label[one::10]).weighting(edges)[0]
+        for one in range(10)
+    ]
+    _, error = whole.weighting(edges)
+    np.testing.assert_allclose(error, stats.sem(replicates), rtol=1e-9)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_factors_that_scatter_are_smoothed_up_to_a_jump_and_not_across_it(sign):
     """Before it their mean is 1, and 5 after it; a line across it would be off by 2 next to it."""

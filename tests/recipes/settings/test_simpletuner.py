@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import integrate
 from scipy.special import betaincinv, expit, ndtri
 from trainer_draws import assert_agree, beta_draws, flow_draws, grid, masses, stable_diffusion
 
@@ -98,7 +99,13 @@ def test_chroma_trains_the_ends_only(shift):
     objective = settings(model_family="chroma", flow_schedule_shift=shift)
     assert_agree(objective, flow_draws(sigma))
     gap = np.linspace(-2, 2, 9)  # sigma between 0.27 and 0.73
-    np.testing.assert_array_equal(objective.law.pdf(gap), 0.0)
+    law = objective.law
+    np.testing.assert_array_equal(law.pdf(gap), 0.0)
+    share = np.linspace(0.005, 0.995, 100)
+    np.testing.assert_allclose(law.cdf(law.ppf(share)), share, rtol=1e-9)
+    ends = 2 * np.log(3)  # of the gap, whose sigma are 1/4 and 3/4
+    mass = [integrate.quad(law.pdf, *part)[0] for part in ((-30, -ends), (ends, 30))]
+    np.testing.assert_allclose(mass, [law.cdf(0), law.sf(0)], rtol=1e-6)
     uniform = settings(model_family="chroma", flow_schedule_shift=1, flow_use_uniform_schedule=True)
     assert_agree(uniform, flow_draws(grid()))
 
