@@ -245,6 +245,7 @@ def test_changes_of_the_noise_are_noted():
     note = settings(**FLOW, noise_multiplier=2, noise_offset=0.1).note
     assert "the true λ lies 1.39 lower" in note
     assert "noise_offset" in note
+    assert "noise" not in settings(**FLOW).note
 
 
 @pytest.mark.parametrize(
