@@ -265,6 +265,31 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         "SHOWN = 8  # names of runs in a message",
         "9",
     ): A_CHOICE,
+    (
+        "diffviz/theory/analysis.py",
+        "def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list[Item]]:",
+        "1.1e-06",
+    ): A_CHOICE,
+    (
+        "diffviz/recipes/settings/simpletuner.py",
+        'Option("soft_min_snr_sigma_data", "number", 0.0, "never used"),',
+        "1.0",
+    ): "an option that nothing reads",
+    (
+        "diffviz/theory/mixed_laws.py",
+        "rest = 1 - self.share",
+        "2",
+    ): "λ is that of the ratio of both, from which it drops out",
+    (
+        "diffviz/recipes/settings/diffsynth.py",
+        "LTX2_MU = interpolated_mu(4096, (1024, 0.95), (4096, 2.05))",
+        "1025",
+    ): "the line is read at its end, where its start drops out",
+    (
+        "diffviz/recipes/nearest.py",
+        "if not usable.any() or not ((w > 0) & (v > 0)).all():",
+        "w >= 0",
+    ): "a ratio of 0 is no closer to the others than they are large",
 }
 
 

@@ -383,9 +383,9 @@ class Ranking:
         first, second = CATALOGUE[name], CATALOGUE[other]
         usable = self.whole.inside(first) & self.whole.inside(second)
         w, v = self.whole.average(first)[usable], self.whole.average(second)[usable]
-        if not usable.any() or not (v > 0).all():
+        if not usable.any() or not ((w > 0) & (v > 0)).all():
             return False
-        ratio = w / v  # a ratio of 0 is no closer to the others than they are large
+        ratio = w / v
         return bool(np.ptp(ratio) < TABLE * np.median(ratio))
 
 

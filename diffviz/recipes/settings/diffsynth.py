@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffviz.checks import require, unknown
+from diffviz.recipes.resolution import interpolated_mu
 from diffviz.recipes.settings.levels import drawn_from, flow_objective, linear_logsnr, shifted
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import multipliers
 
 STEPS = 1000
-LTX2_MU = 2.05  # of 4,096 tokens, where the line that starts at 0.95 for 1,024 ends
+LTX2_MU = interpolated_mu(4096, (1024, 0.95), (4096, 2.05))
 
 
 @dataclass(frozen=True)
