@@ -290,6 +290,16 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         "if not usable.any() or not ((w > 0) & (v > 0)).all():",
         "w >= 0",
     ): "a ratio of 0 is no closer to the others than they are large",
+    (
+        "diffviz/learning/batches.py",
+        "shape = (1, *points.shape)",
+        "2",
+    ): "a number of points that only stands in for one that is not 0",
+    (
+        "diffviz/probing/first_look.py",
+        "level = level_of(first) / 2",
+        "level_of(first) * 2",
+    ): A_CHOICE,
 }
 
 

@@ -43,6 +43,23 @@ def test_truncated_laws_are_right_on_both_sides(ends):
     np.testing.assert_allclose(law.isf(law.sf(y[~left])), y[~left], rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "law",
+    [
+        laws.truncated(stats.norm(0, 1), -30, 30),
+        laws.truncated(stats.logistic(1, 2), -300, np.inf),
+        paths.push_forward(stats.beta(1.5, 0.7), paths.edm()),
+    ],
+)
+def test_a_quantile_does_not_depend_on_those_that_are_asked_for_with_it(law):
+    """Each tail keeps its digits, also where the other is in the same array."""
+    share = np.array([1e-60, 1e-20, 0.3, 0.7])
+    for quantile in (law.ppf, law.isf):
+        alone = [float(quantile(one)) for one in share]
+        np.testing.assert_allclose(quantile(share), alone, rtol=1e-12)
+        assert len(set(alone)) == 4
+
+
 def test_a_truncation_in_the_left_tail_has_the_known_value():
     law = laws.truncated(stats.norm(0, 1), -8, -6)
     assert law.cdf(-7.9) == pytest.approx(7.829e-7, rel=1e-4)
