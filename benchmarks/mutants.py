@@ -305,6 +305,11 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         "return sums[..., :-1], logsnr.new_empty(2, 0)",
         "3",
     ): "nothing was left out, so that no row is read",
+    (
+        "diffviz/recipes/settings/simpletuner.py",
+        'Option("use_soft_min_snr", "flag", False, "never used"),',
+        "True",
+    ): "a flag that counts only where it is given",
 }
 
 

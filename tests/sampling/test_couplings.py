@@ -277,6 +277,14 @@ def test_integers_lists_and_read_only_arrays_are_welcome():
             ValueError,
             "one for each of the 2 places",
         ),
+        *(
+            (
+                lambda times=times: couplings.straightness(times, np.stack([SOURCE] * 3)),
+                ValueError,
+                "must rise or fall at every step",
+            )
+            for times in ([0, 1, 0.5], [1, 0, 0.5], [0, 1, 1], [0, 1, 0], [1, 1, 1])
+        ),
     ],
 )
 def test_a_wrong_kind_of_thing_is_refused(make, error, says):

@@ -10,7 +10,7 @@ from scipy import integrate, stats
 from scipy.special import expit
 
 import diffviz as dv
-from diffviz.theory import analysis, families, paths
+from diffviz.theory import analysis, families, multipliers, paths
 from diffviz.theory.families import FAMILIES
 from diffviz.theory.objectives import Objective, from_weighting
 from diffviz.theory.paths import COSINE, LINEAR
@@ -215,6 +215,21 @@ PUBLISHED = {  # defaults that a paper gave are those of its entry
 @pytest.mark.parametrize("entry", PUBLISHED)
 def test_the_defaults_of_a_family_are_those_of_the_paper(entry):
     assert dv.compare(PUBLISHED[entry](), dv.objective(entry)).deviation < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("entry", "make"),
+    [
+        ("min-snr-5-eps", multipliers.min_snr),
+        ("soft-min-snr-4", multipliers.soft_min_snr),
+        ("p2-gamma1", multipliers.p2),
+        ("debiased-cosine", multipliers.debiased),
+        ("edm", multipliers.edm),
+        ("edm-monotonic", multipliers.edm_monotonic),
+    ],
+)
+def test_the_defaults_of_a_multiplier_are_those_of_the_paper(entry, make):
+    assert dv.objective(entry).multiplier == make()
 
 
 def test_the_defaults_of_edm_are_those_of_its_table_1():
