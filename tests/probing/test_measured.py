@@ -367,3 +367,15 @@ def test_values_that_do_not_scatter_are_left_as_they_are(curve):
     values = curve(logsnr)
     assert smoothing_reach(logsnr, values) == 0
     assert smoothed(logsnr, values) is values
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_draw_far_from_all_others_has_its_share_over_its_cell(side):
+    """Its cell goes half way to the next, and there the density jumps, so that it is counted."""
+    n = 400
+    logsnr = np.sort(side * np.append(10.0, np.linspace(0, 1, n - 1)))
+    levels = Levels(logsnr, np.full(n, 1 / n), np.ones(n))
+    far = slice(0, 2) if side < 0 else slice(-2, None)
+    edges = np.sort(side * np.array([8.0, 9.0]))
+    found = bin_averages(levels, edges, weighted=False, discrete=False)
+    np.testing.assert_allclose(found, 1 / n / np.diff(cells(logsnr)[far]), rtol=1e-12)
