@@ -321,6 +321,16 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         "depend on the level",
         "0.0011",
     ): A_CHOICE,
+    (
+        "diffviz/recipes/settings/simpletuner.py",
+        "mass[low : high + 1] += left[low : high + 1] / batch",
+        "left[low:high + 1] * batch",
+    ): "probabilities that count up to a constant",
+    (
+        "diffviz/learning/tracking.py",
+        "if _size(loss) > LARGE:",
+        "_size(loss) >= LARGE",
+    ): A_CHOICE,
 }
 
 
