@@ -305,6 +305,27 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         'Option("use_soft_min_snr", "flag", False, "never used"),',
         "True",
     ): "a flag that counts only where it is given",
+    (
+        "diffviz/theory/elbo_mixture.py",
+        "beyond = EVEN * np.exp(GROWTH * np.arange(1, np.log(FARTHEST / EVEN) / GROWTH))",
+        "FARTHEST * EVEN",
+    ): "places beyond the range, which are cut off",
+    (
+        "diffviz/probing/dropped.py",
+        "CHANCE_OF_SHARE = 1e-3  # probability of shares as different as those that "
+        "depend on the level",
+        "0.0011",
+    ): A_CHOICE,
+    (
+        "diffviz/recipes/settings/simpletuner.py",
+        "mass[low : high + 1] += left[low : high + 1] / batch",
+        "left[low:high + 1] * batch",
+    ): "probabilities that count up to a constant",
+    (
+        "diffviz/learning/tracking.py",
+        "if _size(loss) > LARGE:",
+        "_size(loss) >= LARGE",
+    ): A_CHOICE,
 }
 
 

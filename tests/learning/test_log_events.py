@@ -135,6 +135,22 @@ def test_most_records_are_read_together(folder, monkeypatch):
     assert len(read.tag) > 200
 
 
+@pytest.mark.parametrize("first", [1, 128, 300, 16384])
+def test_records_are_read_together_whatever_the_first_step(tmp_path, first, monkeypatch):
+    pytest.importorskip("tensorboard", reason="the extra 'logs' is not installed")
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(first, first + 100):
+            writer.add_scalar("loss", 0.5, step)
+    alone = []
+    monkeypatch.setattr(scalars.Gatherer, "decode", lambda self, places: alone.extend(places))
+    (file,) = tmp_path.glob("*tfevents*")
+    read = scalars.scalars_of(frames.read_records(file))
+    assert read.step.tolist() == list(range(first, first + 100))
+    assert len(alone) == 1  # the version of the format
+
+
 def test_an_event_file_that_is_cut_is_read_and_named(folder):
     (file,) = folder.glob("*tfevents*")
     file.write_bytes(file.read_bytes()[:-30])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffviz.probing.correlation import BANDS, spread
+from diffviz.probing.correlation import BANDS, Spread, spread
 
 SHAPE = (2, 16, 16)
 
@@ -47,6 +47,13 @@ def test_a_direction_that_is_louder_is_found():
     found = spread(noise, (40,))
     assert found.over == "direction"
     assert found.high / found.low == pytest.approx(4, rel=0.2)
+
+
+def test_log_snr_is_lower_where_noise_is_louder():
+    """Noise of four times the variance takes log 4 = 1.39 nats, that of half gives log 2."""
+    words = "nats about it by frequency"
+    assert str(Spread(0.5, 4.0, "frequency")) == f"from -1.39 to +0.69 {words}"
+    assert str(Spread(0.0, 4.0, "frequency")) == f"from -1.39 to +inf {words}"
 
 
 def test_noise_of_size_zero_is_passed_over():

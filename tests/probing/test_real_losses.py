@@ -175,6 +175,24 @@ def test_a_target_from_a_network_has_levels_and_no_weighting(loss, x):
         measured.weighting([-1.0, 1.0])
 
 
+def test_a_difference_of_two_other_calls_is_found(x):
+    """One is made before the call that trains, one after it, and they answer differently."""
+
+    def loss(model, x):
+        t, noise = torch.rand(len(x)), torch.randn_like(x)
+        z = (1 - wide(t, x)) * x + wide(t, x) * noise
+        with torch.no_grad():
+            before = model(z, t / 2)
+        output = model(z, t)
+        with torch.no_grad():
+            after = model(z, t / 4)
+        return ((output - (noise - x) - (after - before)) ** 2).mean()
+
+    measured = dv.probe(loss, x, draws=400)
+    assert measured.kind == "network"
+    assert says(measured, "the target depends on another call of the same network")
+
+
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 def test_the_levels_of_the_other_call_are_told(x, shift):
     """s = 1/2 and r = 2/5 of the way: the middle of log-SNR is 2 log(3/2) higher at r.

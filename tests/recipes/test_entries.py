@@ -125,6 +125,14 @@ def test_entries_of_one_repository_have_one_year_where_it_does_not_grow():
     assert len(years) > 20
 
 
+def test_a_scaled_input_keeps_noise_of_unit_size():
+    """Chen 2023 with b = ½ on the cosine schedule: the data are scaled, the noise is not."""
+    path = dv.objective("input-scaling-cosine-eps").path
+    t = np.linspace(0.05, 0.95, 10)
+    np.testing.assert_allclose(path.alpha(t), np.cos(pi * t / 2) / 2, rtol=1e-12)
+    np.testing.assert_allclose(path.sigma(t), np.sin(pi * t / 2), rtol=1e-12)
+
+
 def test_functions_of_the_entries_pickle_and_copy():
     functions = [
         function

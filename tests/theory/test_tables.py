@@ -311,3 +311,11 @@ def test_an_address_is_refused_and_leaves_no_folder(tmp_path, monkeypatch, make,
     with pytest.raises(ValueError, match="is an address and no file: nothing is fetched"):
         dv.from_weighting(make(address))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_is_0_beyond_both_of_its_ends():
+    ends = np.array([-3.0, 5.0])
+    for w in (np.array([1.0, 2.0]), np.array([0.0, 2.0])):  # by log w, and by w
+        table = tables.Table(ends, w)
+        np.testing.assert_array_equal(table(np.array([-40.0, -3.1, 5.1, 40.0])), 0)
+        np.testing.assert_allclose(table(ends), w)

@@ -54,6 +54,11 @@ TABLES = {
         1.0,
         False,
     ),
+    "train_text_to_image_sdxl.py --timestep_bias_strategy earlier --timestep_bias_multiplier 3": (
+        biased(where=slice(0, 250), by=3),
+        1.0,
+        False,
+    ),
     "train_text_to_image_sdxl.py --timestep_bias_strategy range --timestep_bias_begin 200 "
     "--timestep_bias_end 500 --timestep_bias_multiplier 0.5": (
         biased(where=slice(200, 500), by=0.5),
