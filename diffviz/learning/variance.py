@@ -216,11 +216,11 @@ def _trained(
         noise = torch.randn(points.shape, generator=generator).to(points.device)
         z = VP.alpha(level.item()) * points + VP.sigma(level.item()) * noise
         gradient, value = _slopes(run, z.to(points), points, level)
-        checks.require(
-            bool(value.isfinite().all()),
-            f"the squared error at logsnr {level:g} leaves the range of {points.dtype}, since x "
-            f"holds numbers up to {float(points.abs().max()):g}; rescale the data",
-        )
+        if not value.isfinite().all():
+            raise ValueError(
+                f"the squared error at logsnr {level.item():g} leaves the range of {points.dtype}, "
+                f"since x holds numbers up to {points.abs().max().item():g}; rescale the data"
+            )
         values.append(_halves_and_second(value[:, None]))
         gradients.append(_halves_and_second(gradient))
     return _moments(levels, values), _moments(levels, gradients)
