@@ -67,7 +67,7 @@ OBJECTIVE_OF_GRID = dict(
 GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
-BAND_COLOURS = ("0.0", "0.4", "0.68")  # coarse to fine; no colour of a grid
+BAND_COLOURS = ("0.25", "0.5", "0.72")  # coarse to fine; no colour of a grid, nor black
 BAND_DASH: Any = (0, (3, 1.5))
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
 SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": OTHERS[6]}
@@ -391,7 +391,7 @@ def _name_by_place(ax: Axes, names: Sequence[str]) -> None:
     ordered = sorted(names, key=place)
     lines = [line_of(ax, name) for name in ordered]
     drawn = legend(ax, lines, labels=ordered, loc="lower right", handlelength=3)
-    drawn.set_title("from left to right at R² = ½", prop=FontProperties(size=9))
+    drawn.set_title("from the left at R² = ½", prop=FontProperties(size=9))
     for text, line in zip(drawn.get_texts(), lines, strict=True):
         text.set_color(line.get_color())
 
@@ -410,7 +410,7 @@ def early_commitment(size: int = 64) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(13, 4.4, columns=3, legend=1.9)
+    panels = plots.axes(12, 5.0, columns=3, legend=1.9)
     photos, digits, bands = panels
     plots.lines(
         np.linspace(0, 1, 101),
