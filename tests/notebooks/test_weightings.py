@@ -619,7 +619,7 @@ def test_a_loss_that_fills_in_is_ragged_where_draws_are_few_and_the_error_is_not
     assert_says(
         schedules,
         f"{percent(share, 1)} of its draws lie beyond λ = 8",
-        f"about {256 * share:.0f} of a batch of {schedule_experiments.BATCH}",
+        f"about {schedule_experiments.BATCH * share:.0f} of a batch",
     )
     *_, end = schedule_experiments.filling(FM, paths.LINEAR.schedule, decay=0.9)
     middle = schedule_experiments.bin_middles()
