@@ -518,14 +518,24 @@ function drawDot(plot, x, y, colour) {
   ctx.fill();
 }
 
-/** What uPlot is told of an axis with ticks of its own; nothing for round numbers. */
+/** What uPlot is told of an axis: how its ticks are written, and where a chart wants them. */
 function ticksAt(places) {
-  if (!places.length) return {};
+  if (!places.length) return { values: (_, splits) => splits.map(tickText) };
   return {
     splits: () => places,
     filter: () => places, // a logarithmic axis would name powers of ten only
     values: () => places.map(figures),
   };
+}
+
+/**
+ * A round number at a tick, with the sign of minus as Matplotlib writes it.
+ *
+ * @param {number | null} place null where a logarithmic axis leaves the tick without a name
+ * @returns {string}
+ */
+export function tickText(place) {
+  return place === null ? "" : String(Number(place.toPrecision(9))).replaceAll("-", "−");
 }
 
 /**

@@ -190,7 +190,8 @@ export function minus(text) {
 export function verdictWords({ monotone, peak, negativeShare }) {
   return monotone
     ? "monotone"
-    : `peak ${(Math.round(100 * peak) / 100 + 0).toFixed(2)}, negative ${percent(negativeShare)}`;
+    : `peak ${minus((Math.round(100 * peak) / 100 + 0).toFixed(2))}, ` +
+        `negative ${percent(negativeShare)}`;
 }
 
 /**
@@ -203,7 +204,7 @@ export function verdictCells(recipe, at = 0) {
   const words = verdictWords(verdict(recipe));
   const [low, high] = recipe.law.support;
   if (low >= 10 || high <= -10) {
-    return [words, "outside [-10, 10]", ""];
+    return [words, "outside [−10, 10]", ""];
   }
   const [ofWeight, ofLoss] = sharesBelow(recipe, at, [constant, gaussianMmse]);
   return [words, percent(ofWeight), percent(ofLoss)];

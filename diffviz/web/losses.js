@@ -3,7 +3,7 @@
 
 import { linspace, trapezoid, verdictOf } from "./analysis.js";
 import { noiseRatio } from "./frames.js";
-import { general, percent, verdictWords } from "./looks.js";
+import { general, minus, percent, verdictWords } from "./looks.js";
 import { erf } from "./special.js";
 
 /**
@@ -154,7 +154,7 @@ export function localCells(w, slope, support, { grid }) {
   const local = w.map((value, index) => value * slope[index]);
   const last = grid.length - 1;
   if (!local.some((value) => value !== 0)) {
-    return [`outside [${general(grid[0])}, ${general(grid[last])}]`, "", ""];
+    return [minus(`outside [${general(grid[0])}, ${general(grid[last])}]`), "", ""];
   }
   const words = verdictWords(verdictOf(grid, local, [support[0], support[1]]));
   const start = grid.findIndex((at) => at >= -SHARES - HAIR);

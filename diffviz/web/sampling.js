@@ -352,6 +352,8 @@ function axesOf(state, data, points) {
   return [
     {
       ...shared,
+      xlabel: "z₁",
+      ylabel: "z₂",
       title: `z, ${frame}`,
       xlim: [-reach, reach],
       ylim: [-reach, reach],
@@ -359,6 +361,8 @@ function axesOf(state, data, points) {
     },
     {
       ...shared,
+      xlabel: "x̂₁",
+      ylabel: "x̂₂",
       title: "x̂, the exact denoiser's answer",
       points: { [BEHIND]: points },
       colours: { [BEHIND]: data.colours.data },

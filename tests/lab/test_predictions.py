@@ -125,8 +125,10 @@ def test_the_truths_are_those_of_other_routes():
     kept = 1 - math.sqrt(signal * 204.8 / (1 + signal * 203.8))
     stack = 0.5 * np.expm1(2.0) * sum(1 / (1 + np.exp(-low)) for low in np.arange(-10.0, 10, 2))
     outside = 1 - 4 / np.pi * (np.arctan(np.exp(5)) - np.pi / 4)  # of t = 2/π arctan e^(−λ/2)
+    uniform = 30 * 3 / 4 * np.tanh(7.5)  # E Y², whose integrand is 3/16 sech²(λ/2) over p = 1/30
     wanted = {
         "beyond-ten": 100 * outside,
+        "price-of-uniform": (uniform - np.pi**2 / 4) / (np.pi**2 / 2),
         "coarse-stack": stack,
         "kept-darkness": 100 * kept,
         "negative-share": edms_negative_percent_on_the_ring(),
@@ -177,6 +179,7 @@ def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
 @pytest.mark.parametrize(
     ("name", "truth"),
     [
+        ("quietest-rule", "the plain cosine schedule"),
         ("what-pairing-breaks", "the second"),
         ("best-at-ten", "AB3 on dz/dθ"),
         ("own-grid", "one"),

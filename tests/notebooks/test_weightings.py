@@ -614,6 +614,20 @@ def test_noise_schedules_says_what_the_tracker_covers(schedules):
     assert float(row[2]) > exact
 
 
+def test_a_loss_that_fills_in_is_ragged_where_draws_are_few_and_the_error_is_not_small(schedules):
+    share = 1 / (1 + np.exp(4.0))  # of uniform t beyond λ = 8, where t = sigmoid(−λ/2)
+    assert_says(
+        schedules,
+        f"{percent(share, 1)} of its draws lie beyond λ = 8",
+        f"about {schedule_experiments.BATCH * share:.0f} of a batch",
+    )
+    *_, end = schedule_experiments.filling(FM, paths.LINEAR.schedule, decay=0.9)
+    middle = schedule_experiments.bin_middles()
+    off = np.nan_to_num(end.mean - 1 / (1 + np.exp(-middle)))
+    noise, data = (np.sqrt((off[where] ** 2).mean()) for where in (middle < -8, middle > 8))
+    assert noise < 1e-3 < 0.1 < data
+
+
 def test_the_first_three_densities_agree_and_the_last_two_have_no_variance(schedules):
     """On the ring: E Y² grows with the range under a density with Gaussian tails."""
     told = re.findall(r"^(.+?) +([\d.]+) ± ([\d.]+)$", printed(SCHEDULES), re.M)

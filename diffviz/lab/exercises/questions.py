@@ -185,11 +185,10 @@ def _beyond_ten() -> float:
     return float(200 * paths.COSINE.schedule.sf(10))
 
 
-def _what_is_left() -> str:
-    """Whether mean or variance of a draw depends on the density."""
-    laws = schedule.SAMPLERS.values()
-    spread = [schedule.draw_variance(law) for law in laws]
-    return "the noise of a single draw" if max(spread) > 2 * min(spread) else "nothing"
+def _price_of_uniform() -> float:
+    """Variance of one draw under uniform λ over that under the cosine density."""
+    even, cosine = (schedule.SAMPLERS[name] for name in ("uniform λ on [−15, 15]", "cosine"))
+    return schedule.draw_variance(even) / schedule.draw_variance(cosine)
 
 
 def _gain_of_one_draw() -> float:
@@ -204,7 +203,7 @@ def _quietest_rule() -> str:
     densities = {
         "Kingma–Gao: p ∝ w · E‖ε̂ − ε‖²": tracking.FM.weighting(tracking.MIDDLE) * moments,
         "the plain cosine schedule": paths.COSINE.schedule.pdf(tracking.MIDDLE),
-        "uniform λ on [−10, 10]": np.ones_like(tracking.MIDDLE),
+        "flow matching's own uniform t": paths.LINEAR.schedule.pdf(tracking.MIDDLE),
     }
     return min(densities, key=lambda name: tracking.over_least(densities[name]))
 
@@ -220,15 +219,12 @@ prediction(
     ),
 )
 prediction(
-    "what-is-left",
-    Choice(
-        "The density p has cancelled from the mean. What still depends on it?",
-        {
-            "nothing": "A draw is divided by p, so its size depends on where you look.",
-            "the noise of a single draw": "The mean square of a draw has 1/p in it.",
-            "the best network": "The mean is the same function of the network, so is its minimum.",
-        },
-        _what_is_left,
+    "price-of-uniform",
+    Number(
+        "The density p has cancelled from the mean, and stays in the variance of one draw. How "
+        "many times as large is that variance under uniform λ as under the cosine density?",
+        _price_of_uniform,
+        "Most of its draws go where the loss is almost 0. The few in the middle are weighted up.",
     ),
 )
 prediction(
@@ -242,7 +238,7 @@ prediction(
                 "square."
             ),
             "the plain cosine schedule": "It learns nothing and is close to the best here.",
-            "uniform λ on [−10, 10]": "It spends most draws where the loss is almost 0.",
+            "flow matching's own uniform t": "It looks a little too often at both ends.",
         },
         _quietest_rule,
     ),

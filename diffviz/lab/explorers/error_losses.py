@@ -284,11 +284,12 @@ def verdict_words(verdict: analysis.Verdict) -> str:
         verdict: The verdict.
 
     Returns:
-        The words, such as "peak -3.31, negative 0.3%".
+        The words, such as "peak −3.31, negative 0.3%".
     """
     if verdict.monotone:
         return "monotone"
-    return f"peak {verdict.peak:z.2f}, negative {verdict.negative_share:.1%}"
+    peak = f"{verdict.peak:z.2f}".replace("-", "−")
+    return f"peak {peak}, negative {verdict.negative_share:.1%}"
 
 
 def cells(objective: Objective, state: State, errors: Curve, grid: NDArray) -> tuple[str, str, str]:
@@ -306,7 +307,7 @@ def cells(objective: Objective, state: State, errors: Curve, grid: NDArray) -> t
     slope = slopes(objective, state, errors, grid)
     w = objective.weighting(grid) * slope
     if not w.any():
-        return f"outside [{grid[0]:g}, {grid[-1]:g}]", "", ""
+        return f"outside [{grid[0]:g}, {grid[-1]:g}]".replace("-", "−"), "", ""
     verdict = analysis.verdict(Resolved(OnGrid(w), objective.law.support()), grid)
     below, whole = (np.trapezoid(w[at], grid[at]) for at in _parts(grid))
     share = f"{below / whole:.1%}" if whole > 0 else ""

@@ -335,6 +335,8 @@ def _left(state: State) -> Cloud:
     place = f"{state['place']:.2f}: 0 linear, 1 VP, 2 VE"
     frame = f"frame {place}" if state["frame"] == BETWEEN else f"{state['frame']} frame"
     return Cloud(
+        xlabel="z₁",
+        ylabel="z₂",
         title=f"z, {frame}",
         xlim=(-walks.REACH, walks.REACH),
         ylim=(-walks.REACH, walks.REACH),
@@ -349,6 +351,8 @@ def _right(state: State, setting: walks.Setting) -> Cloud:
     """The axes of x_hat over the data, where a drawing is data."""
     return Cloud(
         {BEHIND: walks.data_points(setting)},
+        xlabel="x̂₁",
+        ylabel="x̂₂",
         title="x̂, the exact denoiser's answer",
         colours={BEHIND: walks.GREY},
         xlim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),

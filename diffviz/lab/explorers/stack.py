@@ -20,7 +20,7 @@ from diffviz.lab.explorers.colours import REFERENCE
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.elbo import DATA, all_data, known_data
 from diffviz.lab.explorers.view import Changed, ViewExplorer
-from diffviz.plots.style import OTHERS
+from diffviz.plots.style import OTHERS, PALETTE
 from diffviz.web.description import Control, Description, Menu, Slider, State
 from diffviz.web.pictures import Chart, Limits, Table, View
 
@@ -42,7 +42,7 @@ COLOURS = {
     LAYERS: OTHERS[0],
     AT_NOISE: OTHERS[2],
     BY_STEPS: OTHERS[0],
-    AT_DATA: OTHERS[1],
+    AT_DATA: PALETTE[0],
     IN_ALL: OTHERS[3],
 }
 

@@ -855,7 +855,7 @@ def verdict_cells(objective: Objective, at: float = 0.0) -> tuple[str, str, str]
     words = error_losses.verdict_words(analysis.verdict(objective))
     low, high = objective.law.support()
     if low >= 10 or high <= -10:
-        return words, "outside [-10, 10]", ""
+        return words, "outside [−10, 10]", ""
     of_w = analysis.share_below(objective, at)
     of_loss = analysis.share_below(objective, at, mmse=expit)
     return words, f"{of_w:.1%}", f"{of_loss:.1%}"

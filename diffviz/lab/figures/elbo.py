@@ -1,12 +1,11 @@
 """Figures of the weighted loss as a mixture of ELBOs, the terms of one, and its rivals."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.checks import count
@@ -23,11 +22,10 @@ from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, OTHERS, SHORT_LOGSNR, draw_under, legend, line_of
 from diffviz.plots.style import NEGATIVE
 
-DIMENSION = 2  # of ring8
 # One colour for one quantity in all pictures of this file.
 SHADE_OF = {
     "diffusion": OTHERS[0],
-    "reconstruction": OTHERS[1],
+    "reconstruction": plots.PALETTE[0],
     "prior": OTHERS[2],
     "−ELBO": OTHERS[3],
     "ODE": OTHERS[4],
@@ -108,16 +106,6 @@ def _tell_both_routes(ax: Axes, losses: Divergences) -> None:
     legend(ax, [line_of(ax, name) for name in losses.mixtures], labels=told, loc="upper left")
 
 
-def bits_per_dimension(nats: ArrayLike) -> NDArray:
-    """Nats of ring8 in bits per dimension, without the constant that pixels add."""
-    return np.divide(nats, DIMENSION * math.log(2))
-
-
-def nats_of_bits(bits: ArrayLike) -> NDArray:
-    """Bits per dimension of ring8, without the constant that pixels add, in nats."""
-    return np.multiply(bits, DIMENSION * math.log(2))
-
-
 @figure(
     "elbo-terms",
     "The three terms of −ELBO over the end points of λ, ring8: in nats and in nats over d log 2, "
@@ -148,9 +136,6 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     left.axhline(ring.entropy, color=NEUTRAL, ls=":", lw=1.2, gid="entropy", label="entropy")
     names = ("prior", *ring.terms, "entropy")
     legend(left, [line_of(left, name) for name in names], labels=names, loc="upper left")
-    bits = left.secondary_yaxis("right", functions=(bits_per_dimension, nats_of_bits))
-    bits.set_ylabel("nats / (d log 2)", labelpad=1)
-    left.figure.subplots_adjust(wspace=0.45)
     gaps = {
         "E[−ELBO] − entropy": ring.reconstruction_gap,
         "½ e^(−λ_max) · 200": ring.leading_gap,

@@ -93,7 +93,7 @@ SENSITIVITY_PANELS = {  # title, and place of the legend
 SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
 GROUP_COLOURS = {SCENE: "0.5", TEXTURE: plots.PALETTE[7], ALL: "black"}
 NOISED = plots.PALETTE[2]
-SHADES = "black", "0.4", "0.58", "0.75"  # from the largest picture to the smallest
+SHADES = "0.3", "0.48", "0.64", "0.78"  # from the largest picture to the smallest; no black
 
 
 def colour_of(name: str) -> str:

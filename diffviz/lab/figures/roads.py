@@ -17,7 +17,7 @@ from diffviz.lab.experiments.policy import SCALES
 from diffviz.lab.experiments.roads import COUNTS, ENDS, ROADS, RULES, equal_etas, excess, learned
 from diffviz.lab.figures.policy import METHOD_COLOURS
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import draw_under, legend
+from diffviz.lab.figures.style import draw_under, legend, spread_out
 
 AWM_RELEASED = FORWARD[2]
 LEVELS = np.linspace(-7, 7, 141)  # λ in nats
@@ -123,10 +123,14 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
 def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
     """Write each name beside the end of its line; below it where other lines go on."""
     longest = max(calls for calls, _ in ends.values())
+    last = {name: reward for name, (calls, reward) in ends.items() if calls == longest}
+    top = ax.get_ylim()[1]
+    spread = top * spread_out(np.array([*last.values()]) / top, 0.06)
+    heights = dict(zip(last, spread, strict=True))
     for name, (calls, reward) in ends.items():
         ax.annotate(
             name,
-            (calls, reward),
+            (calls, heights.get(name, reward)),
             (6, 0 if calls == longest else -9),
             textcoords="offset points",
             va="center",

@@ -49,7 +49,7 @@ from diffviz.lab.figures.style import (
     line_of,
     named_lines,
 )
-from diffviz.plots.style import LIGHTER, OTHERS
+from diffviz.plots.style import LIGHTER, OTHERS, REFERENCE
 from diffviz.theory.paths import COSINE, LINEAR
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ OBJECTIVE_OF_GRID = dict(
 GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
-BAND_COLOURS = ("0.0", "0.4", "0.68")  # coarse to fine; no colour of a grid
+BAND_COLOURS = ("0.25", "0.5", "0.72")  # coarse to fine; no colour of a grid, nor black
 BAND_DASH: Any = (0, (3, 1.5))
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
-SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": "black"}
+SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": OTHERS[6]}
 EULER = "Euler"
 EULER_SHADES = *LIGHTER, OTHERS[5]  # from the linear frame to the VP frame
 NOISE = "0.5"  # what is added on the way; no solver
-VARIANCE_SHADES = ("0.65", "0.4", "0.0")  # from the least variance to the largest
+VARIANCE_SHADES = ("0.75", "0.52", "0.3")  # from the least variance to the largest
 CALLS_ASKED = (10, 100)  # the calls at which the notebook asks for the best solver
 
 
@@ -161,10 +161,10 @@ def scaling_slider(walks: FrameWalks | None = None) -> Axes:
         ax=left,
     )
     name = "exact flow"
-    left.plot(walks.exact_time, walks.exact, color="black", lw=1.5, ls=":", gid=name, label=name)
+    left.plot(walks.exact_time, walks.exact, color=REFERENCE, lw=2, ls=":", gid=name, label=name)
     legend(left, handlelength=3)
     from_noise(left)
-    colours = {"exact flow": "black", "DDIM": SOLVER_COLOURS["DDIM"], EULER: OTHERS[5]}
+    colours = {"exact flow": REFERENCE, "DDIM": SOLVER_COLOURS["DDIM"], EULER: OTHERS[5]}
     plots.lines(
         walks.shares,
         walks.ends,
@@ -174,7 +174,7 @@ def scaling_slider(walks: FrameWalks | None = None) -> Axes:
         colours=colours.__getitem__,
         ax=right,
     )
-    line_of(right, "exact flow").set(ls=":", lw=1.5)
+    line_of(right, "exact flow").set(ls=":", lw=2)
     for name, walk in walks.walks.items():  # where each line on the left ends, in its colour
         share = FRAME_SHARES.get(name)
         if share is not None:
@@ -283,7 +283,7 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
 
 def _churn_colours(curves: Iterable[str]) -> Callable[[str], str]:
     """DDIM and DDPM in their own colours, what lies between in those of no solver."""
-    others = cycle(("0.5", OTHERS[6], OTHERS[7]))
+    others = cycle(("0.5", OTHERS[7], plots.PALETTE[4]))
     shades = {name: SOLVER_COLOURS.get(name.split(",")[0]) or next(others) for name in curves}
     return shades.__getitem__
 
@@ -309,8 +309,8 @@ def _draw_chain(ax: Axes, chain: Chain) -> None:
             ls=plots.DASHES[2],
             label="" if step else "noise, half way back",
         )
-    label = "DDPM, the same draws"
-    ax.plot(chain.grid, chain.ddpm, "o", color="black", ms=6, gid="DDPM", label=label)
+    own = {"color": SOLVER_COLOURS["DDPM"], "label": "DDPM, the same draws"}
+    ax.plot(chain.grid, chain.ddpm, "o", ms=6, gid="DDPM", **own)
     ax.set(
         xlabel="log-SNR λ   [nats; noise ← → data]",
         ylabel="z, VP frame",
@@ -391,7 +391,7 @@ def _name_by_place(ax: Axes, names: Sequence[str]) -> None:
     ordered = sorted(names, key=place)
     lines = [line_of(ax, name) for name in ordered]
     drawn = legend(ax, lines, labels=ordered, loc="lower right", handlelength=3)
-    drawn.set_title("from left to right at R² = ½", prop=FontProperties(size=9))
+    drawn.set_title("from the left at R² = ½", prop=FontProperties(size=9))
     for text, line in zip(drawn.get_texts(), lines, strict=True):
         text.set_color(line.get_color())
 
@@ -410,7 +410,7 @@ def early_commitment(size: int = 64) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(13, 4.4, columns=3, legend=1.9)
+    panels = plots.axes(12, 5.0, columns=3, legend=1.9)
     photos, digits, bands = panels
     plots.lines(
         np.linspace(0, 1, 101),
@@ -512,7 +512,7 @@ def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
     colours = SOLVER_COLOURS.__getitem__
     label_ends(ax, ends, colours, labels=labels, leaders=False, apart=0.08, size=10)
     ax.annotate(
-        "solver: order",
+        "measured order",
         (1.0, 0.92),
         xycoords="axes fraction",
         xytext=(NO_LEADER, 0),

@@ -61,8 +61,8 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     z = fitted.at(np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
     shades = ax.contourf(x, y, z, 12, cmap="viridis", alpha=0.45)
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
-    bar.set_label(goal_unit(result), fontsize=9)
-    bar.ax.tick_params(labelsize=8)
+    bar.set_label(goal_unit(result), fontsize=10)
+    bar.ax.tick_params(labelsize=9)
     label = "optima of surfaces as likely"
     ax.plot(*fitted.optima.T, ".", ms=6, mew=0, zorder=2, clip_on=False, label=label, **SPREAD)
     kept = fitted.kept
@@ -186,7 +186,7 @@ def beside(result: search_report.Search, ax: Axes) -> None:
             _difference_text(off, half),
             transform=ax.get_yaxis_transform(),
             va="center",
-            fontsize=9,
+            fontsize=10,
             gid=f"{name}:words",
         )
     line = ax.axvline(0, color=OPTIMUM, lw=1.5, zorder=1, gid="optimum", label="the optimum")
@@ -210,14 +210,14 @@ def drawn(result: search_report.Search, titles: Sequence[str] = ()) -> Axes:
     Returns:
         The panel of the surface.
     """
-    left, right = plots.axes(12.5, 5.4, columns=2, legend=1.3)
+    left, right = plots.axes(11.5, 5.4, columns=2, legend=1.3)
     surface(result, left)
     beside(result, right)
     for ax, title in zip((left, right), titles, strict=False):
         ax.set_title(title, pad=12)
-    left.figure.subplots_adjust(left=0.06, bottom=0.24, right=0.885, wspace=0.6)
+    left.figure.subplots_adjust(left=0.06, bottom=0.24, right=0.86, wspace=0.65)
     named = [line for line in left.lines if not str(line.get_label()).startswith("_")]
-    place: dict[str, Any] = {"loc": "lower center", "frameon": False, "fontsize": 9}
+    place: dict[str, Any] = {"loc": "lower center", "frameon": False, "fontsize": 10}
     left.figure.legend(handles=named, ncols=3, **place)
     return left
 

@@ -279,6 +279,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2.5, color=GRID_COLOURS[place], gid="samples")
         ax.set(title=f"8 steps on the {place} grid", xlim=(-1.5, 2.5), ylim=(-1.4, 1.8))
+        ax.set(xlabel="x₁", ylabel="x₂")
         ax.set_aspect("equal", anchor="N")
     return distances
 

@@ -158,7 +158,7 @@ def test_a_weighting_is_drawn_by_hand_for_the_squared_loss_only(explorer):
 
 def test_what_has_no_weight_on_the_picture_says_so():
     explorer = WeightingExplorer((), "none", table="logsnr, w\n13, 1\n14, 2", loss="Huber")
-    assert explorer.view.panels[1].rows == [("own table", "outside [-12, 12]", "", "")]
+    assert explorer.view.panels[1].rows == [("own table", "outside [−12, 12]", "", "")]
 
 
 def test_the_verdict_is_that_of_the_local_weighting(explorer):

@@ -122,7 +122,7 @@ def test_an_explorer_of_unknown_names_is_refused_with_near_ones(names, family, n
 def test_a_table_outside_the_usual_range_does_not_block_the_explorer(explorer):
     explorer.set("table", "logsnr, w\n13, 1\n14, 2")
     explorer.set("anchor", 1)
-    assert explorer.error == "" and "outside [-10, 10]" in explorer.view.text
+    assert explorer.error == "" and "outside [−10, 10]" in explorer.view.text
     explorer.set("table", "")
     assert "own table" not in explorer.objectives()
 
@@ -250,7 +250,7 @@ def test_a_file_of_another_ending_is_refused(explorer, file, tmp_path):
 
 def test_verdict_and_shares_stand_under_the_picture(explorer):
     assert "fm-ot  monotone  99.3%  50.0%" in explorer.view.text
-    assert "peak -3.31, negative 0.3%" in explorer.view.text
+    assert "peak −3.31, negative 0.3%" in explorer.view.text
 
 
 def test_an_empty_choice_is_answered_and_the_next_one_mends_it(explorer):

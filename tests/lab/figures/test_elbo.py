@@ -101,13 +101,8 @@ def test_terms_over_the_end_points_are_those_of_the_table(drawn):
     assert rest[at] == pytest.approx(np.log(2 * np.pi) + 1 - 10)
     slope = np.polyfit(high[high > 15], diffusion[high > 15], 1)[0]
     assert slope == pytest.approx(1, abs=1e-3)
-    figure = drawn["elbo-terms"]
-    figure.canvas.draw()
-    bits = figure.axes[0].child_axes[0]
-    assert bits.get_ylabel() == "nats / (d log 2)"
-    assert np.array(bits.get_ylim()) == pytest.approx(
-        np.array(figure.axes[0].get_ylim()) / (2 * np.log(2))
-    )
+    shades = {line.get_color() for line in drawn["elbo-terms"].axes[0].lines}
+    assert len(shades) == 5 and not drawn["elbo-terms"].axes[0].child_axes
 
 
 def test_the_gap_of_the_reconstruction_is_half_the_noise_times_the_fisher_information(drawn):

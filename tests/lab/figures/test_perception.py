@@ -175,6 +175,12 @@ def test_a_colour_is_that_of_one_eye():
     assert not others & by_colour.keys()
 
 
+def test_sizes_of_a_picture_have_greys_of_their_own_and_none_is_the_elbos_black():
+    shades = [perception_figures.shade_of(f"{side}² pixels") for side in (256, 128, 64, 32)]
+    assert [float(shade) for shade in shades] == sorted({float(shade) for shade in shades})
+    assert min(float(shade) for shade in shades) > 0.2
+
+
 def test_all_animals_are_named_and_none_hides_another():
     figure = figures.draw("contrast-sensitivity")
     labels = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]

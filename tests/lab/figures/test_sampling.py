@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from pictures import check, check_type, data
 
 import diffviz as dv
@@ -257,7 +258,7 @@ def test_a_solver_has_one_colour_in_all_figures_and_it_is_no_objectives(drawn, n
         for line in axes.lines
         if line.get_gid() and ":ends" not in str(line.get_gid())
     }
-    assert not set(colours.values()) & (set(COLOURS.values()) - {"#000000"})
+    assert not {to_hex(one).upper() for one in colours.values()} & set(COLOURS.values())
     drawn_as = {"down 0": "DDIM", "DDPM, η = 1": "DDPM", "DDPM step": "DDPM"}
     known = {drawn_as.get(gid, gid): colour for gid, colour in colours.items()}
     solvers = sampling_figures.SOLVER_COLOURS
@@ -266,7 +267,13 @@ def test_a_solver_has_one_colour_in_all_figures_and_it_is_no_objectives(drawn, n
     assert found == {solver: solvers[solver] for solver in found}
     others = {colour for gid, colour in known.items() if gid not in solvers and "DDIM" not in gid}
     others -= {known.get(f"down {k}") for k in range(8)}
-    assert not others & (set(solvers.values()) - {"black"})
+    assert not others & set(solvers.values())
+
+
+def test_paths_of_a_variance_are_not_black_which_is_the_elbos(drawn):
+    for axes in drawn["vp-vs-fm"].axes[:2]:
+        colours = {to_hex(line.get_color()).upper() for line in axes.lines}
+        assert len(colours) == 3 and not colours & set(COLOURS.values())
 
 
 def test_colours_of_solvers_differ():
