@@ -309,7 +309,7 @@ def _draw_chain(ax: Axes, chain: Chain) -> None:
             ls=plots.DASHES[2],
             label="" if step else "noise, half way back",
         )
-    own = {"color": SOLVER_COLOURS["DDPM"], "label": "DDPM, the same draws"}
+    own: dict[str, Any] = {"color": SOLVER_COLOURS["DDPM"], "label": "DDPM, the same draws"}
     ax.plot(chain.grid, chain.ddpm, "o", ms=6, gid="DDPM", **own)
     ax.set(
         xlabel="log-SNR λ   [nats; noise ← → data]",
