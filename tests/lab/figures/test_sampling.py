@@ -225,7 +225,7 @@ def is_number(row):
 def orders_beside(ax):
     """The orders that stand beside a panel of solvers, by the solver's short name."""
     head, *rows = sorted((text.get_text().split(": ") for text in ax.texts), key=is_number)
-    assert head == ["solver", "order"]
+    assert head == ["measured order"]
     return {name: float(order) for name, order in rows}
 
 
@@ -428,7 +428,7 @@ def test_the_orders_beside_a_panel_are_its_own_and_its_title_names_the_best(draw
         records = sampling_experiments.convergence(grid, "gmm2d")
         wanted = {name.split(" on ")[0]: round(one.order, 2) for name, one in records.items()}
         assert orders_beside(ax) == wanted
-        heights = [text.xyann[1] for text in ax.texts if "solver" not in text.get_text()]
+        heights = [text.xyann[1] for text in ax.texts if text.get_text() != "measured order"]
         assert np.diff(np.sort(heights)).min() > 0.0799  # of the height: names do not touch
         best = "AB3 is best at 10, RK4 at 100" if "Karras" in grid else "AB3 is best at 10 and 100"
         assert ax.get_title() == f"{grid}: {best}"
