@@ -70,7 +70,7 @@ class Option:
         """The value as what this option holds; ``value`` says where it stands."""
         if self.kind != "flag" and (given is True or isinstance(given, tuple)):
             raise ValueError(f"{self.name} needs one value, got {_shown(given)}")
-        if given is None or (isinstance(given, str) and given.strip().lower() in NOTHING):
+        if is_null(given):
             return given if self._chooses(given) else self.default
         if self.kind == "flag":
             return _flag(given, self.name)
@@ -110,6 +110,11 @@ def _flag(given: Any, name: str) -> bool:
     if word in NO:
         return False
     raise ValueError(f"{name} must be true or false, got {given!r}")
+
+
+def is_null(given: Any) -> bool:
+    """Whether a value stands for one that is not given: None, or text such as "none"."""
+    return given is None or (isinstance(given, str) and given.strip().lower() in NOTHING)
 
 
 def by_name(*options: Option) -> Mapping[str, Option]:
