@@ -49,6 +49,31 @@ def test_what_is_wrong_in_a_file_names_the_file(tmp_path):
         dv.from_settings(line)
 
 
+@pytest.mark.parametrize("nothing", ["None", "null", "none"])
+@pytest.mark.parametrize(
+    ("script", "option"),
+    [
+        ("train_text_to_image.py", "prediction_type"),
+        ("train_dreambooth_lora_sdxl.py", "snr_gamma"),
+        ("train_dreambooth_lora_sd3.py", "logit_mean"),
+        ("sdxl_train.py --noise_offset 0.03", "adaptive_noise_scale"),
+    ],
+)
+def test_an_option_that_is_given_as_null_is_at_its_default(script, option, nothing):
+    line = script if "--" in script else f"{script} --seed 0"
+    default = dv.from_settings(line)
+    given = dv.from_settings(f"{line} --{option} {nothing}")
+    assert given.identity == default.identity
+    assert given.name == default.name
+
+
+def test_none_that_is_a_choice_is_a_choice_and_null_is_not():
+    line = "train_dreambooth_lora_sd3.py --weighting_scheme "
+    default = dv.from_settings("train_dreambooth_lora_sd3.py --seed 0")
+    assert dv.from_settings(line + "null").name == default.name
+    assert dv.from_settings(line + "none").identity != default.identity
+
+
 @pytest.mark.parametrize("name", ["settings.toml", "settings"])
 def test_the_ending_of_a_file_of_settings_may_be_left_out(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
