@@ -70,7 +70,7 @@ class Option:
         """The value as what this option holds; ``value`` says where it stands."""
         if self.kind != "flag" and (given is True or isinstance(given, tuple)):
             raise ValueError(f"{self.name} needs one value, got {_shown(given)}")
-        if self.is_open(given):
+        if self._is_open(given):
             return self.default
         if is_null(given):
             return given  # text such as "none" that is itself a choice
@@ -82,7 +82,7 @@ class Option:
             return one_of(given, self.name, self.choices)
         return self._number(given)
 
-    def is_open(self, given: Any) -> bool:
+    def _is_open(self, given: Any) -> bool:
         """Whether a value leaves the option at its default: null, unless "none" is a choice."""
         return is_null(given) and not (self.kind == "choice" and given in self.choices)
 
@@ -158,7 +158,7 @@ class Values:
     def has(self, name: str) -> bool:
         """Whether an option was given, and not as null or as text such as "none"."""
         setting = self.given.get(name)
-        return setting is not None and not self.options[name].is_open(setting.value)
+        return setting is not None and not self.options[name]._is_open(setting.value)
 
     def named_model(self) -> str | None:
         """The model that the caller named; it counts as read."""
