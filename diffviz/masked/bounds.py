@@ -67,7 +67,8 @@ class Assessment:
         Raises:
             TypeError: The world is none, or the predictor no function, or it returns no numbers.
             ValueError: The predictor does not return laws of the right shape. Of a masked sequence
-                that cannot happen it may return anything.
+                that cannot happen it may return anything. What is no law there, such as NaN, gives
+                no token a probability.
         """
         instance(world, "world", MarkovWorld, "a world such as MarkovWorld(start, transition)")
         answer = function(predictor, "predictor")(world.states)
@@ -77,8 +78,7 @@ class Assessment:
             table.shape == wanted,
             f"the predictor must return laws of shape {wanted}, got {table.shape}",
         )
-        happens = np.isfinite(world.posterior(world.states)).all((1, 2))
-        laws = table[happens]
+        laws = table[_happens(world)]
         require(
             (laws >= 0).all() and np.allclose(laws.sum(-1), 1, atol=LAW),
             "what predictor returns must be laws, >= 0 and adding up to 1: take the softmax of "
@@ -98,11 +98,17 @@ class Assessment:
 
     @cached_property
     def surprise(self) -> NDArray:
-        """−log p_hat(x_l|z) of each sequence, mask and token, shape (V^L, 2^L, L)."""
+        """−log p_hat(x_l|z) of each sequence, mask and token, shape (V^L, 2^L, L).
+
+        It is infinite where p_hat is 0, and where z cannot happen and p_hat is no law.
+        """
         tokens = self.world.sequences[:, None, :]
         places = np.arange(self.world.length)
+        is_law = (np.isfinite(self.table) & (self.table >= 0)).all((1, 2))
+        known = is_law | _happens(self.world)
+        table = np.where(known[:, None, None], self.table, 0.0)
         with np.errstate(divide="ignore"):
-            return -np.log(self.table[self._numbers[:, :, None], places, tokens])
+            return -np.log(table[self._numbers[:, :, None], places, tokens])
 
     @cached_property
     def by_count(self) -> NDArray:
@@ -132,7 +138,7 @@ class Assessment:
         return self._by_size(numbers)
 
     def _by_size(self, values: NDArray) -> NDArray:
-        """The same; what cannot happen may be NaN."""
+        """The same without checks."""
         size = masks(self.world.length).sum(1)
         counts = np.arange(self.world.length + 1)
         sums = np.stack([values[..., size == k].sum(-1) for k in counts], -1)
@@ -195,7 +201,7 @@ class Assessment:
             TypeError: It is no masked objective.
         """
         weights = checked_objective(objective).count_weights(self.world.length)
-        return float(self.mean(self.by_count)[1:] @ weights)
+        return weighed(weights, self.mean(self.by_count)[1:])
 
     @property
     def log_likelihood(self) -> NDArray:
@@ -229,7 +235,9 @@ class Assessment:
             alpha: Share of kept tokens at the ends of the steps, falling from 1 to 0, (T + 1,).
 
         Returns:
-            The log-likelihood in nats, shape (V^L,).
+            The log-likelihood in nats, shape (V^L,). Steps may lead to masked sequences that cannot
+            happen. Where the predictor has no law of them, no sequence comes out, and the
+            likelihoods add up to less than 1.
 
         Raises:
             ValueError: The shares do not fall from 1 to 0.
@@ -267,12 +275,41 @@ class Assessment:
 
         Returns:
             Tokens, shape (n, L).
+
+        Raises:
+            TypeError: A number is not whole, or rng is no generator.
+            ValueError: A number is below 1, or the model comes to masked sequences of which its
+                predictor has no law.
         """
         rng = random_generator(rng)
         law = self.log_likelihood if steps is None else self.log_likelihood_in_steps(even(steps))
         likely = np.exp(law)
+        lost = 1 - likely.sum()
+        require(
+            lost < 1 - (1 - 2 * LAW) ** self.world.length,
+            f"in {lost:.2g} of all cases the model comes to masked sequences that cannot happen, "
+            "where the predictor returned no laws: it must return laws there, too",
+        )
         drawn = rng.choice(len(likely), size=count(n, "n"), p=likely / likely.sum())
         return self.world.sequences[drawn]
+
+
+def _happens(world: MarkovWorld) -> NDArray[np.bool_]:
+    """Which masked sequences can happen, by their numbers, shape ((V + 1)^L,)."""
+    return np.isfinite(world.posterior(world.states)).all((1, 2))
+
+
+def weighed(weights: NDArray, values: NDArray) -> float:
+    """The sum of weighted values; one that is infinite counts nothing where its weight is 0.
+
+    Args:
+        weights: Finite weights, shape (k,).
+        values: Values, shape (k,); inf is allowed.
+
+    Returns:
+        Σ weight · value.
+    """
+    return float(np.where(weights != 0, values, 0.0) @ weights)
 
 
 def even(steps: int) -> NDArray:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffviz.checks import instance, real_numbers, require
-from diffviz.masked.bounds import Assessment
+from diffviz.masked.bounds import Assessment, weighed
 from diffviz.masked.objectives import MaskedObjective, checked_objective
 
 NEGLIGIBLE = (
@@ -142,7 +142,7 @@ def masked_bounds(assessment: Assessment, objective: MaskedObjective) -> MaskedB
     return MaskedBounds(
         entropy=world.entropy,
         elbo=float(lost.sum()),
-        bound=float(share @ lost),
+        bound=weighed(share, lost),
         likelihood=float(np.diff(heights) @ nats) - world.entropy,
         noised=_noised(assessment, share),
         learned=float(share.mean()),
@@ -159,7 +159,7 @@ def _noised(assessment: Assessment, share: NDArray) -> float:
     law = np.diff(share, prepend=0.0)  # probability of stopping where k − 1 tokens are masked
     if (law < -NEGLIGIBLE).any():
         return float("nan")
-    return float(law @ visible_divergence(assessment)[:-1])
+    return weighed(law, visible_divergence(assessment)[:-1])
 
 
 def visible_divergence(assessment: Assessment) -> NDArray:

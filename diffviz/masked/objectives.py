@@ -272,6 +272,11 @@ class MaskedObjective:
             )
         return factor
 
+    def _multiplied(self, logsnr: NDArray) -> NDArray:
+        """The multiplier at some λ, if it is finite and >= 0 there."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused
+            return self._accepted(np.asarray(self.multiplier(logsnr), dtype=float), logsnr)
+
     def weighting(self, logsnr: ArrayLike, base: str = "sum") -> NDArray:
         """Implied w(λ) on the cross-entropy; 0 outside the support of the law.
 
@@ -389,9 +394,7 @@ class MaskedObjective:
         length = count(length, "length")
         masked = np.arange(1, length + 1)
         logsnr, weight = self._levels(length)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused
-            factor = self._accepted(np.asarray(self.multiplier(logsnr), dtype=float), logsnr)
-        weights = self._by_count(length, logsnr, weight * factor)
+        weights = self._by_count(length, logsnr, weight * self._multiplied(logsnr))
         mean = float(masked @ self._by_count(length, logsnr, weight))
         divisor = {"sum": 1.0, "length": float(length), "masked": masked, "batch": mean}
         return weights / divisor[self.average]
@@ -530,7 +533,7 @@ def draw_masks(
 
     Raises:
         TypeError: It is no masked objective, a number is not whole, or rng is no generator.
-        ValueError: A number is below 1.
+        ValueError: A number is below 1, or the multiplier is negative or not finite.
 
     Example:
         >>> from diffviz.masked.objectives import draw_masks
@@ -555,8 +558,7 @@ def draw_masks(
         "masked": np.maximum(hidden, 1),
         "batch": np.full(n, max(hidden.mean(), 1 / n)),
     }
-    factor = np.asarray(recipe.multiplier(logsnr), dtype=float)
-    return MaskedBatch(mask, logsnr, factor / divisor[recipe.average])
+    return MaskedBatch(mask, logsnr, recipe._multiplied(logsnr) / divisor[recipe.average])
 
 
 def checked_objective(value: Any, name: str = "objective") -> MaskedObjective:

@@ -27,6 +27,7 @@ LEAST_RATE = 1e-6  # that float32 tells from 0
 NEVER = 13.8  # λ of tokens that are never masked, such as those of a prompt
 COUNTED_RUNS = 6  # of which masked tokens are counted
 MOST_LOGITS = 2**25  # 128 MB of float32, of which ten copies are made, some of float64
+COUNTED_MASKS = 28  # of one batch; two tokens at rate 1/2 agree by chance in all: 1 in 2^28
 ESTIMATES = 64  # masks from which rates are estimated where they cannot be bisected
 
 
@@ -137,10 +138,9 @@ class Session:
 
     def rates(self, batch: int) -> Rates:
         """Masking rates of a batch, from whole numbers of masked tokens or by bisection."""
-        hidden = torch.stack([self._see(batch, seed) == self.mask_token for seed in range(4)])
-        counts = hidden.sum(-1)
-        if (counts == counts[0]).all() and self._is_counted(counts[0]):
-            rate = counts[0, :, None].double() / self.x.shape[1]
+        counts = self._fixed_counts(batch)
+        if counts is not None:
+            rate = counts[:, None].double() / self.x.shape[1]
             return Rates(rate.expand(self.x.shape), "counted")
         if self.has_mask_draw:
             return Rates(self._bisected(batch), "independent")
@@ -148,10 +148,20 @@ class Session:
         rate = torch.stack(more).double().mean((0, 2))
         return Rates(rate[:, None].expand(self.x.shape), "independent", is_estimated=True)
 
-    def _is_counted(self, counts: Tensor) -> bool:
-        """Whether numbers of masked tokens that do not change are more than chance."""
+    def _fixed_counts(self, batch: int) -> Tensor | None:
+        """Numbers of masked tokens, shape (n,), if all masks of a batch have the same; else None.
+
+        A few masks agree by chance where there are few tokens. Numbers that are 0 or all tokens
+        show nothing.
+        """
         length = self.x.shape[1]
-        return bool(((counts > 0) & (counts < length)).sum() >= 1)
+        counts = (self._see(batch, 0) == self.mask_token).sum(-1)
+        if not ((counts > 0) & (counts < length)).any():
+            return None
+        for seed in range(1, COUNTED_MASKS):
+            if not torch.equal((self._see(batch, seed) == self.mask_token).sum(-1), counts):
+                return None
+        return counts
 
     def _bisected(self, batch: int) -> Tensor:
         """The number at which each token changes from masked to kept, shape (n, L)."""

@@ -1,5 +1,6 @@
 """Training on masked sequences under several weightings, each watched over log-SNR."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from diffviz.checks import array, count, function, instance, items, number, positive, require, seed
+from diffviz.checks import array, count, function, instance, items, number, rate, require, seed
 from diffviz.compute import gradients, threads
 from diffviz.learning.adam import Adam
 from diffviz.learning.tracking import LossByLogSNR
@@ -33,6 +34,10 @@ class Settings:
         layers: Layers of the network.
         decay: Decay of the tracker of the loss, in (0, 1).
         seed: Seed of the weights and of the draws.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: A number is out of range.
     """
 
     steps: int = 600
@@ -48,7 +53,7 @@ class Settings:
         count(self.batch, "batch")
         count(self.width, "width")
         count(self.layers, "layers")
-        positive(self.learning_rate, "learning_rate")
+        rate(self.learning_rate, "learning_rate")
         require(0 < number(self.decay, "decay") < 1, f"decay must be in (0, 1), got {self.decay}")
         seed(self.seed)
 
@@ -95,8 +100,9 @@ def fit_masked(
         A run for each objective.
 
     Raises:
+        FloatingPointError: A loss or a network is not finite; the message has the objective.
         TypeError: An objective is no masked objective.
-        ValueError: There are none.
+        ValueError: There are none, or a multiplier is negative or not finite.
 
     Example:
         >>> from diffviz.masked import MarkovWorld, Settings, fit_masked
@@ -133,8 +139,9 @@ def fit_masked_seeds(
         For each seed, a run for each objective.
 
     Raises:
+        FloatingPointError: A loss or a network is not finite; the message has the objective.
         TypeError: An objective is no masked objective.
-        ValueError: There are none, or no seeds.
+        ValueError: There are none, or no seeds, or a multiplier is negative or not finite.
 
     Example:
         >>> from diffviz.masked import MarkovWorld, Settings
@@ -208,15 +215,33 @@ def _train(trainings: Sequence[_Training], settings: Settings) -> None:
         by_network = spent.view(k, -1)
         weight = torch.from_numpy(np.stack([batch.weight for batch in batches])).float()
         loss = (weight * by_network).mean(1)
+        losses = loss.tolist()
+        _refuse_diverged(trainings, losses, f"the loss at step {step}", settings)
         optimiser.zero_grad()
         loss.sum().backward()
         optimiser.step()
         for one, batch, lost, each in zip(
-            trainings, batches, loss.tolist(), by_network.detach(), strict=True
+            trainings, batches, losses, by_network.detach(), strict=True
         ):
             one.losses[step] = lost
             one.tracker.update(batch.logsnr, each)
     together.hand_back(networks)
+    with torch.no_grad():
+        sizes = [sum(float(p.abs().sum()) for p in one.parameters()) for one in networks]
+    _refuse_diverged(trainings, sizes, "the sum of all weights after the last step", settings)
+
+
+def _refuse_diverged(
+    trainings: Sequence[_Training], values: Sequence[float], what: str, settings: Settings
+) -> None:
+    """Raise a FloatingPointError for the first training whose value is not finite."""
+    for one, value in zip(trainings, values, strict=True):
+        require(
+            math.isfinite(value),
+            f"{one.objective.name}: {what} is {value}; try a learning_rate below "
+            f"{settings.learning_rate:g}",
+            FloatingPointError,
+        )
 
 
 def _logits(network: Callable[[Tensor], Tensor], masked: Tensor) -> Tensor:
@@ -236,6 +261,18 @@ def _logits(network: Callable[[Tensor], Tensor], masked: Tensor) -> Tensor:
     return logits
 
 
+def _tokens(x: ArrayLike) -> Tensor:
+    """Tokens (n, L), which are whole numbers from 0."""
+    numbers = array(x, "x", ndim=2)
+    bad = (numbers < 0) | (numbers != np.floor(numbers))
+    require(
+        not bad.any(),
+        f"x must hold tokens, which are whole numbers from 0, got {numbers[bad][:1]} "
+        f"({bad.sum()} of {bad.size}); give padding a token of its own, and leave it out of mask",
+    )
+    return torch.from_numpy(numbers.astype(np.int64))
+
+
 def cross_entropies(
     network: Callable[[Tensor], Tensor], x: ArrayLike, mask: ArrayLike, mask_token: int
 ) -> Tensor:
@@ -249,9 +286,14 @@ def cross_entropies(
 
     Returns:
         Nats, shape (n,).
+
+    Raises:
+        TypeError: The network is no function or returns no tensor, or an array holds no numbers.
+        ValueError: A shape is another, x holds what is no token, or a token of x or the mask is
+            none that the network knows.
     """
     function(network, "network")
-    tokens = torch.from_numpy(array(x, "x", ndim=2).astype(np.int64))
+    tokens = _tokens(x)
     hidden = torch.from_numpy(array(mask, "mask", ndim=2) != 0)
     require(
         tokens.shape == hidden.shape,
@@ -259,5 +301,11 @@ def cross_entropies(
     )
     mask_token = count(mask_token, "mask_token", least=0)
     logits = _logits(network, tokens.masked_fill(hidden, mask_token))
+    largest = int(tokens.max()) if tokens.numel() else 0
+    require(
+        largest < logits.shape[-1],
+        f"x holds the token {largest}, but network returns logits of {logits.shape[-1]} tokens; "
+        "number the tokens from 0, or give a network with one logit for each",
+    )
     each = nn.functional.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
     return (each * hidden).sum(1)

@@ -263,13 +263,19 @@ def by_rate(by_count: NDArray, logsnr: ArrayLike) -> NDArray:
     Each token is masked by itself, so that the number is binomial.
 
     Args:
-        by_count: Values for 0 to L masked tokens, shape (..., L + 1).
+        by_count: Values for 0 to L masked tokens, shape (..., L + 1); ±inf is allowed.
         logsnr: λ in nats, any shape; ±inf is allowed.
 
     Returns:
-        Expected value, shape (..., *shape of λ).
+        Expected value, shape (..., *shape of λ). An infinite value counts where its number of
+        masked tokens is possible: any number at a finite λ, 0 at +inf and L at −inf.
+
+    Raises:
+        TypeError: An array holds no real numbers.
+        ValueError: A number is NaN, or there are no values.
     """
-    mask, keep = rates_at(levels(logsnr))
+    at = levels(logsnr)
+    mask, keep = rates_at(at)
     by_count = array(by_count, "by_count", infinite=True)
     require(by_count.ndim > 0, "by_count must hold a value for each number of masked tokens")
     length = by_count.shape[-1] - 1
@@ -277,4 +283,14 @@ def by_rate(by_count: NDArray, logsnr: ArrayLike) -> NDArray:
     shape = (length + 1,) + (1,) * mask.ndim
     ways = comb(length, counts).reshape(shape)
     chance = ways * mask ** counts.reshape(shape) * keep ** (length - counts).reshape(shape)
-    return np.tensordot(by_count, chance, axes=(-1, 0))
+    infinite = np.isinf(by_count)
+    if not infinite.any():
+        return np.tensordot(by_count, chance, axes=(-1, 0))
+    possible = np.isfinite(at) | (chance > 0)  # where a chance is below the least number as well
+    above, below = (
+        np.tensordot(by_count == end, possible.astype(float), axes=(-1, 0)) > 0
+        for end in (np.inf, -np.inf)
+    )
+    expected = np.tensordot(np.where(infinite, 0.0, by_count), chance, axes=(-1, 0))
+    expected = np.where(above, np.inf, expected)
+    return np.where(below, np.where(above, np.nan, -np.inf), expected)

@@ -111,6 +111,19 @@ def test_steps_of_a_rate_are_counted():
     assert "in steps of 1/20" in probed(lambda m, x: LOSSES["dplm"](m, x, steps=20)).rate_law
 
 
+def uniform(model, x):
+    t = torch.rand(len(x), 1)
+    hidden = torch.rand(x.shape) < t
+    return (entropies(model, x, hidden) * hidden / t).sum(1).mean()
+
+
+@pytest.mark.parametrize("draws", [64, 128])
+def test_numbers_of_few_masked_tokens_that_agree_by_chance_are_not_fixed(draws):
+    measured = dv.probe_masked(uniform, X[:2, :4], vocabulary=VOCABULARY + 1, draws=draws)
+    assert measured.masks == "independent"
+    assert measured.rate_law == "uniform masking rate"
+
+
 def test_the_nearest_entries_average_alike():
     assert closest_masked(probed(LOSSES["masked-mean"]), 1)[0].name == "masked-mean"
     assert closest_masked(probed(LOSSES["amused"]), 2)[0].name in ("amused", "show-o")

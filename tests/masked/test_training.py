@@ -1,5 +1,7 @@
 """Small transformers on the exact world."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -109,7 +111,59 @@ def test_only_masked_tokens_count():
     assert everything.tolist() == pytest.approx(truth, rel=1e-5)
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_training_that_diverges_is_no_run(steps, monkeypatch):
+    broken = Settings(steps=steps, learning_rate=1e30, width=8, layers=1)
+    if steps == 1:  # what the last step spoils is seen in the weights alone
+        monkeypatch.setattr("diffviz.masked.training.Adam", NaNs)
+    members = [dv.masked_objective("elbo")]
+    said = r"elbo: the .* is (nan|inf); try a learning_rate below 1e\+30"
+    with pytest.raises(FloatingPointError, match=said):
+        fit_masked(members, WORLD, broken)
+
+
+class NaNs:
+    """An optimiser that makes all weights NaN."""
+
+    def __init__(self, parameters, *_):
+        self.parameters = list(parameters)
+
+    def zero_grad(self):
+        """Nothing to do."""
+
+    @torch.no_grad()
+    def step(self):
+        """Write NaN."""
+        for parameter in self.parameters:
+            parameter.fill_(torch.nan)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_a_multiplier_that_is_no_weight_is_not_trained_on(value):
+    one = dataclasses.replace(
+        dv.masked_objective("elbo"), name="own", multiplier=lambda logsnr: np.full(64, value)
+    )
+    with pytest.raises(ValueError, match=rf"own: the factor is {value} at .* mend the multiplier"):
+        fit_masked([one], WORLD, Settings(steps=2))
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        ([[0, -100, 1]], r"x must hold tokens.* got \[-100\.\] \(1 of 3\); give padding"),
+        ([[0, 1.7, 1]], r"x must hold tokens.* got \[1\.7\]"),
+        ([[0, 2, 1]], r"x holds the token 2, but network returns logits of 2 tokens"),
+    ],
+)
+def test_what_is_no_token_has_no_cross_entropy(x, said):
+    network = transformer(2, 3, 8, 1)
+    with pytest.raises(ValueError, match=said):
+        cross_entropies(network, np.array(x), np.array([[False, True, False]]), 2)
+
+
 def test_wrong_settings_are_refused():
+    with pytest.raises(ValueError, match=r"learning_rate must lie in .*got 1e\+38"):
+        Settings(learning_rate=1e38)
     with pytest.raises(ValueError, match="at least one masked objective"):
         fit_masked([], WORLD)
     with pytest.raises(TypeError, match="must be a masked objective"):

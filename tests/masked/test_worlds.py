@@ -6,7 +6,7 @@ from scipy import integrate, special
 
 import diffviz as dv
 from diffviz.masked import Assessment, MarkovWorld, noises
-from diffviz.masked.bounds import even
+from diffviz.masked.bounds import even, weighed
 from diffviz.masked.worlds import by_rate, masks
 
 WORLD = MarkovWorld([0.5, 0.3, 0.2], [[0.8, 0.15, 0.05], [0.1, 0.7, 0.2], [0.3, 0.1, 0.6]], 4)
@@ -76,6 +76,73 @@ def test_values_by_count_become_a_function_of_log_snr():
     counts = np.arange(5.0)
     assert by_rate(counts, 0.0) == pytest.approx(2.0)
     assert by_rate(counts, [-np.inf, np.inf]) == pytest.approx([4.0, 0.0])
+
+
+def test_an_infinite_value_counts_where_its_number_of_masks_is_possible():
+    level = [-np.inf, -800.0, 0.0, 800.0, np.inf]
+    inf = np.inf
+    assert by_rate([0, 1.0, inf], level).tolist() == [inf, inf, inf, inf, 0]
+    assert by_rate([0, inf, 2.0], level).tolist() == [2, inf, inf, inf, 0]
+    assert by_rate([-inf, 1.0, 2.0], level).tolist() == [2, -inf, -inf, -inf, -inf]
+    assert np.isnan(by_rate([-inf, 1.0, inf], 0.0))
+
+
+# --- what cannot happen ---------------------------------------------------------------------------
+
+RISING = MarkovWorld([0.5, 0.5], [[1.0, 0.0], [0.5, 0.5]], 3)  # after 0 comes no 1
+
+
+@pytest.mark.parametrize("filler", [np.nan, -1.0, np.inf])
+def test_the_exact_predictor_gives_what_cannot_happen_no_probability(filler):
+    def predictor(z):
+        law = RISING.posterior(z)
+        return np.where(np.isnan(law), filler, law)
+
+    known = Assessment.of(RISING, predictor)
+    truth = RISING.log_probability(RISING.sequences)
+    assert np.isneginf(truth).sum() == 4
+    assert known.elbo == pytest.approx(truth, abs=1e-12)
+    assert known.log_likelihood == pytest.approx(truth, abs=1e-12)
+    for alpha in ([1, 0.5, 0], [1, 0]):
+        likely = known.log_likelihood_in_steps(alpha)
+        assert (known.elbo_in_steps(alpha) <= likely + 1e-12).all()
+    assert np.exp(likely).sum() == pytest.approx(1, abs=1e-12)  # of a single step
+    assert known.cross_entropy([-np.inf, 0.0, np.inf]) == pytest.approx(
+        RISING.floor([-np.inf, 0.0, np.inf]), abs=1e-12
+    )
+
+
+def test_samples_of_the_exact_predictor_are_what_can_happen():
+    known = Assessment.of(RISING, RISING.posterior)
+    drawn = known.sample(400, np.random.default_rng(0))
+    assert np.isfinite(RISING.log_probability(drawn)).all()
+    assert len(np.unique(drawn, axis=0)) == 4
+    assert len(known.sample(20, np.random.default_rng(0), steps=1)) == 20
+
+
+def test_a_predictor_that_comes_to_what_cannot_happen_needs_laws_there():
+    """In two steps both of 0 1 may come out, and then the third has no law."""
+    rng = np.random.default_rng(0)
+    known = Assessment.of(RISING, RISING.posterior)
+    with pytest.raises(ValueError, match=r"in 0\.\d+ of all cases .* must return laws there, too"):
+        known.sample(4, rng, steps=2)
+    filled = lambda z: np.nan_to_num(RISING.posterior(z), nan=0.5)
+    assert len(Assessment.of(RISING, filled).sample(4, rng, steps=2)) == 4
+
+
+def test_a_predictor_without_doubt_costs_nothing_where_nothing_is_masked():
+    sure = Assessment.of(SMALL, lambda z: np.broadcast_to(np.eye(3)[0], (len(z), 3, 3)))
+    zeros = (SMALL.sequences == 0).all(1)
+    assert sure.cross_entropy([np.inf, 0.0, -np.inf]).tolist() == [0, np.inf, np.inf]
+    for alpha in ([1, 0], [1, 0.5, 0]):
+        assert sure.elbo_in_steps(alpha).tolist() == np.where(zeros, 0, -np.inf).tolist()
+    assert np.array_equal(sure.elbo, np.where(zeros, 0, -np.inf))
+    assert sure.loss(dv.masked_objective("elbo")) == np.inf
+
+
+def test_a_weight_of_zero_leaves_an_infinite_value_out():
+    assert weighed(np.array([0.0, 2.0]), np.array([np.inf, 3.0])) == 6
+    assert weighed(np.array([1.0, 2.0]), np.array([np.inf, 3.0])) == np.inf
 
 
 # --- the ELBO -------------------------------------------------------------------------------------

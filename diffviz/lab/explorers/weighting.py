@@ -805,6 +805,7 @@ def own_settings(text: str) -> Objective:
         The objective.
 
     Raises:
+        FileNotFoundError: A file that the settings name is not here.
         ValueError: The settings cannot be read.
     """
     return from_settings(text)

@@ -1,6 +1,7 @@
 """From pasted settings to an objective: ``from_settings`` and ``explain``."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,7 +20,7 @@ from scipy.special import expit
 from diffviz.checks import brief, count, cut, require, unknown
 from diffviz.recipes.nearest import closest
 from diffviz.recipes.settings.reading import Pairs, Setting, read, read_file
-from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values
+from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, is_null
 from diffviz.theory import analysis
 from diffviz.theory.atoms import atomic
 from diffviz.theory.objectives import Objective
@@ -182,6 +183,8 @@ def from_settings(
         The objective. Its note says what is trained and which options had no effect.
 
     Raises:
+        FileNotFoundError: The file is not here, or one that an option such as ``--config_file``
+            names.
         OSError: The file cannot be opened.
         TypeError: An argument is of the wrong kind.
         ValueError: The trainer is not recognised, an option is unknown, has an impossible value or
@@ -223,6 +226,8 @@ def explain(
         The objective with a sentence, the nearest entry, and what was read, from where.
 
     Raises:
+        FileNotFoundError: The file is not here, or one that an option such as ``--config_file``
+            names.
         OSError: The file cannot be opened.
         TypeError: An argument is of the wrong kind.
         ValueError: As for ``from_settings``.
@@ -279,7 +284,7 @@ def _reading(
     settings: Mapping[str, Any],
 ) -> Found:
     """Read settings of any form; see ``from_settings``."""
-    pairs = _all_pairs(text, settings)
+    pairs = _with_files(_all_pairs(text, settings))
     chosen = _trainer_of(pairs, trainer)
     given, passed_over = _options_of(chosen, pairs)
     values = Values(
@@ -296,24 +301,44 @@ def _reading(
 
 
 def _all_pairs(text: str | Path | Mapping[str, Any] | None, settings: Mapping[str, Any]) -> Pairs:
-    """The settings of the text, of a file that it names, and of keyword arguments."""
+    """The settings of the text and of keyword arguments."""
     require(
         text is not None or settings,
         "there are no settings: give a command line, TOML, YAML, JSON, a file or keyword arguments",
     )
     own = read(settings) if settings else Pairs(())
-    if text is None:
-        return own
-    pasted = read(text)
-    named = {setting.name for setting in (*pasted.settings, *own.settings)}
+    pasted = Pairs(()) if text is None else read(text)
+    return Pairs((*pasted.settings, *own.settings), pasted.script, pasted.form)
+
+
+def _with_files(pairs: Pairs) -> Pairs:
+    """Settings with those of the files that they name; a file that is not here is an error."""
+    named = {setting.name for setting in pairs.settings}
     from_file = [
         further
-        for setting in pasted.settings
-        if setting.name in FILE_OPTIONS and Path(str(setting.value)).is_file()
-        for further in _settings_of_file(Path(str(setting.value)))
+        for setting in pairs.settings
+        if setting.name in FILE_OPTIONS and not is_null(setting.value)
+        for further in _settings_of_file(_file_of(setting))
         if further.name.rsplit(".", 1)[-1] not in named  # the command line comes before its file
     ]
-    return Pairs((*pasted.settings, *from_file, *own.settings), pasted.script, pasted.form)
+    return dataclasses.replace(pairs, settings=(*pairs.settings, *from_file))
+
+
+def _file_of(setting: Setting) -> Path:
+    """The file that a setting names, whose ending ".toml" may be left out."""
+    name = setting.value
+    require(
+        isinstance(name, str | Path),
+        f"{setting.name} must name one file, got {brief(name)} ({cut(setting.where)})",
+    )
+    for path in (f"{name}", f"{name}.toml"):
+        if os.path.isfile(path):  # Path.is_file raises an error where a name is too long
+            return Path(path)
+    raise FileNotFoundError(
+        f"{setting.name} names a file that is not here, {brief(str(name))} ({cut(setting.where)}); "
+        f"the folder is {Path.cwd()}. Give the path of the file, or paste its content, or leave "
+        f"{setting.name} out and give the options that stand in the file"
+    )
 
 
 def _settings_of_file(path: Path) -> list[Setting]:

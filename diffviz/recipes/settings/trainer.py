@@ -70,8 +70,10 @@ class Option:
         """The value as what this option holds; ``value`` says where it stands."""
         if self.kind != "flag" and (given is True or isinstance(given, tuple)):
             raise ValueError(f"{self.name} needs one value, got {_shown(given)}")
-        if given is None or (isinstance(given, str) and given.strip().lower() in NOTHING):
-            return given if self._chooses(given) else self.default
+        if self._is_open(given):
+            return self.default
+        if is_null(given):
+            return given  # text such as "none" that is itself a choice
         if self.kind == "flag":
             return _flag(given, self.name)
         if self.kind == "text":
@@ -80,9 +82,9 @@ class Option:
             return one_of(given, self.name, self.choices)
         return self._number(given)
 
-    def _chooses(self, given: Any) -> bool:
-        """Whether text such as "none" is itself one of the choices."""
-        return self.kind == "choice" and given in self.choices
+    def _is_open(self, given: Any) -> bool:
+        """Whether a value leaves the option at its default: null, unless "none" is a choice."""
+        return is_null(given) and not (self.kind == "choice" and given in self.choices)
 
     def _number(self, given: Any) -> float | int:
         """The value as a number within the range."""
@@ -110,6 +112,11 @@ def _flag(given: Any, name: str) -> bool:
     if word in NO:
         return False
     raise ValueError(f"{name} must be true or false, got {given!r}")
+
+
+def is_null(given: Any) -> bool:
+    """Whether a value stands for one that is not given: None, or text such as "none"."""
+    return given is None or (isinstance(given, str) and given.strip().lower() in NOTHING)
 
 
 def by_name(*options: Option) -> Mapping[str, Option]:
@@ -149,9 +156,9 @@ class Values:
         return value if self.has(name) else default
 
     def has(self, name: str) -> bool:
-        """Whether an option was given, and not as null."""
+        """Whether an option was given, and not as null or as text such as "none"."""
         setting = self.given.get(name)
-        return setting is not None and setting.value is not None
+        return setting is not None and not self.options[name]._is_open(setting.value)
 
     def named_model(self) -> str | None:
         """The model that the caller named; it counts as read."""

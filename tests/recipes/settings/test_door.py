@@ -49,6 +49,61 @@ def test_what_is_wrong_in_a_file_names_the_file(tmp_path):
         dv.from_settings(line)
 
 
+@pytest.mark.parametrize("nothing", ["None", "null", "none"])
+@pytest.mark.parametrize(
+    ("script", "option"),
+    [
+        ("train_text_to_image.py", "prediction_type"),
+        ("train_dreambooth_lora_sdxl.py", "snr_gamma"),
+        ("train_dreambooth_lora_sd3.py", "logit_mean"),
+        ("sdxl_train.py --noise_offset 0.03", "adaptive_noise_scale"),
+    ],
+)
+def test_an_option_that_is_given_as_null_is_at_its_default(script, option, nothing):
+    line = script if "--" in script else f"{script} --seed 0"
+    default = dv.from_settings(line)
+    given = dv.from_settings(f"{line} --{option} {nothing}")
+    assert given.identity == default.identity
+    assert given.name == default.name
+
+
+def test_none_that_is_a_choice_is_a_choice_and_null_is_not():
+    line = "train_dreambooth_lora_sd3.py --weighting_scheme "
+    default = dv.from_settings("train_dreambooth_lora_sd3.py --seed 0")
+    assert dv.from_settings(line + "null").name == default.name
+    assert dv.from_settings(line + "none").identity != default.identity
+
+
+@pytest.mark.parametrize("name", ["settings.toml", "settings"])
+def test_the_ending_of_a_file_of_settings_may_be_left_out(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "timestep_sampling = 'shift'\ndiscrete_flow_shift = 3.1582\n"
+    (tmp_path / "settings.toml").write_text(text)
+    wanted = dv.from_settings(FLUX).identity
+    assert dv.from_settings(f"flux_train_network.py --config_file {name}").identity == wanted
+    assert dv.from_settings(trainer="sd-scripts-flux", config_file=name).identity == wanted
+
+
+@pytest.mark.parametrize("name", ["nothere.toml", "nothere", "x" * 5000])
+def test_a_file_of_settings_that_is_not_here_is_named(name):
+    line = f"flux_train_network.py --config_file {name} --discrete_flow_shift 3.1582"
+    for read in (dv.from_settings, settings.explain):
+        with pytest.raises(FileNotFoundError, match=r"config_file names a file .*paste its conte"):
+            read(line)
+    with pytest.raises(FileNotFoundError, match=rf"not here, '{name[:10]}.*argument config_file"):
+        dv.from_settings(trainer="sd-scripts-flux", config_file=name)
+
+
+def test_an_option_for_a_file_of_settings_may_be_null_but_needs_a_name():
+    own = {"timestep_sampling": "shift", "discrete_flow_shift": 3.1582}
+    for nothing in (None, "", "None"):
+        given = dv.from_settings(own, trainer="sd-scripts-flux", config_file=nothing)
+        assert given.identity == dv.from_settings(FLUX).identity
+    for line in (FLUX + "--config_file", FLUX + "--config_file a b"):
+        with pytest.raises(ValueError, match=r"config_file must name one file, got .*--config_f"):
+            dv.from_settings(line)
+
+
 def test_a_long_place_moves_the_whole_column(tmp_path):
     file = tmp_path / "the-settings-of-the-last-run.toml"
     file.write_text("timestep_sampling = 'shift'\ndiscrete_flow_shift = 3.1582\nseed = 1\n")
