@@ -332,7 +332,8 @@ def train(
 
     Raises:
         TypeError: A number is none, or the data cannot be drawn.
-        ValueError: The name is unknown, a number is out of range, or points have several axes.
+        ValueError: The name is unknown, a number is out of range, points have several axes, or data
+            are not finite in float32.
         FloatingPointError: The loss is not finite; the message has the step.
     """
     checks.seed(seed)
@@ -370,8 +371,8 @@ def train_seeds(
 
     Raises:
         TypeError: A number is none, or the data cannot be drawn.
-        ValueError: The name is unknown, a number is out of range, there is no seed, or points have
-            several axes.
+        ValueError: The name is unknown, a number is out of range, there is no seed, points have
+            several axes, or data are not finite in float32.
         FloatingPointError: A loss is not finite; the message has the step.
 
     Example:
@@ -394,9 +395,10 @@ def train_seeds(
     with threads.suited(maps[0].multiply_adds(batch * len(maps))):
         for step in range(steps):
             # the sum over networks, so that each has the gradient that it would have alone
-            value = len(maps) * loss(entry, together, _stacked(draws, batch))
+            stacked = _stacked(draws, batch)
+            value = len(maps) * loss(entry, together, stacked)
             if not torch.isfinite(value):
-                raise FloatingPointError(f"the loss is {value.item()} at step {step}; lower rate")
+                raise _diverged(value.item(), step, stacked.x)
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
@@ -413,7 +415,7 @@ class _Draws:
         self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
         self.rng = np.random.default_rng(seed)
-        first = data.sample(2, self.generator)
+        first = checks.returned_tensor(data.sample(2, self.generator), "data.sample", "(n, dim)")
         checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
         self.dim = first.shape[1]
         self._is_first = True
@@ -422,6 +424,7 @@ class _Draws:
         """Data, noise and times of one step, float32."""
         x = self.data.sample(n, self.generator).float()
         if self._is_first:
+            _check_finite(x, 0)
             _warn_of_scale(x)
             self._is_first = False
         eps = torch.randn(x.shape, generator=self.generator)
@@ -429,6 +432,27 @@ class _Draws:
             torch.from_numpy(expit(-levels / 2)).float() for levels in self.entry.draw(n, self.rng)
         )  # t = sigma of the linear path
         return Batch(x, eps, t, r)
+
+
+def _check_finite(x: Tensor, step: int) -> None:
+    """Refuse data that float32 does not hold."""
+    finite = torch.isfinite(x)
+    if not finite.all():
+        raise ValueError(
+            f"data must be finite in float32, got {x[~finite][0].item()} ({int((~finite).sum())} "
+            f"of {x.numel()} numbers of step {step}); drop such points, or scale the data down"
+        )
+
+
+def _diverged(value: float, step: int, x: Tensor) -> FloatingPointError:
+    """The error for a loss that is not finite; that of the data where they are the cause."""
+    _check_finite(x, step)
+    if step:
+        return FloatingPointError(f"the loss is {value} at step {step}; lower rate")
+    return FloatingPointError(
+        f"the loss is {value} at step 0, before the network learned: the data reach "
+        f"{float(x.abs().max()):.3g}; shift and scale them to about 0 and 1 first"
+    )
 
 
 def _warn_of_scale(x: Tensor) -> None:
