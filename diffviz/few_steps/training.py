@@ -47,6 +47,10 @@ class Batch:
         eps: Noise, shape (n, dim).
         t: Times where a jump starts, shape (n,).
         r: Times where it ends, shape (n,).
+
+    Raises:
+        TypeError: A part is no tensor.
+        ValueError: The shapes do not fit together, so that parts would be spread over each other.
     """
 
     x: Tensor
@@ -54,8 +58,32 @@ class Batch:
     t: Tensor
     r: Tensor
 
+    def __post_init__(self) -> None:
+        for name in ("x", "eps", "t", "r"):
+            checks.instance(getattr(self, name), name, Tensor, "a tensor")
+        checks.require(
+            self.x.ndim > 1,
+            f"x must have shape (n, dim), got {tuple(self.x.shape)}; see x[:, None]",
+        )
+        checks.require(
+            self.eps.shape == self.x.shape,
+            f"eps must have the shape of x, {tuple(self.x.shape)}, got {tuple(self.eps.shape)}",
+        )
+        _check_times(self.x, t=self.t, r=self.r)
+
     def noisy(self, time: Tensor) -> Tensor:
-        """States of the linear path at times, shape (n, dim)."""
+        """States of the linear path at times (n,), shape (n, dim).
+
+        Args:
+            time: Times, shape (n,).
+
+        Returns:
+            The states, shape (n, dim).
+
+        Raises:
+            ValueError: There is not one time for each point.
+        """
+        _check_times(self.x, time=time)
         return (1 - time)[..., None] * self.x + time[..., None] * self.eps
 
     @property
@@ -67,6 +95,26 @@ class Batch:
     def u(self) -> Tensor:
         """Velocity eps − x of each pair, shape (n, dim)."""
         return self.eps - self.x
+
+
+def _check_times(states: Tensor, **times: Tensor) -> None:
+    """Refuse times of any shape but that of the states without their last axis."""
+    for name, time in times.items():
+        if time.shape != states.shape[:-1]:
+            raise ValueError(
+                f"{name} must have one time for each point, shape {tuple(states.shape[:-1])}, got "
+                f"{tuple(time.shape)}; {name}.reshape(-1) may be meant"
+            )
+
+
+def _velocity(model: Network, z: Tensor, r: Tensor, t: Tensor) -> Tensor:
+    """What the network says at (z, r, t); another shape than that of z would be spread over z."""
+    u: Tensor = checks.returned_tensor(model(z, r, t), "model")
+    if u.shape != z.shape:
+        raise ValueError(
+            f"model must return u in the shape of z, {tuple(z.shape)}, got {tuple(u.shape)}"
+        )
+    return u
 
 
 def meanflow_errors(model: Network, batch: Batch) -> Tensor:
@@ -99,7 +147,7 @@ def improved_meanflow_errors(model: Network, batch: Batch) -> Tensor:
         Errors, shape (n, dim).
     """
     with torch.no_grad():
-        own = model(batch.z, batch.t, batch.t)
+        own = _velocity(model, batch.z, batch.t, batch.t)
     u, slope = _along(model, batch, own)
     return u + (batch.t - batch.r)[..., None] * slope.detach() - batch.u
 
@@ -118,12 +166,12 @@ def shortcut_errors(model: Network, batch: Batch) -> Tensor:
     """
     half = (batch.t + batch.r) / 2
     with torch.no_grad():
-        first = model(batch.z, half, batch.t)
+        first = _velocity(model, batch.z, half, batch.t)
         middle = batch.z - (batch.t - half)[..., None] * first
-        second = model(middle, batch.r, half)
+        second = _velocity(model, middle, batch.r, half)
     on = (batch.t == batch.r)[..., None]
     target = torch.where(on, batch.u, (first + second) / 2)
-    return model(batch.z, batch.r, batch.t) - target
+    return _velocity(model, batch.z, batch.r, batch.t) - target
 
 
 def consistency_errors(model: Network, batch: Batch) -> Tensor:
@@ -153,8 +201,13 @@ def clean(model: Network, z: Tensor, t: Tensor) -> Tensor:
 
     Returns:
         f(z, t), shape (n, dim); z itself at t = 0.
+
+    Raises:
+        TypeError: The network returns no tensor.
+        ValueError: There is not one time for each state, or the network returns another shape.
     """
-    return z - t[..., None] * model(z, torch.zeros_like(t), t)
+    _check_times(z, t=t)
+    return z - t[..., None] * _velocity(model, z, torch.zeros_like(t), t)
 
 
 def _along(model: Network, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,7 +220,7 @@ def _along(model: Network, batch: Batch, direction: Tensor) -> tuple[Tensor, Ten
         warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)
         z = forward_ad.make_dual(batch.z, direction)
         t = forward_ad.make_dual(batch.t, torch.ones_like(batch.t))
-        u, slope = forward_ad.unpack_dual(model(z, batch.r, t))
+        u, slope = forward_ad.unpack_dual(_velocity(model, z, batch.r, t))
     assert slope is not None
     return u, slope
 
@@ -193,9 +246,9 @@ def loss(entry: FewStep, model: Network, batch: Batch) -> Tensor:
         The mean over the batch, a scalar.
 
     Raises:
-        TypeError: An argument is of the wrong kind.
-        ValueError: No formula has the name of the entry, or its formula has no place for a part of
-            the entry or of the batch.
+        TypeError: An argument is of the wrong kind, or the network returns no tensor.
+        ValueError: No formula has the name of the entry, its formula has no place for a part of
+            the entry or of the batch, or the network returns another shape than that of z.
     """
     checks.instance(entry, "entry", FewStep, "a few-step objective, as dv.few_step('meanflow')")
     checks.one_of(entry.name, "name of entry", ERRORS)
@@ -279,7 +332,8 @@ def train(
 
     Raises:
         TypeError: A number is none, or the data cannot be drawn.
-        ValueError: The name is unknown, a number is out of range, or points have several axes.
+        ValueError: The name is unknown, a number is out of range, points have several axes, or data
+            are not finite in float32.
         FloatingPointError: The loss is not finite; the message has the step.
     """
     checks.seed(seed)
@@ -317,8 +371,8 @@ def train_seeds(
 
     Raises:
         TypeError: A number is none, or the data cannot be drawn.
-        ValueError: The name is unknown, a number is out of range, there is no seed, or points have
-            several axes.
+        ValueError: The name is unknown, a number is out of range, there is no seed, points have
+            several axes, or data are not finite in float32.
         FloatingPointError: A loss is not finite; the message has the step.
 
     Example:
@@ -341,9 +395,10 @@ def train_seeds(
     with threads.suited(maps[0].multiply_adds(batch * len(maps))):
         for step in range(steps):
             # the sum over networks, so that each has the gradient that it would have alone
-            value = len(maps) * loss(entry, together, _stacked(draws, batch))
+            stacked = _stacked(draws, batch)
+            value = len(maps) * loss(entry, together, stacked)
             if not torch.isfinite(value):
-                raise FloatingPointError(f"the loss is {value.item()} at step {step}; lower rate")
+                raise _diverged(value.item(), step, stacked.x)
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
@@ -360,7 +415,7 @@ class _Draws:
         self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
         self.rng = np.random.default_rng(seed)
-        first = data.sample(2, self.generator)
+        first = checks.returned_tensor(data.sample(2, self.generator), "data.sample", "(n, dim)")
         checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
         self.dim = first.shape[1]
         self._is_first = True
@@ -369,6 +424,7 @@ class _Draws:
         """Data, noise and times of one step, float32."""
         x = self.data.sample(n, self.generator).float()
         if self._is_first:
+            _check_finite(x, 0)
             _warn_of_scale(x)
             self._is_first = False
         eps = torch.randn(x.shape, generator=self.generator)
@@ -376,6 +432,27 @@ class _Draws:
             torch.from_numpy(expit(-levels / 2)).float() for levels in self.entry.draw(n, self.rng)
         )  # t = sigma of the linear path
         return Batch(x, eps, t, r)
+
+
+def _check_finite(x: Tensor, step: int) -> None:
+    """Refuse data that float32 does not hold."""
+    finite = torch.isfinite(x)
+    if not finite.all():
+        raise ValueError(
+            f"data must be finite in float32, got {x[~finite][0].item()} ({int((~finite).sum())} "
+            f"of {x.numel()} numbers of step {step}); drop such points, or scale the data down"
+        )
+
+
+def _diverged(value: float, step: int, x: Tensor) -> FloatingPointError:
+    """The error for a loss that is not finite; that of the data where they are the cause."""
+    _check_finite(x, step)
+    if step:
+        return FloatingPointError(f"the loss is {value} at step {step}; lower rate")
+    return FloatingPointError(
+        f"the loss is {value} at step 0, before the network learned: the data reach "
+        f"{float(x.abs().max()):.3g}; shift and scale them to about 0 and 1 first"
+    )
 
 
 def _warn_of_scale(x: Tensor) -> None:

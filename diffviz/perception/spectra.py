@@ -30,7 +30,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
-from scipy.special import digamma, expit
+from scipy.special import digamma, expit, log_expit
 
 from diffviz.checks import count as whole_number
 from diffviz.checks import cut, finite, number, positive, require
@@ -39,6 +39,7 @@ from diffviz.perception.sensitivities import Curve
 
 # variance of an average of half-overlapping Hann segments, which correlate by 1/6 with the next
 WELCH_LOSS = 18 / 19
+UNDERFLOW = 1e-290  # a sum below this may have lost digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,12 +373,31 @@ class WeightedSpectrum:
     def rate_distortion(self, logsnr: ArrayLike) -> NDArray:
         """2 Σ q v²/Σ v at λ in nats, same shape."""
         v = self.spectrum.remaining(logsnr)
-        return 2 * v**2 @ self.weight / (v @ self.spectrum.count)
+        squares, sums = v**2 @ self.weight, v @ self.spectrum.count
+        if (squares > UNDERFLOW).all():
+            return 2 * squares / sums
+        largest, v = self._normed(logsnr)
+        beyond = 2 * np.exp(largest) * (v**2 @ self.weight / (v @ self.spectrum.count))
+        with np.errstate(invalid="ignore"):
+            return np.where(squares > UNDERFLOW, 2 * squares / sums, beyond)[()]
 
     def projection(self, logsnr: ArrayLike) -> NDArray:
         """Σ q v/Σ v at λ in nats, same shape."""
         v = self.spectrum.remaining(logsnr)
-        return v @ self.weight / (v @ self.spectrum.count)
+        left, sums = v @ self.weight, v @ self.spectrum.count
+        if (left > UNDERFLOW).all():
+            return left / sums
+        _, v = self._normed(logsnr)
+        with np.errstate(invalid="ignore"):
+            beyond = v @ self.weight / (v @ self.spectrum.count)
+            return np.where(left > UNDERFLOW, left / sums, beyond)[()]
+
+    def _normed(self, logsnr: ArrayLike) -> tuple[NDArray, NDArray]:
+        """Logarithm of the largest v, in the shape of λ, and all v over the largest, (..., k)."""
+        drowns = self.spectrum.drowns
+        log_v = log_expit(drowns - finite(logsnr, "logsnr")[..., None]) - drowns
+        largest = log_v.max(-1)
+        return largest, np.exp(log_v - largest[..., None])
 
     def distortion(self, logsnr: ArrayLike) -> NDArray:
         """Σ q v at λ in nats, same shape."""

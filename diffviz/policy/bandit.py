@@ -17,7 +17,7 @@ from diffviz import checks
 from diffviz.compute import gradients, threads
 from diffviz.learning.adam import Adam
 from diffviz.policy import surrogates
-from diffviz.policy.environment import Environment, FourGoals
+from diffviz.policy.environment import Environment, FourGoals, judged
 from diffviz.policy.methods import KL_DRAWS, METHODS, Generators, KLTerm, Method
 from diffviz.policy.policies import Flow, Shift, act
 from diffviz.protocols import Denoiser, Trainable
@@ -36,24 +36,25 @@ class History:
         model: The policy.
         reward: Mean reward of each batch of actions.
         goals: Number of goals that were kept in each batch. A goal is kept if 5 % or more of the
-            actions within two widths of any goal are nearest to it.
+            actions within two widths of any goal are nearest to it. Empty if the environment's
+            info has no "goal".
     """
 
     model: nn.Module
     reward: list[float] = field(default_factory=list)
     goals: list[int] = field(default_factory=list)
 
-    def record(self, reward: NDArray, goal: NDArray) -> None:
+    def record(self, reward: NDArray, goal: NDArray | None) -> None:
         """Add a batch of actions.
 
         Args:
             reward: Reward of each action, shape (n,).
-            goal: Number of its nearest goal, shape (n,).
+            goal: Number of its nearest goal, shape (n,); None where there are no goals.
         """
-        reached = np.bincount(goal[reward > NEAR], minlength=len(FourGoals.goals))
-        kept = reached > KEPT_SHARE * reached.sum()
         self.reward.append(float(reward.mean()))
-        self.goals.append(int(kept.sum()))
+        if goal is not None:
+            _, reached = np.unique(goal[reward > NEAR], return_counts=True)
+            self.goals.append(int((reached > KEPT_SHARE * reached.sum()).sum()))
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,15 @@ class Learner:
 
         Returns:
             The path to the actions, as ``Method.act`` returns it, and their rewards, shape (n,).
+
+        Raises:
+            TypeError: The environment does not answer in gymnasium's form.
+            ValueError: There is not one finite reward for each action.
         """
         path = self.method.act(self.model, self.settings.batch, self.generators.generator)
-        _, reward, _, _, info = self.env.step(path[-1].numpy())
-        self.history.record(reward, info["goal"])
-        return path, reward
+        verdict = judged(self.env, path[-1].numpy())
+        self.history.record(*verdict)
+        return path, verdict.reward
 
     def update(self, path: list[Tensor], reward: NDArray) -> None:
         """Take the steps of Adam on one batch.
@@ -211,11 +216,14 @@ def learn(
 
     Returns:
         The policy, with its rewards and goals: one number for each batch, and one for the end.
+        There are no goals where the environment's info has no "goal".
 
     Raises:
-        TypeError: A number is none, or the environment, the model or the objective lacks a method.
+        TypeError: A number is none, the environment, the model or the objective lacks a method, or
+            the environment does not answer in gymnasium's form.
         ValueError: The method is unknown, an option is out of range or does not apply to it, all
-            rewards are equal, or a loss is not finite.
+            rewards are equal, a reward is not finite, there is not one for each action, or a loss
+            is not finite.
     """
     options = {
         "draws": draws,

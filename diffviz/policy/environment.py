@@ -8,7 +8,8 @@ has a mean reward of
 but for the overlap of the goals.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,9 +26,84 @@ class Environment(Protocol):
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Observation, reward (n,), terminated, truncated and info of actions (n, 2).
 
-        ``info["goal"]`` is the number of the goal, 0 to 3, that each action counts for, shape (n,).
+        ``info["goal"]``, if it is there, is the number of the goal that each action counts for,
+        from 0, shape (n,).
         """
         ...
+
+
+class Verdict(NamedTuple):
+    """What an environment says of actions.
+
+    Attributes:
+        reward: Finite rewards, shape (n,).
+        goal: Number of the goal of each action, shape (n,); None where there are no goals.
+    """
+
+    reward: NDArray
+    goal: NDArray | None
+
+
+def judged(env: Environment, actions: NDArray) -> Verdict:
+    """Take actions, and look at what the environment answers.
+
+    Args:
+        env: The environment.
+        actions: Points of the plane, shape (n, 2).
+
+    Returns:
+        Rewards and goals. Rewards that are no floats become float64.
+
+    Raises:
+        TypeError: ``step`` does not answer in gymnasium's form, or rewards or goals are no numbers.
+        ValueError: A reward is not finite, or there is not one reward and one goal for each action.
+    """
+    answer = env.step(actions)
+    if not isinstance(answer, tuple | list) or len(answer) != 5:
+        raise TypeError(
+            "env.step must return observation, reward, terminated, truncated and info, as in "
+            f"gymnasium; got {checks.brief(answer)}"
+        )
+    _, reward, _, _, info = answer
+    if not isinstance(info, Mapping):
+        raise TypeError(f"the info of env.step must be a dictionary, got {checks.brief(info)}")
+    return Verdict(
+        _checked_rewards(reward, len(actions)),
+        _checked_goals(info["goal"], len(actions)) if "goal" in info else None,
+    )
+
+
+def _checked_rewards(reward: Any, n: int) -> NDArray:
+    """Rewards as finite floats, shape (n,)."""
+    numbers = checks.real_numbers(reward, "reward of env.step")
+    if numbers.shape != (n,):
+        raise ValueError(
+            f"env.step must return one reward for each action, shape ({n},), got shape "
+            f"{numbers.shape}; reward.reshape(-1) may be meant"
+        )
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        raise ValueError(
+            f"env.step must return finite rewards, got {numbers[~finite][0]} "
+            f"({(~finite).sum()} of {n}); give such actions a low reward, such as 0"
+        )
+    return numbers if numbers.dtype.kind == "f" else numbers.astype(np.float64)
+
+
+def _checked_goals(goal: Any, n: int) -> NDArray:
+    """Goals as whole numbers from 0, shape (n,)."""
+    numbers = checks.real_numbers(goal, 'info["goal"] of env.step')
+    if numbers.dtype.kind not in "iu":
+        raise TypeError(
+            f'info["goal"] of env.step must hold whole numbers, got {numbers.dtype}; '
+            "goal.astype(int) makes them"
+        )
+    if numbers.shape != (n,) or (numbers < 0).any():
+        raise ValueError(
+            f'info["goal"] of env.step must hold one number from 0 for each action, shape ({n},), '
+            f"got {checks.brief(numbers)}; leave it out where there are no goals"
+        )
+    return numbers
 
 
 class FourGoals:

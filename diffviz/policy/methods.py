@@ -9,7 +9,6 @@ preferences, the others from rewards.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from diffviz import checks
 from diffviz.policy import steps, surrogates
-from diffviz.policy.environment import Environment
+from diffviz.policy.environment import Environment, judged
 from diffviz.policy.policies import CHAIN_GRID, act
 from diffviz.protocols import Denoiser, Trainable
 from diffviz.theory.paths import LINEAR
@@ -282,7 +281,8 @@ class DPO(Method):
         """Losses of fresh pairs, as many as fit into the batch; see ``Method.compare``."""
         pairs = len(path[-1]) // 2
         a, b = act(first, 2 * pairs, generators.generator)[-1].chunk(2)
-        preference = self.scale * (_rewards(env, a) - _rewards(env, b))
+        rewards_a, rewards_b = (judged(env, actions.numpy()).reward for actions in (a, b))
+        preference = self.scale * (rewards_a - rewards_b)
         a_wins = torch.from_numpy(generators.rng.random(pairs) < expit(preference))[:, None]
         draws = surrogates.draws(self.objective, a, self.draws, generators.rng)
         return PairLosses(
@@ -444,8 +444,3 @@ def _flow_losses(
 ) -> FlowLosses:
     """Diffusion losses of actions at m fresh draws for each."""
     return FlowLosses(actions, surrogates.draws(objective, actions, m, generators.rng))
-
-
-def _rewards(env: Environment, actions: Tensor) -> Any:
-    """Rewards of actions, shape (n,)."""
-    return env.step(actions.numpy())[1]

@@ -201,8 +201,9 @@ def ddpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 
 
     Raises:
         TypeError: ``old`` or ``new`` is no tensor, or the advantages are no real numbers.
-        ValueError: Shapes differ, a value is not finite, a ratio overflows, all advantages are
-            equal, or clip is not above 0.
+        ValueError: Shapes differ, a value is not finite, a ratio or the loss overflows, an
+            advantage is too large for the type of ``new``, all advantages are equal, or clip is not
+            above 0.
     """
     _check_tables(old=old, new=new)
     clip = checks.positive(clip, "clip")
@@ -214,7 +215,8 @@ def ddpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 
             "smaller steps, or add a KL term"
         )
     clipped = ratio.clamp(1 - clip, 1 + clip)
-    return -torch.minimum(ratio * advantages, clipped * advantages).mean()
+    loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
+    return _finite_loss(loss, advantage=advantages, ratio=ratio)
 
 
 @threads.decided_by(threads.elements)
@@ -260,14 +262,16 @@ def awr(
 
     Raises:
         TypeError: ``loss`` is no tensor, or the advantages are no real numbers.
-        ValueError: Shapes differ, a value is not finite, all advantages are equal, or temperature
-            or limit is not above 0.
+        ValueError: Shapes differ, a value is not finite, the loss overflows, an advantage is too
+            large for the type of ``loss``, all advantages are equal, or temperature or limit is not
+            above 0.
     """
     _check_tables(loss=loss)
     temperature = checks.positive(temperature, "temperature")
     limit = checks.positive(limit, "limit")
-    weight = (_advantages(advantage, like=loss) / temperature).exp().clamp(max=limit)
-    return (loss.mean(0) * weight).mean()
+    advantages = _advantages(advantage, like=loss)
+    weight = (advantages / temperature).exp().clamp(max=limit)
+    return _finite_loss((loss.mean(0) * weight).mean(), loss=loss, weight=weight)
 
 
 @threads.decided_by(threads.elements)
@@ -296,7 +300,8 @@ def dpo(
 
     Raises:
         TypeError: A table of losses is no tensor.
-        ValueError: Shapes differ, a value is not finite, or beta is not above 0.
+        ValueError: Shapes differ, a value is not finite, the loss overflows, or beta is not above
+            0.
     """
     _check_tables(
         winner=winner,
@@ -306,7 +311,13 @@ def dpo(
     )
     beta = checks.positive(beta, "beta")
     margin = (reference_winner - winner - reference_loser + loser).mean(0)
-    return -logsigmoid(beta * margin).mean()
+    return _finite_loss(
+        -logsigmoid(beta * margin).mean(),
+        winner=winner,
+        loser=loser,
+        reference_winner=reference_winner,
+        reference_loser=reference_loser,
+    )
 
 
 @threads.decided_by(threads.elements)
@@ -372,8 +383,8 @@ def nft(
 
     Raises:
         TypeError: A table is no tensor.
-        ValueError: Shapes differ, a value is not finite, a share is outside [0, 1], or beta is not
-            above 0.
+        ValueError: Shapes differ, a value is not finite, the loss overflows, a share is outside
+            [0, 1], or beta is not above 0.
     """
     beta = checks.number(checks.positive(beta, "beta"), "beta", high=LONGEST_STEP)
     if factor is not None:
@@ -392,7 +403,8 @@ def nft(
     old = old.detach()
     towards = _local_losses((1 - beta) * old + beta * new, factor)
     away = _local_losses((1 + beta) * old - beta * new, factor)
-    return (shares * towards + (1 - shares) * away).mean()
+    loss = (shares * towards + (1 - shares) * away).mean()
+    return _finite_loss(loss, old=old, new=new)
 
 
 @threads.decided_by(threads.elements)
@@ -497,7 +509,8 @@ def _check_errors(**tables: Tensor) -> None:
 
 def _advantages(advantage: ArrayLike | Tensor, like: Tensor) -> Tensor:
     """Advantages as a tensor like a table (draws, actions): one for each action, not all equal."""
-    advantages = checks.tensor(advantage, "advantage").to(like)
+    given = checks.tensor(advantage, "advantage")
+    advantages = given.to(like)
     if advantages.shape != like.shape[1:]:
         raise ValueError(
             f"need one advantage for each of the {like.shape[1]} actions; "
@@ -508,4 +521,21 @@ def _advantages(advantage: ArrayLike | Tensor, like: Tensor) -> Tensor:
             "all advantages are equal, so no action is preferred; draw more actions, or spread "
             "them further apart"
         )
+    too_large = ~torch.isfinite(advantages)
+    if too_large.any():
+        raise ValueError(
+            f"advantage {given.to(like.device)[too_large][0].item():g} is too large for "
+            f"{like.dtype}; divide the advantages by their standard deviation"
+        )
     return advantages
+
+
+def _finite_loss(result: Tensor, /, **tables: Tensor) -> Tensor:
+    """A loss; a ValueError that names the largest number of each table if it overflows."""
+    if not torch.isfinite(result):
+        largest = ", ".join(f"{name} {t.abs().max().item():g}" for name, t in tables.items())
+        raise ValueError(
+            f"the loss is {result.item()}, since {result.dtype} cannot hold it (largest "
+            f"{largest}); scale them down, or take float64"
+        )
+    return result

@@ -56,9 +56,10 @@ class SmoothSurface:
             training failed. A point with a failed training is left out.
 
     Raises:
-        TypeError: Points or values are masked, complex, text or objects.
-        ValueError: A range is empty, the shapes do not fit, there is one seed, or fewer points are
-            left than a quadratic needs.
+        TypeError: Points or values are masked, complex, text or objects, or an end of a range is no
+            number.
+        ValueError: A range is empty or has no end, the shapes do not fit, there is one seed, or
+            the points that are left do not fix a quadratic and its misfit.
     """
 
     box: Sequence[tuple[str, float, float]]
@@ -66,8 +67,9 @@ class SmoothSurface:
     values: NDArray
 
     def __post_init__(self) -> None:
-        for name in ("points", "values"):
-            object.__setattr__(self, name, getattr(self._plain, name))
+        plain = self._plain
+        for name in ("box", "points", "values"):
+            object.__setattr__(self, name, getattr(plain, name))
         seeds = self.values.shape[1]
         checks.require(seeds > 1, f"a smooth surface needs two seeds or more, got {seeds}")
 

@@ -81,6 +81,29 @@ def checked_places(points: ArrayLike, dimension: int) -> NDArray:
     return places
 
 
+def checked_box(box: Sequence[tuple[str, float, float]]) -> Sequence[tuple[str, float, float]]:
+    """A box of which each parameter has a range.
+
+    Args:
+        box: Name, lowest and highest value of each of d parameters, in any iterable.
+
+    Returns:
+        The box; as a list if it was one that is used up by reading.
+
+    Raises:
+        TypeError: It is no list, or an end is no number.
+        ValueError: A parameter is no such triple, an end is not finite, or a range is empty.
+    """
+    parameters = checks.items(box, "box")
+    triples = all(isinstance(one, tuple) and len(one) == 3 for one in parameters)
+    checks.require(triples, f"box must hold (name, low, high), got {checks.brief(parameters)}")
+    for name, low, high in parameters:
+        checks.number(low, f"the lowest value of {name}")
+        checks.number(high, f"the highest value of {name}")
+        checks.require(low < high, f"the range of {name} is empty: {low} to {high}")
+    return box if isinstance(box, Sequence) else parameters
+
+
 def ends_of(box: Sequence[tuple[str, float, float]]) -> NDArray:
     """Lowest and highest values of the parameters.
 
@@ -182,9 +205,10 @@ class Surface:
             point with a failed training is left out.
 
     Raises:
-        TypeError: Points or values are masked, complex, text or objects.
-        ValueError: A range is empty, the shapes do not fit, or fewer points are left than
-            ``points_needed``.
+        TypeError: Points or values are masked, complex, text or objects, or an end of a range is no
+            number.
+        ValueError: A range is empty or has no end, the shapes do not fit, fewer different points
+            are left than ``points_needed``, or they lie on one curve that a quadratic describes.
     """
 
     box: Sequence[tuple[str, float, float]]
@@ -194,22 +218,34 @@ class Surface:
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", checks.array(self.points, "points", ndim=2))
         object.__setattr__(self, "values", _measured_values(self.values))
-        box = checks.items(self.box, "box")
-        triples = all(isinstance(one, tuple) and len(one) == 3 for one in box)
-        checks.require(triples, f"box must hold (name, low, high), got {checks.brief(self.box)}")
-        for name, low, high in self.box:
-            checks.require(low < high, f"the range of {name} is empty: {low} to {high}")
+        object.__setattr__(self, "box", checked_box(self.box))
         if self.points.shape[1] != len(self.box) or len(self.points) != len(self.values):
             raise ValueError(
                 f"need points (n, {len(self.box)}) and values (n, seeds) for a box of "
                 f"{len(self.box)} parameters, got shapes {self.points.shape} and "
                 f"{self.values.shape}"
             )
-        needed, left = points_needed(len(self.box)), int(self.kept.sum())
-        if left < needed:
+        self._check_design()
+
+    def _check_design(self) -> None:
+        """Refuse points that do not fix a quadratic and its misfit."""
+        needed, kept = points_needed(len(self.box)), self.points[self.kept]
+        if len(kept) < needed:
             raise ValueError(
                 f"a quadratic with its noise needs {needed} points without a failed training, "
-                f"there are {left} with finite values"
+                f"there are {len(kept)} with finite values"
+            )
+        different = len(np.unique(kept, axis=0))
+        if different < needed:
+            raise ValueError(
+                f"a quadratic with its noise needs {needed} different points, there are "
+                f"{different} among {len(kept)} with finite values; measure at more places"
+            )
+        rank = np.linalg.matrix_rank(self._terms(kept))
+        if rank < needed - 1:
+            raise ValueError(
+                f"points fix {rank} of the {needed - 1} coefficients of a quadratic, since they "
+                "lie on a line or another such curve; spread them over the box"
             )
 
     @property

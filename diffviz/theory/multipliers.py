@@ -21,6 +21,8 @@ from diffviz.checks import brief, number, positive
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.paths import Path, checked_path
 
+LEAST_LEVEL = -745.0  # λ in nats at which e^λ is the least positive number of float64
+
 
 @runtime_checkable
 class WithLogarithm(Protocol):
@@ -129,6 +131,8 @@ class MinSNR:
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The multiplier at λ in nats, same shape."""
         level = levels(logsnr)
+        if self.divisor is snr:  # the ratio is 1 there, and not 0/0
+            level = np.maximum(level, LEAST_LEVEL)
         return np.minimum(np.exp(level), self.gamma) / self.divisor(level)
 
 
@@ -241,7 +245,10 @@ class Debiased:
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The multiplier at λ in nats, same shape."""
         level = levels(logsnr)
-        return np.minimum(np.exp(level), self.cap) ** -0.5
+        with np.errstate(over="ignore", divide="ignore"):
+            plain = np.minimum(np.exp(level), self.cap) ** -0.5
+            beyond = np.maximum(np.exp(-level / 2), self.cap**-0.5)  # where SNR has lost digits
+        return np.where(abs(level) > 700, beyond, plain)[()]  # a number for a number
 
 
 def debiased(cap: float = np.inf) -> Debiased:

@@ -1,6 +1,7 @@
 """Exact flow maps and the losses that have them as their optimum."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -265,6 +266,45 @@ def test_data_far_from_0_are_warned_of(mean, std):
     with pytest.warns(UserWarning, match=r"deviation of .*shift and scale them.*\.unit\(\)"):
         training.train("shortcut", data, steps=2, width=8)
     training.train("shortcut", data.unit(), steps=2, width=8)  # warnings are errors here
+
+
+class Points:
+    """Data of one value, which may be another after some batches."""
+
+    def __init__(self, value, later=None, batches=2):
+        self.values = [value] * batches + [value if later is None else later] * 99
+
+    def sample(self, n, generator):
+        return torch.full((n, 1), self.values.pop(0), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (Points(np.nan), r"data must be finite in float32, got nan \(256 of 256 numbers of step 0"),
+        (Points(1e39), "data must be finite in float32, got inf .*; drop such points, or scale"),
+        (Points(0.0, np.nan), r"data must be finite in float32, got nan .*numbers of step 1\)"),
+    ],
+)
+def test_data_that_are_not_finite_are_named(data, message):
+    with pytest.raises(ValueError, match=message):
+        training.train("shortcut", data, steps=3, width=8)
+
+
+def test_a_loss_of_the_first_step_is_a_matter_of_the_data():
+    with (
+        pytest.warns(UserWarning, match="shift and scale"),
+        pytest.raises(FloatingPointError, match=r"at step 0, before .*data reach 1e\+30; shift"),
+    ):
+        training.train("shortcut", Points(1e30), steps=3, width=8)
+
+
+def test_data_are_tensors():
+    data = SimpleNamespace(sample=lambda n, generator: np.zeros((n, 1)))
+    with pytest.raises(
+        TypeError, match=r"data.sample must return a tensor \(n, dim\), got ndarray"
+    ):
+        training.train("shortcut", data, steps=3, width=8)
 
 
 def test_the_largest_rate_diverges_in_words():

@@ -202,6 +202,55 @@ def test_a_law_of_ones_own_draws_a_whole_number_of_the_diagonal():
     assert (start[10:] < end[10:]).all()
 
 
+def parts(**changed):
+    """Parts of a batch of three points."""
+    usual = {
+        "x": torch.ones(3, 2),
+        "eps": torch.zeros(3, 2),
+        "t": torch.full((3,), 0.5),
+        "r": torch.full((3,), 0.25),
+    }
+    return usual | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "says"),
+    [
+        (
+            {"t": torch.ones(3, 1)},
+            ValueError,
+            r"t must have one time.*\(3,\), got \(3, 1\); t.resh",
+        ),
+        ({"r": torch.ones(3, 1)}, ValueError, r"r must have one time.*\(3,\), got \(3, 1\)"),
+        ({"t": torch.ones(())}, ValueError, r"t must have one time.*got \(\)"),
+        ({"eps": torch.ones(2)}, ValueError, r"eps must have the shape of x, \(3, 2\), got \(2,\)"),
+        ({"x": torch.ones(3)}, ValueError, r"x must have shape \(n, dim\), got \(3,\)"),
+        ({"t": np.ones(3)}, TypeError, "t must be a tensor"),
+    ],
+)
+def test_parts_of_a_batch_fit_together(changed, error, says):
+    with pytest.raises(error, match=says):
+        training.Batch(**parts(**changed))
+
+
+def test_times_of_another_shape_are_refused():
+    batch = training.Batch(**parts())
+    with pytest.raises(ValueError, match=r"time must have one time.*got \(3, 1\)"):
+        batch.noisy(batch.t[:, None])
+    with pytest.raises(ValueError, match=r"t must have one time.*got \(3, 1\)"):
+        training.clean(lambda z, r, t: z, batch.x, batch.t[:, None])
+
+
+@pytest.mark.parametrize("name", training.ERRORS)
+def test_a_network_of_ones_own_returns_what_is_like_z(name):
+    batch, entry = training.Batch(**parts()), dv.few_step(name)
+    assert torch.isfinite(training.loss(entry, lambda z, r, t: z * t[:, None], batch))
+    with pytest.raises(ValueError, match=r"model must return u in the shape of z, \(3, 2\), got"):
+        training.loss(entry, lambda z, r, t: z[:, :1] * t[:, None], batch)
+    with pytest.raises(TypeError, match="model must return a tensor like z, got list"):
+        training.loss(entry, lambda z, r, t: [z * t[:, None]], batch)
+
+
 def lossy(entry, end=0.25):
     """The loss of an entry on one pair of times."""
     rows = torch.ones(2, 1)

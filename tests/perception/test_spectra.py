@@ -309,6 +309,24 @@ def test_weightings_are_the_ratios_they_are_defined_by(picture):
         )
 
 
+def test_weightings_keep_their_digits_until_float64_ends(picture):
+    """At high SNR v is e^−λ for each coefficient that has power, so the ratios are averages."""
+    rings = spectra.Spectrum(np.array([0.1, 0.2, 0.3]), [[9.0, 0.0, 1e-3]], [2.0, 5.0, 4.0])
+    for data in (picture, rings):
+        view = spectra.implied(data, sensitivities.barten_2004, 30)
+        q = sensitivities.barten_2004(data.frequency * 30) ** 2
+        mean = np.average(q, weights=data.count * (data.power > 0))
+        levels = np.array([100.0, 330.0, 380.0, 700.0])
+        expected = mean * np.exp(-levels)
+        np.testing.assert_allclose(view.rate_distortion(levels), 2 * expected, rtol=1e-12)
+        np.testing.assert_allclose(view.projection([*levels, 800.0]), mean, rtol=1e-12)
+        assert view.rate_distortion(800.0) == 0
+        both = view.rate_distortion([0.0, 380.0])
+        assert both == pytest.approx([view.rate_distortion(l) for l in (0.0, 380.0)], rel=1e-12)
+        assert np.ndim(view.projection(800.0)) == 0
+        assert view.rate_distortion([[0.0, 800.0]]).shape == (1, 2)
+
+
 def test_flat_sensitivity_means_plain_error(picture):
     view, logsnr = spectra.implied(picture, FLAT, 30), np.linspace(-8, 8, 9)
     assert np.allclose(view.projection(logsnr), 1, rtol=1e-12)

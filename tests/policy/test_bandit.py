@@ -237,6 +237,68 @@ def test_equal_rewards_are_refused():
         bandit.learn("fpo", Flat())
 
 
+class Answering(bandit.FourGoals):
+    """Four goals, in the answer of which a part is another."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def step(self, action):
+        return self.change(*super().step(action))
+
+
+def with_reward(change):
+    """An environment whose rewards are changed."""
+    return Answering(lambda seen, reward, *rest: (seen, change(reward), *rest))
+
+
+def with_info(info):
+    """An environment with an info of its own."""
+    return Answering(lambda *answer: (*answer[:4], info))
+
+
+@pytest.mark.parametrize("method", ["fpo", "dpo"])
+@pytest.mark.parametrize(
+    ("env", "error", "message"),
+    [
+        (
+            with_reward(lambda r: r * np.nan),
+            ValueError,
+            r"rewards, got nan \(8 of 8\); give",
+        ),
+        (with_reward(lambda r: r - np.inf), ValueError, "finite rewards, got -inf"),
+        (with_reward(lambda r: r[:, None]), ValueError, r"shape \(8,\), got shape \(8, 1\)"),
+        (with_reward(lambda r: r[0]), ValueError, r"one reward for each action.*got shape \(\)"),
+        (with_reward(lambda r: r.astype(str)), TypeError, "reward of env.step must hold real"),
+        (with_info(None), TypeError, "the info of env.step must be a dictionary, got None"),
+        (with_info({"goal": np.zeros(8)}), TypeError, "must hold whole numbers, got float64"),
+        (with_info({"goal": np.zeros(7, int)}), ValueError, r"for each action, shape \(8,\), got"),
+        (with_info({"goal": np.full(8, -1)}), ValueError, "one number from 0"),
+        (Answering(lambda *answer: answer[:4]), TypeError, "terminated, truncated and info"),
+    ],
+)
+def test_what_an_environment_answers_is_looked_at(method, env, error, message):
+    with pytest.raises(error, match=message):
+        bandit.learn(method, env, iterations=1, batch=8, epochs=1)
+
+
+def test_the_pairs_of_dpo_need_finite_rewards_too():
+    """The batch of actions was judged before; these are actions of the first policy."""
+    policy, generators = bandit.Flow(0), methods.Generators.from_seed(0)
+    path = methods.DPO().act(policy, 8, generators.generator)
+    with pytest.raises(ValueError, match=r"finite rewards, got nan \(4 of 4\)"):
+        methods.DPO().compare(path, policy, with_reward(lambda r: r * np.nan), generators)
+
+
+def test_an_environment_needs_no_goals_and_may_return_a_list():
+    options = {"iterations": 2, "batch": 16, "epochs": 1}
+    usual = bandit.learn("fpo", **options)
+    plain = bandit.learn("fpo", with_info({}), **options)
+    listed = bandit.learn("fpo", with_reward(lambda r: r.tolist()), **options)
+    assert plain.reward == listed.reward == usual.reward
+    assert plain.goals == [] and listed.goals == usual.goals and len(usual.goals) == 3
+
+
 @pytest.mark.parametrize("mode", ["u", "eps"])
 def test_the_kl_term_is_the_kl_of_two_gaussians_times_the_gain(mode):
     """Both policies have variance 1, so KL = |mean|²/2 and every weighting counts it κ(1) times."""

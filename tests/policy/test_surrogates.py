@@ -1,5 +1,6 @@
 """Surrogates against closed forms, the gain law and published formulas; bad input."""
 
+import re
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -199,6 +200,42 @@ ONES = torch.ones(3, 4)
 def test_bad_input_is_refused_with_the_way_out(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest"), [(torch.float16, 1e5), (torch.float32, 1e39)], ids=["half", "single"]
+)
+@pytest.mark.parametrize(
+    "surrogate_of",
+    [
+        lambda table, a: surrogates.ddpo(table, table + 0.001, a),
+        lambda table, a: surrogates.fpo(table, table + 0.001, a),
+        lambda table, a: surrogates.awm(table, table + 0.001, a),
+        surrogates.awr,
+    ],
+    ids=["ddpo", "fpo", "awm", "awr"],
+)
+def test_advantages_that_the_table_cannot_hold_are_refused(surrogate_of, dtype, largest):
+    table = torch.ones(3, 2, dtype=dtype)
+    message = re.escape(f"advantage {-largest:g} is too large for {dtype}; divide")
+    with pytest.raises(ValueError, match=message):
+        surrogate_of(table, [0.0, -largest])
+    assert torch.isfinite(surrogate_of(table, [0.0, -1.0]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda t: surrogates.ddpo(t, t + 1, [0.0, -3e38]), r"inf, .*advantage 3e\+38, ratio 2.7"),
+        (lambda t: surrogates.awr(t + 3e38, [0.0, 9.0]), r"inf, .*loss 3e\+38, weight 20"),
+        (lambda t: surrogates.dpo(t + 3e38, t, t - 3e38, t), r"inf, .*reference_winner 3e\+38"),
+        (lambda t: surrogates.dpo(t + 3e38, t, t - 3e38, t - 3e38), "inf, since torch.float32"),
+        (lambda t: surrogates.nft(t[..., None], t[..., None] + 1e30, [0, 1], t), "nan, .*new 1e"),
+    ],
+)
+def test_a_loss_that_overflows_is_refused(loss, message):
+    with pytest.raises(ValueError, match="the loss is " + message):
+        loss(torch.zeros(3, 2))
 
 
 def test_the_name_of_an_objective_is_not_an_objective():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from diffviz.search.smooth import SmoothSurface
 from diffviz.search.surface import Surface, coefficient_count, lattice, least_in_cube
 
 BOX = (("a", -2.0, 4.0), ("b", 0.0, 1.0))
@@ -172,11 +173,58 @@ VALUES = height(POINTS)[:, None] + np.zeros(2)
         (BOX, POINTS, VALUES.astype(str), TypeError, "values must hold real numbers"),
         (BOX, POINTS, np.ma.masked_less(VALUES, 1), TypeError, "values is a masked array"),
         (((("a", 4.0, -2.0)), BOX[1]), POINTS, VALUES, ValueError, "the range of a is empty"),
+        (
+            (("a", -np.inf, 0.0), BOX[1]),
+            POINTS,
+            VALUES,
+            ValueError,
+            "lowest value of a must be fin",
+        ),
+        (
+            (("a", "0", "1"), BOX[1]),
+            POINTS,
+            VALUES,
+            TypeError,
+            "the lowest value of a must hold real",
+        ),
+        (
+            BOX,
+            np.tile(POINTS[:6], (3, 1))[:16],
+            VALUES,
+            ValueError,
+            "needs 7 different points, there are 6 among 16 with finite values; measure",
+        ),
+        (
+            BOX,
+            np.linspace([-2.0, 0.5], [4.0, 2.0], 16),
+            VALUES,
+            ValueError,
+            "points fix 3 of the 6 coefficients of a quadratic, since they lie on a line",
+        ),
     ],
 )
 def test_measurements_that_make_no_surface_are_refused(box, points, values, error, message):
     with pytest.raises(error, match=message):
         Surface(box, points, values)
+
+
+@pytest.mark.parametrize("kind", [Surface, SmoothSurface])
+def test_two_places_that_are_measured_twice_make_no_surface(kind):
+    points, values = [[0], [0], [1], [1]], np.arange(8.0).reshape(4, 2)
+    with pytest.raises(ValueError, match="needs 4 different points, there are 2 among 4"):
+        kind([("a", 0.0, 1.0)], points, values)
+
+
+def test_a_place_may_be_measured_twice_beside_enough_others():
+    twice = Surface(BOX, np.tile(POINTS, (2, 1)), np.tile(VALUES, (2, 1)))
+    np.testing.assert_allclose(twice.coefficients, Surface(BOX, POINTS, VALUES).coefficients)
+
+
+@pytest.mark.parametrize("kind", [Surface, SmoothSurface])
+def test_a_box_may_be_used_up_by_reading(kind):
+    values = VALUES + 0.01 * np.cos(np.arange(32).reshape(16, 2))
+    expected = kind(BOX, POINTS, values).at(POINTS)
+    np.testing.assert_array_equal(kind(iter(BOX), POINTS, values).at(POINTS), expected)
 
 
 def test_measurements_may_be_lists_integers_and_views():

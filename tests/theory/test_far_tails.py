@@ -184,6 +184,19 @@ def test_weightings_of_every_base_are_right_to_700_nats(objective, on_eps, base)
     assert (values[~np.array(held)] < 1e-285).all()
 
 
+def test_multipliers_go_on_where_the_snr_leaves_float64():
+    levels = np.array([-np.inf, -1000.0, -800.0, -745.0, -740.0, -710.0, -3.0, 0.0])
+    np.testing.assert_array_equal(dv.multipliers.min_snr()(levels), 1)
+    assert dv.multipliers.min_snr()(-800.0) == 1
+    np.testing.assert_array_equal(dv.multipliers.min_snr(target="x")(levels[:3]), 0)
+    far = np.array([-1400.0, -800.0, -740.0, -699.0, -3.0, 0.0, 3.0, 699.0, 740.0, 1400.0])
+    with np.errstate(over="ignore"):
+        free, capped = dv.multipliers.debiased()(far), dv.multipliers.debiased(1000)(far)
+    assert relative(free, [mp.exp(-mp.mpf(float(l)) / 2) for l in far]) < 1e-12
+    exact = [mp.exp(-min(mp.mpf(float(l)), mp.log(1000)) / 2) for l in far]
+    assert relative(capped, exact) < 1e-12
+
+
 def test_a_shift_beyond_the_range_of_the_frame_is_refused():
     with pytest.raises(ValueError, match=r"shift 0\.5 of 'I-CFM\(0\.1\)' reaches logsnr 5\.991"):
         paths.shifted(paths.icfm(0.1), 0.5)
