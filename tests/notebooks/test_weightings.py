@@ -535,7 +535,7 @@ def test_a_shift_moves_two_views_and_leaves_two_as_they_are(schedules):
     assert_says(
         schedules,
         "only moves down or up, and the density over $\\lambda$ only moves to the left or right",
-        "Two views do not change at all: $\\sigma$ over $\\lambda$",
+        "Two views do not change at all: the speed, and $\\sigma$ over $\\lambda$",
     )
 
 
@@ -855,7 +855,7 @@ def test_a_shift_changes_the_shape_of_a_weighting_on_u(schedules):
     law = stats.logistic(0, 2)
     shifted = law.pdf(ends + 2 * np.log(s))
     np.testing.assert_allclose(shifted / law.pdf(ends), [s, 1 / s], rtol=1e-5)
-    assert_says(schedules, "it becomes $s$ times as large at the noise end and $1/s$ times at the")
+    assert_says(schedules, "$w$ becomes $s$ times as large at the noise end and $1/s$ times at the")
 
 
 def test_what_laws_gain_in_the_gradient_is_as_told(schedules, gains):
