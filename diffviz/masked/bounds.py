@@ -299,7 +299,7 @@ def _happens(world: MarkovWorld) -> NDArray[np.bool_]:
     return np.isfinite(world.posterior(world.states)).all((1, 2))
 
 
-def weighed(weights: NDArray, values: NDArray) -> float:
+def weighed(weights: ArrayLike, values: ArrayLike) -> float:
     """The sum of weighted values; one that is infinite counts nothing where its weight is 0.
 
     Args:
@@ -308,8 +308,18 @@ def weighed(weights: NDArray, values: NDArray) -> float:
 
     Returns:
         Σ weight · value.
+
+    Raises:
+        TypeError: An array holds no real numbers.
+        ValueError: A weight is not finite, a value is NaN, or the shapes differ.
     """
-    return float(np.where(weights != 0, values, 0.0) @ weights)
+    shares = array(weights, "weights", ndim=1)
+    terms = array(values, "values", ndim=1, infinite=True)
+    require(
+        shares.shape == terms.shape,
+        f"values must have one number for each of {len(shares)} weights, got {len(terms)}",
+    )
+    return float(np.where(shares != 0, terms, 0.0) @ shares)
 
 
 def even(steps: int) -> NDArray:

@@ -143,6 +143,8 @@ def test_a_predictor_without_doubt_costs_nothing_where_nothing_is_masked():
 def test_a_weight_of_zero_leaves_an_infinite_value_out():
     assert weighed(np.array([0.0, 2.0]), np.array([np.inf, 3.0])) == 6
     assert weighed(np.array([1.0, 2.0]), np.array([np.inf, 3.0])) == np.inf
+    with pytest.raises(ValueError, match="one number for each of 2 weights, got 3"):
+        weighed([1.0, 2.0], [1.0, 2.0, 3.0])
 
 
 # --- the ELBO -------------------------------------------------------------------------------------
