@@ -34,6 +34,7 @@ from diffviz.theory.objectives import Objective
 
 if TYPE_CHECKING:
     from diffviz.data.toys import Toy
+    from diffviz.learning.runs import Run
     from diffviz.learning.tracking import LossByLogSNR
 
 TOYS = ("ring8", "moons", "gmm2d", "8gaussians", "circle", "checkerboard", "swissroll", "dino")
@@ -391,7 +392,7 @@ class _Session:
     def look(self) -> Trained:
         """What is trained so far."""
         runs = [trainer.runs() for trainer in self.trainers]
-        drawn = np.stack([samples(run, SAMPLES, steps=10) for run in runs[0]])
+        drawn = np.stack([self._samples(run) for run in runs[0]])
         distances = [sliced_w2(points, self.known.points) for points in drawn]
         return Trained(
             step=self.trainers[0].step,
@@ -401,6 +402,19 @@ class _Session:
             samples=drawn,
             distance=np.array(distances) / self.known.distance,
         )
+
+    def _samples(self, run: "Run") -> NDArray:
+        """Samples of a run; those that leave float32 show that its training diverges."""
+        from diffviz.learning.training import Diverged
+
+        try:
+            return samples(run, SAMPLES, steps=10)
+        except FloatingPointError as error:
+            raise Diverged(
+                f"{run.objective.name}: samples are not finite after step "
+                f"{self.trainers[0].step}; try a learning_rate below {self.training.rate:g}",
+                [run],
+            ) from error
 
 
 @cached

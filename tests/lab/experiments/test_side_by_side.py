@@ -254,8 +254,10 @@ def test_a_training_whose_reader_has_gone_stops_and_is_not_kept(monkeypatch):
     assert not any(type(one) is Trainer for one in gc.get_objects())
 
 
-def test_a_training_that_diverges_says_so():
-    with pytest.raises(dv.Diverged, match="learning_rate"):
+@pytest.mark.parametrize(("pause", "says"), [(0.0, "samples are not finite"), (1e9, "edm: loss")])
+def test_a_training_that_diverges_says_so(pause, says, monkeypatch):
+    monkeypatch.setattr(side_by_side, "PAUSE", pause)  # between two looks at what is trained
+    with pytest.raises(dv.Diverged, match=rf"{says}.*learning_rate"):
         list(side_by_side.side_by_side(["edm"], steps=20, width=4, rate=1e30))
 
 
