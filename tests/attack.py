@@ -67,6 +67,9 @@ MEANT = (  # where NaN or infinity has a meaning
     "search.smooth.SmoothSurface(values=*)",
     "plots.scales.scaled(*)",
     "plots.scales.scaled(w=integers)",  # those below 1 are 0, where nothing is drawn
+    "plots.scales.scaled(w=negated)",
+    "plots.scales.scaled(w=zeros)",
+    "masked.bounds.weighed(values=inf)",  # what cannot happen
     "masked.bounds.Assessment.mean(*)",  # a sum over whatever stands there
     "masked.bounds.Assessment.by_size(values=inf)",
     "masked.worlds.by_rate(by_count=inf)",

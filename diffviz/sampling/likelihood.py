@@ -402,7 +402,7 @@ def log_likelihood(
         density, change = flow_density(denoiser, data, directions, (low, high), method, prior)
         if probes is None:
             return density, torch.zeros_like(density)
-        return density, change.std(0, correction=0) / (probes - 1) ** 0.5
+        return density, change.std(0, correction=0) / (len(directions) - 1) ** 0.5
 
 
 def flow_density(

@@ -608,7 +608,9 @@ def with_loss(
         array([0.343, 0.276, 0.343])
     """
     if not isinstance(objective, Objective):
-        raise TypeError(f"objective must be one, such as dv.objective('edm'), got {objective!r}")
+        raise TypeError(
+            f"objective must be one, such as dv.objective('edm'), got {brief(objective)}"
+        )
     require(
         not isinstance(objective.multiplier, LocalMultiplier),
         f"{objective.name!r} has another loss already: take the objective with the squared one",

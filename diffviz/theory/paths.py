@@ -1162,7 +1162,7 @@ def discrete(alphas_cumprod: ArrayLike) -> Path:
         The path, in the variance-preserving frame.
 
     Raises:
-        ValueError: A value lies outside (0, 1), or stands in the table twice.
+        ValueError: A value lies outside (0, 1) or stands in the table twice, or there is only one.
     """
     table = array(alphas_cumprod, "alphas_cumprod", ndim=1)
     if not ((table > 0) & (table < 1)).all():
@@ -1170,6 +1170,7 @@ def discrete(alphas_cumprod: ArrayLike) -> Path:
             "alphas_cumprod must lie strictly within (0, 1); "
             "drop a last step with zero SNR: it has logsnr -inf"
         )
+    require(table.size > 1, f"alphas_cumprod must hold two steps or more, got {table}")
     values, counts = np.unique(table, return_counts=True)
     require(
         (counts == 1).all(),

@@ -354,6 +354,7 @@ def test_an_interpolated_path_goes_from_the_clean_end_of_one_to_the_noisy_end_of
         (lambda: laws.atoms([1.0, 2.0], [0.0, 0.0]), "mass"),
         (lambda: paths.discrete([0.9, 0.0]), "zero SNR"),
         (lambda: paths.discrete([0.9, np.nan]), "finite"),
+        (lambda: paths.discrete([0.9]), r"alphas_cumprod must hold two steps or more, got \[0.9\]"),
         (
             lambda: paths.discrete([0.9, 0.5, 0.9]),
             r"alphas_cumprod must differ .* \[0.9\] more than",
