@@ -25,7 +25,7 @@ from diffviz.learning.adam import Adam
 from diffviz.learning.models import linear
 from diffviz.learning.side_by_side import SideBySide
 
-FAR = 10.0  # mean or standard deviation of data that a network for 0 and 1 hardly learns
+FAR = 10.0  # mean or standard deviation of data above which a training warns
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # the average velocity at (z, r, t)
 
 
@@ -63,7 +63,8 @@ class Batch:
             checks.instance(getattr(self, name), name, Tensor, "a tensor")
         checks.require(
             self.x.ndim > 1,
-            f"x must have shape (n, dim), got {tuple(self.x.shape)}; see x[:, None]",
+            f"x must have shape (n, dim), got {tuple(self.x.shape)}; x[:, None] makes "
+            "points of one number each",
         )
         checks.require(
             self.eps.shape == self.x.shape,

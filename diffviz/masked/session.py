@@ -27,7 +27,7 @@ LEAST_RATE = 1e-6  # that float32 tells from 0
 NEVER = 13.8  # λ of tokens that are never masked, such as those of a prompt
 COUNTED_RUNS = 6  # of which masked tokens are counted
 MOST_LOGITS = 2**25  # 128 MB of float32, of which ten copies are made, some of float64
-COUNTED_MASKS = 28  # of one batch; two tokens at rate 1/2 agree by chance in all: 1 in 2^28
+COUNTED_MASKS = 28  # that must have equal counts: for two tokens at rate 1/2 once in 2^28
 ESTIMATES = 64  # masks from which rates are estimated where they cannot be bisected
 
 

@@ -16,8 +16,8 @@ from scipy.special import expit
 
 SMALLEST = 1e-300  # of a time, so that a density at an end is its limit there
 MOST_STEPS = 200  # at which a quantile is found, even if they only halve its bracket
-LAST_STEP = 2  # rounding errors; a quantile that moves by no more is found,
-LAST_EXCESS = 4 * np.finfo(float).eps  # and so is one whose probability is off by no more of itself
+LAST_STEP = 2  # longest step, in rounding errors, at which a quantile is found
+LAST_EXCESS = 4 * np.finfo(float).eps  # largest relative error of its probability, likewise
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(96)  # of the average over a uniform draw
 Probability = Callable[[NDArray], NDArray]
 

@@ -65,7 +65,7 @@ function dashesOf(chart) {
 }
 
 /**
- * Which panels are charts whose legend another chart has, all of it: that one says the names.
+ * Which panels are charts whose whole legend also stands under another chart.
  *
  * @param {any[]} panels records of a view
  * @returns {boolean[]} of each panel

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from diffviz.checks import count, require
 from diffviz.lab.experiments import perception
+from diffviz.lab.figures.style import minus
 from diffviz.theory import analysis, losses
 from diffviz.theory.frames import Curve
 from diffviz.theory.objectives import Objective
@@ -288,8 +289,7 @@ def verdict_words(verdict: analysis.Verdict) -> str:
     """
     if verdict.monotone:
         return "monotone"
-    peak = f"{verdict.peak:z.2f}".replace("-", "−")
-    return f"peak {peak}, negative {verdict.negative_share:.1%}"
+    return f"peak {minus(f'{verdict.peak:z.2f}')}, negative {verdict.negative_share:.1%}"
 
 
 def cells(objective: Objective, state: State, errors: Curve, grid: NDArray) -> tuple[str, str, str]:
@@ -307,7 +307,7 @@ def cells(objective: Objective, state: State, errors: Curve, grid: NDArray) -> t
     slope = slopes(objective, state, errors, grid)
     w = objective.weighting(grid) * slope
     if not w.any():
-        return f"outside [{grid[0]:g}, {grid[-1]:g}]".replace("-", "−"), "", ""
+        return minus(f"outside [{grid[0]:g}, {grid[-1]:g}]"), "", ""
     verdict = analysis.verdict(Resolved(OnGrid(w), objective.law.support()), grid)
     below, whole = (np.trapezoid(w[at], grid[at]) for at in _parts(grid))
     share = f"{below / whole:.1%}" if whole > 0 else ""

@@ -38,6 +38,7 @@ from diffviz.lab.figures.style import (
     label_ends,
     last_points,
     line_of,
+    minus,
     put_under,
 )
 from diffviz.learning.floors.record import Floor
@@ -255,7 +256,7 @@ def equal_draws(
         for row, (name, kinds) in enumerate(spreads.items()):
             for spread, (kind, shift, face) in zip(kinds, KINDS, strict=True):
                 _draw_interval(ax, spread, level, row + shift, name, kind, face)
-        ax.set(title=f"λ = {level:g}".replace("-", "−"), xlabel="log₁₀ excess")
+        ax.set(title=minus(f"λ = {level:g}"), xlabel="log₁₀ excess")
         ax.set(ylim=(len(spreads) - 0.4, -0.6), yticks=range(len(spreads)), yticklabels=[])
         if beside is not None:
             ax.axvline(0, color=NEUTRAL, lw=0.8)
@@ -470,7 +471,7 @@ def astray_over_excess(
             ax.plot(excess, astray, "o", ms=6, color=shade, mfc=face, gid=f"{name}:{width}")
         rank = spearmanr(*(np.concatenate([dot[part] for dot in dots]) for part in (2, 3)))
         words = f"λ = {GRID[at]:g}: rank correlation {rank.statistic:.2f}"
-        ax.set(title=words.replace("-", "−"), xlabel="log₁₀ excess", ylim=(0, None))
+        ax.set(title=minus(words), xlabel="log₁₀ excess", ylim=(0, None))
     panels[0].set_ylabel("samples astray  [%]")
     _tell_objectives_and_widths(panels[0], shares)
     return panels[0]

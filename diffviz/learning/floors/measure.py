@@ -294,7 +294,7 @@ def _tried(
         if known is None:
             losses["kernels"] = _loss(_repeated(kernels.errors, some, each, generator))
         else:
-            _repeated(_unasked, some, each, generator)  # the noise that comes next stays the same
+            _repeated(_no_errors, some, each, generator)  # the noise that comes next stays the same
             losses["kernels"] = known.losses[number]
         if denoise is not None:
             network = partial(network_errors, denoise, parts, logsnr)
@@ -306,8 +306,8 @@ def _tried(
     return Trials((halves[0], halves[1]), kernels, copies / tried)
 
 
-def _unasked(x: Tensor, eps: Tensor) -> Tensor:
-    """Errors in the place of those that a table has."""
+def _no_errors(x: Tensor, eps: Tensor) -> Tensor:
+    """Errors of no points, where a table has the loss and only the noise has to be drawn."""
     return x[:0, 0]
 
 

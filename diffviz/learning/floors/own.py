@@ -130,7 +130,8 @@ def own_floor(
         rng: Draws points and groups.
         generator: Draws the noise, on the CPU.
         progress: Whether to show a bar.
-        known: The floor, where a table has it. Then all is drawn as ever, and nothing is computed.
+        known: The floor, where a table has it. Then nothing is computed, and the same numbers are
+            drawn, so that what is drawn later does not depend on the table.
 
     Returns:
         The floor.
