@@ -241,7 +241,8 @@ def count(value: Any, name: str, least: int = 1) -> int:
     result = _whole(value, name)
     if result < least:
         raise ValueError(f"{name} must be at least {least}, got {brief(result)}")
-    require(result <= MOST, f"{name} must be at most 2**53, got {brief(result)}")
+    if result > MOST:
+        raise ValueError(f"{name} must be at most 2**53, got {brief(result)}")
     return result
 
 
@@ -258,8 +259,10 @@ def _whole(value: Any, name: str) -> int:
 def seed(value: Any, name: str = "seed") -> int:
     """A seed: a whole number from 0 that fits into 64 bits, NumPy integers too."""
     result = _whole(value, name)
-    require(result >= 0, f"{name} must be at least 0, got {brief(result)}")
-    require(result < 2**64, f"{name} must be below 2**64, got {brief(result)}")
+    if result < 0:
+        raise ValueError(f"{name} must be at least 0, got {brief(result)}")
+    if result >= 2**64:
+        raise ValueError(f"{name} must be below 2**64, got {brief(result)}")
     return result
 
 

@@ -263,12 +263,11 @@ class StandIn:
         """The output in the form that the loss expects; ``return_dict=False`` asks for a tuple."""
         if self._wrap is not None:
             answer = self._wrap(output)
-            require(
-                not isinstance(answer, Iterator),
-                "output= must return what the loss reads, such as a tensor or a tuple, got "
-                f"{brief(answer)}",
-                TypeError,
-            )
+            if isinstance(answer, Iterator):
+                raise TypeError(
+                    "output= must return what the loss reads, such as a tensor or a tuple, got "
+                    f"{brief(answer)}"
+                )
             return answer
         return (output,) if kwargs.get("return_dict") is False else output
 
