@@ -9,6 +9,7 @@ strides are welcome. Masked arrays, complex numbers, dates, text and objects are
 NaN and infinity wherever they have no meaning.
 """
 
+import math
 import operator
 import os
 from collections.abc import Iterable, Iterator
@@ -178,6 +179,8 @@ def number(value: Any, name: str, low: float = -np.inf, high: float = np.inf) ->
         TypeError: The value is no real number; a bool is none.
         ValueError: It is NaN, infinite or outside [low, high].
     """
+    if type(value) is float and math.isfinite(value) and low <= value <= high:
+        return value  # as nearly always, in each step of a solver too; an array takes ten times it
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a number, got {value!r}")
     single = array(value, name)
