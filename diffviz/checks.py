@@ -12,6 +12,7 @@ NaN and infinity wherever they have no meaning.
 import math
 import operator
 import os
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib import import_module
@@ -26,6 +27,8 @@ MOST = 2**53  # a count above which no array and no float64 can go
 DEEPEST = 64  # lists in lists, as many as NumPy has dimensions
 LONGEST_VALUE = 200  # characters of a value in a message
 LONGEST_MESSAGE = 1200
+# of the web or of a store; pathlib makes one stroke of two
+ADDRESS = re.compile("(https?|ftp|file|s3|gs|hf|az|abfs):/", re.IGNORECASE)
 LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
 KINDS = {
     "c": "complex numbers",
@@ -392,8 +395,26 @@ def items(value: Any, name: str) -> list[Any]:
 
 
 def place(path: str | os.PathLike) -> Path:
-    """Where a file or folder is written: a ``~`` at the beginning is the home folder."""
+    """Where a file or folder is written: a ``~`` at the beginning is the home folder.
+
+    Raises:
+        ValueError: It is an address, of which a folder would be made here.
+    """
+    refuse_address(path)
     return Path(os.path.expanduser(path))
+
+
+def refuse_address(path: str | os.PathLike) -> None:
+    """Refuse an address of the web or of a store, which pathlib takes for folders of this machine.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if ADDRESS.match(os.fspath(path)):
+        raise ValueError(
+            f"{cut(os.fspath(path))} is an address and no file: nothing is fetched or sent; name a "
+            "file of this machine"
+        )
 
 
 def text(value: Any, name: str) -> str:
