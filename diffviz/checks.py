@@ -9,8 +9,10 @@ strides are welcome. Masked arrays, complex numbers, dates, text and objects are
 NaN and infinity wherever they have no meaning.
 """
 
+import math
 import operator
 import os
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib import import_module
@@ -25,6 +27,8 @@ MOST = 2**53  # a count above which no array and no float64 can go
 DEEPEST = 64  # lists in lists, as many as NumPy has dimensions
 LONGEST_VALUE = 200  # characters of a value in a message
 LONGEST_MESSAGE = 1200
+# of the web or of a store; pathlib makes one stroke of two
+ADDRESS = re.compile("(https?|ftp|file|s3|gs|hf|az|abfs):/", re.IGNORECASE)
 LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
 KINDS = {
     "c": "complex numbers",
@@ -178,6 +182,8 @@ def number(value: Any, name: str, low: float = -np.inf, high: float = np.inf) ->
         TypeError: The value is no real number; a bool is none.
         ValueError: It is NaN, infinite or outside [low, high].
     """
+    if type(value) is float and math.isfinite(value) and low <= value <= high:
+        return value  # as nearly always, in each step of a solver too; an array takes ten times it
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a number, got {value!r}")
     single = array(value, name)
@@ -241,7 +247,8 @@ def count(value: Any, name: str, least: int = 1) -> int:
     result = _whole(value, name)
     if result < least:
         raise ValueError(f"{name} must be at least {least}, got {brief(result)}")
-    require(result <= MOST, f"{name} must be at most 2**53, got {brief(result)}")
+    if result > MOST:
+        raise ValueError(f"{name} must be at most 2**53, got {brief(result)}")
     return result
 
 
@@ -258,8 +265,10 @@ def _whole(value: Any, name: str) -> int:
 def seed(value: Any, name: str = "seed") -> int:
     """A seed: a whole number from 0 that fits into 64 bits, NumPy integers too."""
     result = _whole(value, name)
-    require(result >= 0, f"{name} must be at least 0, got {brief(result)}")
-    require(result < 2**64, f"{name} must be below 2**64, got {brief(result)}")
+    if result < 0:
+        raise ValueError(f"{name} must be at least 0, got {brief(result)}")
+    if result >= 2**64:
+        raise ValueError(f"{name} must be below 2**64, got {brief(result)}")
     return result
 
 
@@ -386,8 +395,26 @@ def items(value: Any, name: str) -> list[Any]:
 
 
 def place(path: str | os.PathLike) -> Path:
-    """Where a file or folder is written: a ``~`` at the beginning is the home folder."""
+    """Where a file or folder is written: a ``~`` at the beginning is the home folder.
+
+    Raises:
+        ValueError: It is an address, of which a folder would be made here.
+    """
+    refuse_address(path)
     return Path(os.path.expanduser(path))
+
+
+def refuse_address(path: str | os.PathLike) -> None:
+    """Refuse an address of the web or of a store, which pathlib takes for folders of this machine.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if ADDRESS.match(os.fspath(path)):
+        raise ValueError(
+            f"{cut(os.fspath(path))} is an address and no file: nothing is fetched or sent; name a "
+            "file of this machine"
+        )
 
 
 def text(value: Any, name: str) -> str:

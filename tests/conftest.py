@@ -121,6 +121,7 @@ def pytest_runtest_setup(item):
         os.nice(PATIENCE)
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist there is no such hook
 def pytest_configure_node(node):
     """Tell a worker whether the tests have been compiled before."""
     compiled = (Path(__file__).parent / "__pycache__").glob("test_*.pyc")

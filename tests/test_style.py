@@ -65,6 +65,26 @@ def test_no_function_has_too_many_branches(file):
     assert max(complexities.values(), default=0) <= MOST_COMPLEX, complexities
 
 
+def eager_messages(text):
+    """Calls of ``brief`` that write a value for the message of a ``require`` which may hold."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("require"):
+            inside = (one for one in ast.walk(node) if isinstance(one, ast.Call))
+            yield from (one for one in inside if ast.unparse(one.func).endswith("brief"))
+
+
+@in_one_test
+@pytest.mark.parametrize("file", FILES, ids=names)
+def test_no_long_value_is_written_for_an_error_that_is_not_raised(file):
+    assert not list(eager_messages(file.read_text()))
+
+
+def test_a_value_that_is_written_too_early_is_found():
+    text = "checks.require(x > 0, f'x must be above 0, got {checks.brief(x)}')"
+    assert len(list(eager_messages(text))) == 1
+    assert not list(eager_messages("if x <= 0:\n    raise ValueError(brief(x))"))
+
+
 def test_a_long_function_is_found():
     text = "def f():\n" + "    x = 1\n" * 61
     (node,) = functions(text)

@@ -690,18 +690,17 @@ async def _pass_on(there: Any, here: Future) -> None:
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
     """A client of a Dask scheduler."""
-    checks.require(
-        isinstance(address, str) and address.isprintable() and address,
-        "cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
-        f"got {checks.brief(address)}",
-        TypeError,
-    )
+    if not (isinstance(address, str) and address.isprintable() and address):
+        raise TypeError(
+            "cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
+            f"got {checks.brief(address)}"
+        )
     # Dask tries other texts for half a minute
-    checks.require(
-        ADDRESS.fullmatch(address) or Path(address).suffix == ".json",
-        "cluster must be an address with a port, such as tcp://10.0.0.5:8786, or a scheduler file "
-        f"that ends in .json, got {checks.brief(address)}",
-    )
+    if not ADDRESS.fullmatch(address) and Path(address).suffix != ".json":
+        raise ValueError(
+            "cluster must be an address with a port, such as tcp://10.0.0.5:8786, or a scheduler "
+            f"file that ends in .json, got {checks.brief(address)}"
+        )
     with extras.needed_by("a cluster"):
         from distributed import Client
     with ExitStack() as stack:

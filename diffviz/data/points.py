@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import finite, real_numbers, require
+from diffviz.checks import finite, real_numbers, refuse_address, require
 from diffviz.delimited import Frame, read_columns, read_file, read_frame
 
 ARRAYS = (".npy", ".npz")
@@ -82,6 +82,7 @@ def refuse_channels_last(shape: Sequence[int]) -> None:
 
 def _read_file(path: Path, array: str | None) -> NDArray:
     """The points in a file, by its ending."""
+    refuse_address(path)
     suffix = path.suffix.lower()
     try:
         if suffix in ARRAYS:

@@ -23,6 +23,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from diffviz.checks import refuse_address
 from diffviz.compute import locks
 
 ENTRY = "diffviz"
@@ -85,6 +86,7 @@ def write(
 
 def _target(path: str) -> Path:
     """The file itself where the path is a link; refused where it can be no file."""
+    refuse_address(path)
     if os.path.isdir(path):
         raise IsADirectoryError(f"{path} is a folder; name a file in it")
     target = Path(os.path.realpath(path))

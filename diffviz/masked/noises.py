@@ -231,7 +231,7 @@ def density_by_divergences(
         The density in nats of loss for each nat of λ, shape (n,).
     """
     x, z, p_hat = _pairs(noise, x, z, p_hat)
-    logsnr = number(logsnr, "logsnr")
+    logsnr = number(logsnr, "logsnr", -LARGEST_LEVEL, LARGEST_LEVEL)
     own = noise.noised(np.eye(noise.alphabet)[x], logsnr)
     estimated = noise.noised(p_hat, logsnr)
     at = np.arange(len(z))
@@ -263,7 +263,7 @@ def posterior_from_others(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: 
     z = _tokens(z, "z", len(np.asarray(noise.law)), 2)
     wanted = f"z must have shape (n, {world.length}), got {z.shape}"
     require(z.shape[1] == world.length, wanted)
-    logsnr = number(logsnr, "logsnr")
+    logsnr = number(logsnr, "logsnr", -LARGEST_LEVEL, LARGEST_LEVEL)
     seen = noise.noised(np.eye(world.alphabet), logsnr)[:, z].transpose(1, 2, 0)
     before, after = messages(world, seen)
     both = before * after

@@ -114,23 +114,33 @@ CAUSES: tuple[Callable[[Exception], str], ...] = (
 
 
 @contextmanager
-def explaining() -> Iterator[None]:
-    """Raise errors of a loss again with what to pass, where something is known to help."""
+def explaining(answered: Callable[[], str] = str) -> Iterator[None]:
+    """Raise errors of a loss again with what to pass, where something is known to help.
+
+    Args:
+        answered: Gives the type of what ``output=`` returned; empty where it is not given.
+    """
     try:
         yield
     except Exception as error:
-        explained = _explained(error)
-        if explained is None:
+        advice = _advice(error) or _not_read(error, answered())
+        if not advice:
             raise
-        raise explained from error
+        text = str(error) or type(error).__name__
+        kind = ValueError if isinstance(error, (KeyError, AssertionError)) else type(error)
+        raise kind(f"the loss fails under the probe: {text}; {advice}") from error
 
 
-def _explained(error: Exception) -> Exception | None:
-    """An error of the same kind that says what to pass; None where nothing is known to help."""
-    for cause in CAUSES:
-        advice = cause(error)
-        if advice:
-            text = str(error) or type(error).__name__
-            kind = ValueError if isinstance(error, (KeyError, AssertionError)) else type(error)
-            return kind(f"the loss fails under the probe: {text}; {advice}")
-    return None
+def _advice(error: Exception) -> str:
+    """What to pass after an error; empty where nothing is known to help."""
+    return next(filter(None, (cause(error) for cause in CAUSES)), "")
+
+
+def _not_read(error: Exception, answered: str) -> str:
+    """The loss cannot read what ``output=`` returns."""
+    if not (answered and isinstance(error, TypeError | AttributeError | LookupError)):
+        return ""
+    return (
+        f"its network answers with what output= returns, of type {answered}: return what the loss "
+        "reads, such as a tensor of the shape of z"
+    )

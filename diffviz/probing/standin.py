@@ -104,6 +104,7 @@ class StandIn:
         calls: The calls with gradient since the last ``reset``.
         silent: z of the calls without gradient since the last ``reset``.
         number: Number of the call that is probed; None until it is chosen.
+        answered: Type of what ``wrap`` has returned last; empty where it was not given.
     """
 
     def __init__(
@@ -128,6 +129,8 @@ class StandIn:
         self.calls: list[Call] = []
         self.silent: list[Tensor] = []
         self.number: int | None = None
+        self.answered = ""
+        self._is_wrapped = wrap is not None
         self._select = select
         self._wrap = wrap
         self._call = call
@@ -263,12 +266,13 @@ class StandIn:
         """The output in the form that the loss expects; ``return_dict=False`` asks for a tuple."""
         if self._wrap is not None:
             answer = self._wrap(output)
-            require(
-                not isinstance(answer, Iterator),
-                "output= must return what the loss reads, such as a tensor or a tuple, got "
-                f"{brief(answer)}",
-                TypeError,
-            )
+            if isinstance(answer, Iterator):
+                raise TypeError(
+                    "output= must return what the loss reads, such as a tensor or a tuple, got "
+                    f"{brief(answer)}"
+                )
+            if self._is_wrapped:
+                self.answered = type(answer).__name__
             return answer
         return (output,) if kwargs.get("return_dict") is False else output
 

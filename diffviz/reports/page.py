@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from diffviz import plots
-from diffviz.checks import require
+from diffviz.checks import refuse_address, require
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.settings.door import Explained
 from diffviz.reports import pictures
@@ -237,6 +237,7 @@ def checked_path(path: str | Path) -> Path:
         ValueError: The file has another ending.
     """
     require(isinstance(path, str | Path), f"path must be text or a path, got {path!r}", TypeError)
+    refuse_address(path)
     file = Path(path)
     require(
         file.suffix.lower() in ENDINGS,

@@ -22,7 +22,16 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from diffviz.checks import count, number, one_of, require, returned_tensor, tensor, torch_generator
+from diffviz.checks import (
+    brief,
+    count,
+    number,
+    one_of,
+    require,
+    returned_tensor,
+    tensor,
+    torch_generator,
+)
 from diffviz.compute import gradients, threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
@@ -632,11 +641,10 @@ def check_rounding(data: Tensor, high: float) -> None:
 
 def denoised(denoiser: Denoiser, z: Tensor, logsnr: Tensor) -> Tensor:
     """x_hat of z (n, *shape) at levels (n,); a ValueError for NaN, infinity or another shape."""
-    require(
-        isinstance(denoiser, Denoiser),
-        f"the denoiser must have denoise(z, logsnr), as a run or a toy; got {denoiser!r}",
-        TypeError,
-    )
+    if not isinstance(denoiser, Denoiser):
+        raise TypeError(
+            f"the denoiser must have denoise(z, logsnr), as a run or a toy; got {brief(denoiser)}"
+        )
     x_hat = returned_tensor(denoiser.denoise(z, logsnr), "the denoiser")
     require(
         x_hat.shape == z.shape,

@@ -95,8 +95,8 @@ def checked_box(box: Sequence[tuple[str, float, float]]) -> Sequence[tuple[str, 
         ValueError: A parameter is no such triple, an end is not finite, or a range is empty.
     """
     parameters = checks.items(box, "box")
-    triples = all(isinstance(one, tuple) and len(one) == 3 for one in parameters)
-    checks.require(triples, f"box must hold (name, low, high), got {checks.brief(parameters)}")
+    if not all(isinstance(one, tuple) and len(one) == 3 for one in parameters):
+        raise ValueError(f"box must hold (name, low, high), got {checks.brief(parameters)}")
     for name, low, high in parameters:
         checks.number(low, f"the lowest value of {name}")
         checks.number(high, f"the highest value of {name}")

@@ -20,14 +20,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import finite, increasing, real_numbers, require
+from diffviz.checks import finite, increasing, real_numbers, refuse_address, require
 from diffviz.delimited import Columns, Frame, read_columns, read_file, read_frame, read_text
 from diffviz.theory import laws
 from diffviz.theory.atoms import AtomicLaw, FactorBetweenLevels, atomic
 from diffviz.theory.frames import Curve
 from diffviz.theory.paths import Path
 
-ADDRESS = re.compile("(https?|ftp|file|s3|gs):/", re.IGNORECASE)  # pathlib makes one stroke of two
 Kind = Literal["logsnr", "t", "sigma", "timestep"]
 # what a column of levels may be called, in small letters without spaces and strokes
 KIND_OF: dict[str, Kind] = {
@@ -150,10 +149,7 @@ def _read_columns(table: str | File | Frame | ArrayLike) -> Columns:
     if isinstance(table, str) and (not table.strip() or re.search(r"[\n\r]", table)):
         return read_text(table, "the table").without_index()
     if isinstance(table, (str, File)):
-        require(
-            not ADDRESS.match(str(table)),
-            f"{table} is an address and no file: nothing is fetched; download it and name the file",
-        )
+        refuse_address(table)
         return read_file(File(table)).without_index()
     if isinstance(table, Frame):
         return read_frame(table, "the table").without_index()

@@ -121,8 +121,10 @@ class Slider(_Number):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.positive(self.step, f"step of {self.name}")
-        checks.number(self.low, f"low of {self.name}")
-        checks.number(self.high, f"high of {self.name}")
+        for name in ("low", "high", "step"):
+            value = checks.number(getattr(self, name), f"{name} of {self.name}")
+            if not isinstance(getattr(self, name), int | float):
+                object.__setattr__(self, name, value)  # an array of one number cannot be sent
         checks.one_of(self.scale, f"scale of {self.name}", SCALES)
         checks.one_of(self.whole, f"whole of {self.name}", (False, True))
         if not self.low < self.high or (self.scale == "log" and self.low <= 0):

@@ -197,6 +197,12 @@ def test_a_log_without_levels_says_what_can_no_longer_be_told():
     assert "diffviz.learning.callbacks" in str(error.value)
 
 
+def test_a_long_name_of_a_column_is_cut_in_the_message():
+    with pytest.raises(ValueError, match=r"its columns are xxx.* \.\.\. xxx") as error:
+        dv.read_log([{"x" * 5_000: 1.0}])
+    assert len(str(error.value)) < 1000
+
+
 def test_a_loss_that_no_name_tells_is_asked_for():
     with pytest.raises(ValueError, match=r"name it by loss=, such as loss='recon_loss'"):
         read([{"logsnr": 1.0, "recon_loss": 2.0}])

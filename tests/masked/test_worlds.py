@@ -319,6 +319,12 @@ def test_scores_and_divergences_give_one_density(kind):
             assert first == pytest.approx(second, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.parametrize("density", [noises.density_by_scores, noises.density_by_divergences])
+def test_a_level_beyond_float64_is_refused(density):
+    with pytest.raises(ValueError, match=r"logsnr must lie in \[-700, 700\]"):
+        density(KINDS["uniform"], X, X, P_HAT, 1e300)
+
+
 def test_uniform_noise_has_no_cross_entropy_form():
     """Two predictions with one loss under masking have different ones under uniform noise."""
     p_hat = np.array([[0.5, 0.45, 0.05], [0.5, 0.05, 0.45]])

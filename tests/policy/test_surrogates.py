@@ -244,6 +244,7 @@ def test_the_name_of_an_objective_is_not_an_objective():
 
 
 TABLE = torch.zeros(2, 3)
+SPARSE = torch.ones(2, 3).to_sparse()
 
 
 @pytest.mark.parametrize(
@@ -276,6 +277,12 @@ TABLE = torch.zeros(2, 3)
             "advantage must hold real numbers",
         ),
         (lambda: surrogates.awr(TABLE, ["0", "1", "2"]), "advantage must hold real numbers"),
+        (lambda: surrogates.awr(TABLE.long(), [0.5, 1, 2]), r"got torch.int64; take .*double\(\)"),
+        (
+            lambda: surrogates.awm(SPARSE, SPARSE, [0.5, 1, 2]),
+            "old must be a dense tensor with values, got torch.sparse_coo",
+        ),
+        (lambda: surrogates.local_factor(SPARSE), "error must be a dense tensor"),
     ],
 )
 def test_the_wrong_kind_of_thing_is_refused_by_name(call, message):

@@ -178,6 +178,19 @@ def test_an_output_that_is_used_up_by_reading_is_refused(x):
         probe(keyword, x, output=lambda output: (part for part in (output,)))
 
 
+@pytest.mark.parametrize(
+    ("output", "named"),
+    [(lambda z: [[1.0], [2.0, 3.0]], "list"), (lambda z: None, "NoneType"), ("exp", "Output")],
+)
+def test_an_output_that_the_loss_cannot_read_is_named(output, named, x):
+    def plain(model, x):
+        t, z, u = path(x)
+        return (model(z, t) - u).square().mean()
+
+    with pytest.raises(TypeError, match=f"what output= returns, of type {named}: return what"):
+        probe(plain, x, output=output)
+
+
 @pytest.mark.slow
 def test_one_time_per_call_is_scanned(x):
     measured = probe(one_time, x, draws=500)  # off by 3e-6; 200 are off by 0.18

@@ -153,6 +153,13 @@ def test_a_description_that_makes_no_sense_is_refused(make, words):
         make()
 
 
+def test_the_limits_of_a_slider_are_plain_numbers():
+    slider = Slider("a", "a", np.array([0.5]), np.float32(2), np.array(0.5), 1.0)
+    assert json.loads(json.dumps([slider.low, slider.high, slider.step])) == [0.5, 2.0, 0.5]
+    with pytest.raises(ValueError, match=r"a must lie in \[0.5, 2\]"):
+        slider.checked(3)
+
+
 @pytest.mark.parametrize("text", ["[[0, 1]", "[" * 100_000, "0_1*x"])
 def test_a_text_that_holds_no_points_is_refused(text):
     with pytest.raises(ValueError, match="p must be points such as"):

@@ -53,6 +53,7 @@ def _checked_path(path: Any) -> File:
     """A path that a reader has passed."""
     named = checks.instance(path, "path", (str, File), "text or a path")
     checks.require("\0" not in str(named), f"path must hold no character 0, got {path!r}")
+    checks.refuse_address(named)
     return File(named)
 
 

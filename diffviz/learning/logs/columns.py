@@ -182,10 +182,11 @@ def _check_single(chosen: tuple[str | None, ...], names: tuple[str, ...], source
 def _listed(names: Sequence[str]) -> str:
     """Names of columns for a message, of many those that may be meant."""
     if len(names) <= SHOWN:
-        return ", ".join(names) or "none"
+        return ", ".join(checks.cut(name, WIDTH) for name in names) or "none"
     likely = [name for name in names if any(word in name.lower() for word in HINTS)]
     first = list(dict.fromkeys([*likely, *names]))[:SHOWN]
-    return f"{', '.join(first)} and {len(names) - len(first):,} more"
+    shown = ", ".join(checks.cut(name, WIDTH) for name in first)
+    return f"{shown} and {len(names) - len(first):,} more"
 
 
 def _guessed_level(names: tuple[str, ...], source: str) -> tuple[str, str]:

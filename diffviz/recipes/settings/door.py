@@ -327,10 +327,10 @@ def _with_files(pairs: Pairs) -> Pairs:
 def _file_of(setting: Setting) -> Path:
     """The file that a setting names, whose ending ".toml" may be left out."""
     name = setting.value
-    require(
-        isinstance(name, str | Path),
-        f"{setting.name} must name one file, got {brief(name)} ({cut(setting.where)})",
-    )
+    if not isinstance(name, str | Path):
+        raise ValueError(
+            f"{setting.name} must name one file, got {brief(name)} ({cut(setting.where)})"
+        )
     for path in (f"{name}", f"{name}.toml"):
         if os.path.isfile(path):  # Path.is_file raises an error where a name is too long
             return Path(path)
