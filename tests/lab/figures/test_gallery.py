@@ -408,6 +408,9 @@ def test_invariance_has_one_mean_and_the_exact_variances():
     )
     drawn = {c.get_label(): c for c in figure.axes[0].containers}
     assert len(drawn) == 5
+    heads = [patch for patch in figure.axes[1].patches if patch.get_gid() == "head"]
+    rows = sorted(round(head.get_xy()[:, 1].mean() * 4) / 4 for head in heads)
+    assert len(rows) == 2 and max(rows) < 1.5  # the two infinite variances, below
 
 
 def test_the_second_moment_of_a_draw_has_its_closed_forms():
