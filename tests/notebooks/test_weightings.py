@@ -108,13 +108,9 @@ CLAIMS = {
         "more share a weighting"
     ),
     "twins": claim_of_likeness,
-    "EDM's loss and SD3's": lambda: (
-        f"{percent(white_share('edm'), 0)} of EDM's loss lies below λ = 0, and "
-        f"{percent(white_share('sd3'), 0)} of SD3's"
-    ),
     "offset of the cosine schedule": lambda: (
-        f"at λ = 8.6 to {offset_ratio(8.6):.2f} of what it is here "
-        f"and at λ = 10 to {offset_ratio(10.0):.2f}"
+        f"it leaves {offset_ratio(8.6):.2f} of it at λ = 8.6, "
+        f"and {offset_ratio(10.0):.2f} at λ = 10"
     ),
     "FM's weight below 0": lambda: (
         f"{percent(dv.share_below(FM))} of the weight on [-10, 10] lies below"
@@ -193,15 +189,39 @@ def test_sd3_and_edm_part_towards_clean_data():
     assert_says(
         text,
         f"{percent(there, 0)} of EDM's loss lies from λ = 2 to λ = 7, and {percent(theirs, 0)} of",
-        "But hardly any loss lies there",
+        "EDM has more of its loss on the data side than SD3",
+        "Where the two weightings part most, beyond λ = 8, hardly any loss lies",
     )
 
 
 def test_nearly_half_of_edms_slope_lies_below_zero():
     slope = -np.diff(dv.objective("edm").weighting(np.linspace(-10, 10, 4001)))
     assert 0.48 < -slope[slope < 0].sum() / abs(slope).sum() < 0.5
+    whole = -np.diff(dv.objective("edm").weighting(np.linspace(-60, 60, 24_001)))
+    assert -whole[whole < 0].sum() / abs(whole).sum() == pytest.approx(0.5, abs=1e-6)
+    assert_says(prose("01_weightings"), "On the whole axis it is exactly half")
     said = "For EDM nearly half of the area of this curve lies below zero"
     assert_says(prose("01_weightings"), said)
+
+
+def test_a_level_of_flow_matching_counts_e_times_as_often_as_is_said():
+    level = np.array([1.99, 2.01, 3.99, 4.01])
+    (at_2, _, at_4) = -np.diff(dv.objective("fm-ot").weighting(level))
+    assert at_2 / at_4 == pytest.approx(np.e, rel=1e-6)
+    said = "For flow matching the level λ = 2 counts $e$ times as often as λ = 4"
+    assert_says(prose("01_weightings"), said)
+
+
+def test_the_factor_of_the_composers_table_is_about_the_median():
+    """Half of the levels above, half below, and the worst of them."""
+    composer = explorers.ComposerExplorer(path="cosine", target="x")
+    ours, grid = composer.objective(), np.linspace(-10, 10, 2001)
+    ratio = ours.weighting(grid) / dv.objective("edm").weighting(grid)
+    scaled = ratio / np.median(ratio)
+    assert abs((scaled > 1).mean() - 0.5) < 1e-3
+    assert_says(
+        prose("01_weightings"), "Scale the two curves so that each is the higher one on half"
+    )
 
 
 def test_holding_edm_at_its_peak_costs_as_little_as_is_said():

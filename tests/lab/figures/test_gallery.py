@@ -183,6 +183,18 @@ def test_base_switch_turns_flow_matching_round():
     )
 
 
+def test_names_stand_beside_the_tops_of_the_losses():
+    panels = figures.weighting.loss_density(shares=False).figure.axes
+    assert not any(ax.get_legend() for ax in panels)
+    for ax in panels:
+        names = {text.get_text(): text for text in ax.texts}
+        lines = {str(line.get_gid()): line for line in ax.lines}
+        for name, text in names.items():
+            y = np.asarray(lines[name].get_ydata())
+            assert text.xy[1] == y.max() or text.xy[1] == y[-1]
+    check_nothing_is_cut(panels[0].figure)
+
+
 def test_loss_density_prints_the_shares_below_zero():
     figure = figures.draw("loss-density")
     words = " ".join(text.get_text() for text in figure.axes[2].get_legend().get_texts())
