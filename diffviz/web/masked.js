@@ -62,19 +62,27 @@ function anchored(levels, values, anchor) {
 }
 
 /**
+ * A weighting, NaN outside the support.
+ * @param {string} name
+ * @param {Data} data
+ * @returns {Float64Array}
+ */
+function within(name, { weightings, inside }) {
+  return weightings[name].map((w, index) => (inside[name][index] ? w : NaN));
+}
+
+/**
  * Weightings over λ, or what they spend on the exact data.
  * @param {State} state
  * @param {Data} data
  * @returns {import("./records.js").Panel}
  */
 function levelChart(state, data) {
-  const { levels, weightings, inside } = data;
+  const { levels } = data;
   const spends = state.shows === SPENT;
   const factor = spends ? data.floor : data.factors[state.base];
   const curves = state.names.map((/** @type {string} */ name) => {
-    const values = weightings[name].map((w, index) =>
-      inside[name][index] ? w * factor[index] : NaN,
-    );
+    const values = within(name, data).map((w, index) => w * factor[index]);
     return [name, anchored(levels, values, state.anchor)];
   });
   const label = spends ? "loss of the exact predictor" : `w (${state.base})`;
@@ -102,28 +110,38 @@ function countChart({ names, length }, counts, colours) {
   const curves = Object.fromEntries(
     names.map((/** @type {string} */ name) => [name, counts[name].slice(start, start + length)]),
   );
+  const x = Float64Array.from({ length }, (_, index) => index + 1);
   return chart({
-    x: Float64Array.from({ length }, (_, index) => index + 1),
+    x,
     curves,
     xlabel: `masked tokens k of ${length}`,
     ylabel: "k · weight, 1 on average",
     title: TITLES[BY_COUNT],
     ylim: [0, Math.max(3, ...Object.values(curves).map((values) => Math.max(...values)))],
     colours,
+    dots: Object.fromEntries(Object.entries(curves).map(([name, values]) => [name, [x, values]])),
   });
 }
 
 /**
  * Where the curves are compared, in words.
  * @param {State} state
+ * @param {Data} data
  * @returns {string}
  */
-function where({ shows, anchor }) {
+function where({ names, shows, anchor }, data) {
   if (shows === BY_COUNT) return "The ELBO is 1 at each number of masked tokens.";
-  return (
-    `All curves are 1 at λ = ${general(anchor)}, where ${percent(expit(anchor))} of the tokens ` +
-    "are visible; one without weight there is shown over its largest value."
+  const apart = names.filter(
+    (/** @type {string} */ name) => !(valueAt(data.levels, within(name, data), anchor) > 0),
   );
+  return [
+    `All curves are 1 at λ = ${general(anchor)}, where ${percent(expit(anchor))} of the tokens ` +
+      "are visible.",
+    ...apart.map(
+      (/** @type {string} */ name) =>
+        `${name} has no weight there, and is shown over its largest value.`,
+    ),
+  ].join(" ");
 }
 
 /**
@@ -140,7 +158,7 @@ function compute(state, data) {
   const marks = state.names.map((/** @type {string} */ name) => colours[name]);
   const picture =
     isByCount && counts ? countChart(state, counts, colours) : levelChart(state, data);
-  return { panels: [picture, table(data.head, rows, marks), note(where(state))], columns: 1 };
+  return { panels: [picture, table(data.head, rows, marks), note(where(state, data))], columns: 1 };
 }
 
 export const local = { compute };

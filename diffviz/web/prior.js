@@ -107,7 +107,7 @@ function ratioChart(state, data) {
   return chart({
     x: lattice,
     curves: { [MEAN_RATIO]: ratios(lattice, 0), [STD_RATIO]: ratios(lattice, 1) },
-    xlabel: "λ at the end  [nats]",
+    xlabel: minus(`λ at the end  [nats; ${general(data.lowest)} is −∞]`),
     ylabel: "samples / data",
     title: "what samples keep of it",
     xlim: [lowest - 1, 2],
@@ -205,8 +205,8 @@ function textOf(state, data, bells) {
     `data ${dataMean.toFixed(2)} ± ${dataStd.toFixed(2)}, ` +
       `samples ${mean.toFixed(3)} ± ${std.toFixed(3)}: ` +
       `mean off by ${at(mean - dataMean + 0)}, ${percent(std / dataStd)} of the spread`,
-    `dots on the curve of the mean: where schedules end ` +
-      `(${general(data.lowest)} stands for λ = −∞)`,
+    `dots on the curve of the mean, where schedules end, from right to left: ` +
+      Object.keys(data.levels).join(", "),
   ];
   return minus(lines.join("\n"));
 }
@@ -233,7 +233,9 @@ function couplingView(state, data) {
     paths: { [SAMPLES]: z },
     colours: { [DATA]: data.colours.behind, [SAMPLES]: colours },
     times: share,
-    clock: "share of the way",
+    captions: Array.from(share, (one) => `t = ${(1 - one).toFixed(3)}: 1 source, 0 data (grey)`),
+    xlabel: "z₁",
+    ylabel: "z₂",
     title: `from a ring of eight Gaussians to two moons: ${state.coupling}`,
     trails: data.trails,
     present: state.time,

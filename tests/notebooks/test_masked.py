@@ -5,10 +5,11 @@ import re
 import numpy as np
 import pytest
 import torch
-from notebook_prose import assert_says, printed
+from notebook_prose import assert_says, cells, printed
 from scipy.special import expit
 
 import diffviz as dv
+from diffviz.lab import figures
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import masked
 from diffviz.lab.explorers.masked import relative_weights
@@ -42,13 +43,11 @@ def test_the_closing_section_says_what_was_shown(text):
     elbo = dv.masked_objective("elbo")
     same = sum(bool(dv.compare(entry, elbo).same) for entry in entries)
     assert len(entries) / 2 < same < 0.6 * len(entries)
-    by_mean = [
-        entry.name
-        for entry in entries
-        if entry.average == "masked" and bool(dv.compare(entry, elbo).same)
-    ]
-    assert len(by_mean) == 3
-    assert_says(text, "for three a mean over the masked tokens divides by $k$")
+    by_mean = sum(
+        entry.average == "masked" and bool(dv.compare(entry, elbo).same) for entry in entries
+    )
+    assert by_mean < same / 2
+    assert_says(text, "For most of them the schedule drops out")
     assert masked.WORLD.length == 6
     assert_says(
         text,
@@ -174,11 +173,42 @@ def test_llada_is_the_elbo_over_what_it_leaves_out(text):
     assert_says(text, f"It has no weight beyond λ = {end:.1f}")
 
 
-def test_the_leap_of_maskgit_is_rounding(text):
+def test_six_names_stand_alone_and_four_are_maskgits(text):
+    alone = {row.names[0] for row in masked.classes() if len(row.names) == 1}
+    maskgits = {name for name in alone if name.startswith("maskgit")}
+    assert alone - maskgits == {"mage", "dfm-cross-entropy"}
+    entries = [dv.masked_objective(name) for name in maskgits]
+    assert {(entry.average, entry.masks) for entry in entries} == {("masked", "up")}
+    assert len({entry.schedule.name for entry in entries}) == len(maskgits) == 4
+    assert_says(
+        text,
+        "Six names stand alone in their class. Four of them are MaskGIT's mean under four",
+    )
+
+
+def test_the_sentence_of_the_table_is_that_of_the_picture():
+    source = next(cell.source for cell in cells(NOTEBOOK) if "| a sentence |" in cell.source)
+    rows = re.findall(r"^\| (−?\d) \| (\d+) % \| `(.+)` \|$", source, re.M)
+    assert [row[0] for row in rows] == ["4", "2", "0", "−2", "−4"]
+    full = rows[0][2].split()
+    assert full == [word for word, _ in figures.masked.SENTENCE]
+    for level, kept, words in rows:
+        logsnr = float(level.replace("−", "-"))
+        assert int(kept) == round(100 * expit(logsnr))
+        shown = [word if "▒" not in word else "" for word in words.split()]
+        assert shown == figures.masked.masked_words(logsnr)
+
+
+def test_the_leap_of_maskgit_is_its_schedule_and_its_rounding(text):
+    u = np.linspace(0.01, 0.99, 99)
+    density = 2 / np.pi / np.sin(np.pi * u / 2)  # of the rates cos(π u/2), which fall
+    assert (np.diff(density) < 0).all()
     weights = dv.masked_objective("maskgit").count_weights(8) * np.arange(1, 9)
     share = 2 / np.pi * np.arccos(7 / 8)  # of rates cos(π u/2) above 7/8
     assert weights[7] / weights.mean() == pytest.approx(8 * share, rel=1e-6)
-    assert_says(text, f"{share:.3f}$, and 8 times that is the {8 * share:.2f} of the table")
+    assert_says(
+        text, f"{share:.3f}$ of the draws, and 8 times that is the {8 * share:.2f} of the table"
+    )
     assert f"{8 * share:.2f}]" in printed(NOTEBOOK)
 
 

@@ -44,7 +44,7 @@ def test_the_nats_are_right(text):
         f"{(v - 1 - math.log(v) + shift) / 2:.2f} of them sit in *one* direction",
         f"linear schedule the prior term is {total[1]:.2g} nats",
         f"with iDDPM's cosine schedule {total[2]:.2g}",
-        f"A pixel's variance about the brightness of its image is {texture / 64**2:.2f}",
+        f"A cloudy texture of variance {texture / 64**2:.2f} lies on top",
         f"V = N · var, here {V:.0f}",
         f"{math.sqrt(0.05):.3f}",
     )
@@ -201,6 +201,34 @@ COUPLING_CLAIMS = [  # claim, coupling, number, value as written, room for anoth
 def test_the_numbers_of_couplings_are_right(claim, coupling, number, written, room, text, numbers):
     assert_says(text, claim)
     assert numbers[coupling][number] == pytest.approx(written, abs=room)
+
+
+def test_one_step_of_the_exact_flow_ends_at_the_mean_of_the_data(text, numbers):
+    """Independent pairs: E[x − z|z] at the source is the mean of the data less z."""
+    _, moons = prior_experiments.ring_and_moons()
+    x = moons.sample(20_000, torch.Generator().manual_seed(5))
+    spread = (x - x.mean(0)).square().sum(1).mean().sqrt().item()
+    assert spread == pytest.approx(numbers["independent, exact"]["W2, 1"], rel=0.02)
+    learnt = numbers["independent, learnt"]["W2, 1"]
+    assert learnt == pytest.approx(1.88, abs=0.1) and learnt < 0.8 * spread
+    assert_says(
+        text,
+        f"And {spread:.1f} is the spread of the data about their mean",
+        "does better at one step, 1.88",
+    )
+
+
+def test_zero_terminal_snr_moves_every_level_towards_noise(text):
+    """By the formula of the text, on Stable Diffusion's own table."""
+    levels = np.sort(prior_experiments.LEVELS["Stable Diffusion"])[::-1]
+    alpha = np.sqrt(expit(levels))
+    moved = (alpha - alpha[-1]) / (alpha[0] - alpha[-1]) * alpha[0]
+    move = np.log(moved[:-1] ** 2 / (1 - moved[:-1] ** 2)) - levels[:-1]
+    assert move[0] == pytest.approx(0, abs=1e-9) and (move[1:] < 0).all()
+    assert move[-1] == move.min() < -5
+    assert_says(
+        text, "Every $\\lambda$ after $t = 0$ moves towards noise, and most at the noise end"
+    )
 
 
 def test_straight_flows_lead_with_few_steps_only(text, numbers):

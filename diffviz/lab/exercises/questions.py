@@ -251,7 +251,8 @@ prediction(
         "schedule. By which factor does the best density lower the variance of one draw of the "
         "value?",
         _gain_of_one_draw,
-        "In many dimensions nearly all of that noise comes from λ, and a density can remove it.",
+        "The density does not fit, and the dimensions are many. So nearly all of that noise comes "
+        "from λ, and a density can remove it.",
     ),
 )
 

@@ -406,10 +406,10 @@ def bugs() -> dict[str, dict[str, Objective]]:
         By what went wrong: the objective that was meant and the wrong one, by name.
     """
     titles = {
-        "min-snr-5-v": "Min-SNR for v: numerator",
-        "min-snr-5-eps": "min written as max",
-        "sd3-shift3": "SD3: a random factor for a density",
-        "edm": "EDM: sigma_data left at 1",
+        "min-snr-5-v": "Min-SNR for v: the noise end is left in",
+        "min-snr-5-eps": "Min-SNR: min written as max",
+        "sd3-shift3": "SD3: a factor in the place of a density",
+        "edm": "EDM: σ_data left at 1",
     }
     return {
         titles[meant]: {meant: objective(meant), wrong.name: wrong}

@@ -33,12 +33,16 @@ DIVISORS = {  # of the cross-entropy that is summed over masked tokens
     "sum": "nothing",
     "length": "length",
     "masked": "masked tokens",
-    "batch": "those of the batch",
+    "batch": "masked tokens of the batch",
 }
-HEAD = ("", "rate", "divided by", "masks", "what it is")
+HEAD = ("", "rate (ρ uniform)", "sum divided by", "masks", "what it is")
 LENGTHS = range(2, 65)  # of sequences
-RATES = {"sine": "cosine (MaskGIT)", "cosine": "cosine (MDLM)"}  # as the papers call them
-MASKS = {"independent": "independent", "up": "rounded up", "nearest": "rounded to nearest"}
+RATES = {
+    "linear": "ρ",
+    "sine": "cosine (MaskGIT)",
+    "cosine": "cosine (MDLM)",
+}  # as the papers call them
+MASKS = {"independent": "by chance", "up": "rounded up", "nearest": "rounded to nearest"}
 
 
 def masked_chips() -> tuple[Chip, ...]:
@@ -216,14 +220,16 @@ def count_chart(entries: list[MaskedObjective], length: int) -> Chart:
         The chart.
     """
     curves = {entry.name: relative_weights(entry, length) for entry in entries}
+    counts = np.arange(1, length + 1)
     return Chart(
-        np.arange(1, length + 1),
+        counts,
         curves,
         xlabel=f"masked tokens k of {length}",
         ylabel="k · weight, 1 on average",
         title=TITLES[BY_COUNT],
         ylim=(0, max([3.0, *(float(values.max()) for values in curves.values())])),
         colours=colours_of(entries),
+        dots={name: (counts, values) for name, values in curves.items()},
     )
 
 
@@ -265,10 +271,14 @@ def where(state: State) -> str:
     if state["shows"] == BY_COUNT:
         return "The ELBO is 1 at each number of masked tokens."
     anchor = state["anchor"]
-    return (
-        f"All curves are 1 at λ = {anchor:g}, where {expit(anchor):.1%} of the tokens are visible; "
-        "one without weight there is shown over its largest value."
+    text = (
+        f"All curves are 1 at λ = {anchor:g}, where {expit(anchor):.1%} of the tokens are visible."
     )
+    for name in state["names"]:
+        w = experiments.inside(masked_objective(name), experiments.LEVELS)
+        if not np.interp(anchor, experiments.LEVELS, w) > 0:
+            text += f" {name} has no weight there, and is shown over its largest value."
+    return text
 
 
 def recipes(entries: list[MaskedObjective]) -> Table:
@@ -297,11 +307,25 @@ def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
     words = "the ELBO" if experiments.is_elbo(found) else "a mixture of ELBOs"
     if not found.monotone:
         words = f"no ELBO: negative share {found.negative_share:.1%}"
-    form, space, ends = entry.schedule.name.partition(" ")
     return (
         entry.name,
-        RATES.get(form, form) + space + ends,
+        rate_words(entry.schedule.name),
         DIVISORS[entry.average],
         MASKS[entry.masks],
         words,
     )
+
+
+def rate_words(schedule: str) -> str:
+    """How the masking rate is drawn, as the papers call it, or as a function of a uniform ρ.
+
+    Args:
+        schedule: Name of the schedule.
+
+    Returns:
+        The words, such as "1 − ρ^0.5".
+    """
+    form, space, rest = schedule.partition(" ")
+    if form == "kept":
+        return f"1 − ρ^{rest.removeprefix('power ')}"
+    return RATES.get(form, form) + space + rest

@@ -14,7 +14,7 @@ from scipy.special import expit
 from diffviz import plots
 from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.lab.experiments import starts, walks
-from diffviz.lab.explorers.colours import BESIDE, SUBJECT, THIRD
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.web.description import Clock, Control, Description, Menu, Slider, State, Switch
@@ -26,7 +26,7 @@ BRIGHTNESS, COUPLINGS = "brightness", "couplings"
 DATA, SAMPLES = "data", "samples"
 MEAN_RATIO, STD_RATIO, HERE = "mean / data's", "std / data's", "here"
 SCHEDULES = "schedules"
-COLOURS = {MEAN_RATIO: SUBJECT, STD_RATIO: BESIDE, SCHEDULES: THIRD}
+COLOURS = {MEAN_RATIO: SUBJECT, STD_RATIO: BESIDE, SCHEDULES: REFERENCE}
 LOWEST = -24.0  # λ in nats that stands for −∞ on the axis
 # where the slider of λ stands for each schedule
 LAST_PLACES = {name: float(max(level, LOWEST)) for name, level in LAST_LEVELS.items()}
@@ -246,7 +246,7 @@ def ratio_chart(state: State) -> Chart:
     return Chart(
         LATTICE,
         {MEAN_RATIO: mean_ratio, STD_RATIO: std_ratio},
-        xlabel="λ at the end  [nats]",
+        xlabel=f"λ at the end  [nats; {LOWEST:g} is −∞]".replace("-", "−"),
         ylabel="samples / data",
         title="what samples keep of it",
         xlim=(LOWEST - 1, 2),
@@ -303,7 +303,8 @@ def describe(state: State, bells: dict[str, Bell]) -> str:
         f"a shift of −log(1 + κ² N) = {shift:.3f}",
         f"data {data_mean:.2f} ± {data_std:.2f}, samples {mean:.3f} ± {std:.3f}: "
         f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
-        f"dots on the curve of the mean: where schedules end ({LOWEST:g} stands for λ = -inf)",
+        "dots on the curve of the mean, where schedules end, from right to left: "
+        + ", ".join(LAST_LEVELS),
     ]
     return "\n".join(rows).replace("-inf", "−∞").replace("-", "−")
 
@@ -326,7 +327,9 @@ def coupling_view(state: State) -> View:
         paths={SAMPLES: pairing.z},
         colours={SAMPLES: pair_colours(pairing), DATA: walks.GREY},
         times=pairing.share,
-        clock="share of the way",
+        captions=[f"t = {1 - share:.3f}: 1 source, 0 data (grey)" for share in pairing.share],
+        xlabel="z₁",
+        ylabel="z₂",
         title=f"from a ring of eight Gaussians to two moons: {state['coupling']}",
         trails=TRAILS,
         present=state["time"],

@@ -468,10 +468,10 @@ def cost_chart(state: State, cost: Cost) -> Chart:
         GRID,
         {LOOKS: 2 * log_best - logp / np.log(10), SPENDS: log_best},
         xlabel=plots.LOGSNR,
-        ylabel="log₁₀ E Y² per nat / least",
-        title="what each λ adds to the noise of a draw",
+        ylabel="log₁₀ per nat",
+        title="what each λ adds to E Y², over the least",
         xlim=SEEN,
-        ylim=(-6, 3),
+        ylim=(-5, 3),
         colours=draw_colours(state),
         dashes={LOOKS: 0, SPENDS: 1},
     )

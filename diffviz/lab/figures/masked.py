@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from diffviz import plots
 from diffviz.lab.experiments import masked
@@ -24,6 +26,17 @@ COLOURS = {  # those that stand in one picture differ in hue
     "amused": plots.PALETTE[5],
     "simple-batch": plots.PALETTE[8],
 }
+# Each word with the share of visible words from which on it is one of them.
+SENTENCE = (
+    ("the", 9 / 12),
+    ("cat", 5 / 12),
+    ("sat", 1 / 12),
+    ("on", 7 / 12),
+    ("the", 11 / 12),
+    ("mat", 3 / 12),
+)
+WORD_LEVELS = range(-8, 9, 2)  # λ in nats, under which the sentence stands
+WORD_BELOW, WORD_LINE = 0.62, 0.15  # inches below the axes, and from one word to the next
 HIGHEST = 2.2  # of the ratios to the ELBO that are shown
 DENSITY = "sigmoid(λ) · floor"
 BOUND, SAMPLER = "bound in T steps", "sampler in T steps"
@@ -41,8 +54,8 @@ def colour(name: str) -> str:
 )
 def masked_weightings() -> Axes:
     """Draw weightings of five classes, and their ratio to the ELBO; returns the left panel."""
-    left, right = plots.axes(13.0, 4.4, columns=2, legend=1.35)
-    left.figure.subplots_adjust(wspace=0.5)
+    left, right = plots.axes(13.0, 5.4, columns=2, legend=1.35)
+    left.figure.subplots_adjust(wspace=0.5, bottom=0.33)
     weightings = masked.curves(masked.CLASSES)
     plots.lines(
         masked.LEVELS,
@@ -70,7 +83,41 @@ def masked_weightings() -> Axes:
     right.set_ylim(0, HIGHEST)
     label_ends(right, _ends(ratios), colour)
     _say_where_it_leaves(right, "maskgit", ratios["maskgit"])
+    for ax in (left, right):
+        _write_sentence(ax)
     return left
+
+
+def masked_words(logsnr: float) -> list[str]:
+    """The sentence of the pictures at one level of noise.
+
+    Args:
+        logsnr: λ of masking, in nats.
+
+    Returns:
+        Its words in their order; one that is hidden is "".
+    """
+    visible = expit(logsnr)
+    return [word if visible > share else "" for word, share in SENTENCE]
+
+
+def _write_sentence(ax: Axes) -> None:
+    """Write the sentence under some levels of the axis, from top to bottom, with grey masks."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = ax.get_position().height * figure.get_figheight()
+    height = WORD_LINE * len(SENTENCE)
+    bounds = (0.0, -(WORD_BELOW + height) / inches, 1.0, height / inches)
+    panel = ax.inset_axes(bounds, label="sentence")
+    panel.axis("off")
+    panel.set(xlim=ax.get_xlim(), ylim=(len(SENTENCE) - 0.5, -0.5))
+    ax.set_xticks(list(WORD_LEVELS))
+    for level in WORD_LEVELS:
+        for row, word in enumerate(masked_words(level)):
+            if word:
+                panel.text(level, row, word, ha="center", va="center", fontsize=9)
+            else:
+                panel.add_patch(Rectangle((level - 0.6, row - 0.36), 1.2, 0.72, color="0.85", lw=0))
 
 
 def _ends(curves: Mapping[str, NDArray]) -> dict[str, tuple[float, float]]:
@@ -162,7 +209,9 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
             ax.plot(place + shift, row, "o", ms=4, mfc="white", mec="0.2", mew=1, ls="")
     ax.set_xticks(place, names)
     title = "any-order is best and elbo worst at each seed (dots)"
-    ax.set(ylabel="nats above the entropy   [full −ELBO, pale −log p]", title=title)
+    ax.set(ylabel="nats above the entropy", title=title)
+    patches = [Patch(color="0.3"), Patch(color="0.3", alpha=0.4)]
+    legend(ax, patches, labels=["−ELBO", "−log p"], loc="upper right")
 
 
 @figure(
@@ -188,7 +237,7 @@ def masked_noises() -> Axes:
     """Draw the densities of three noises; returns the Axes."""
     densities = masked.noise_densities()
     grid = np.linspace(-8, 8, len(next(iter(densities.values()))))
-    colours = dict(zip(densities, ("black", OTHERS[0], OTHERS[6]), strict=True))
+    colours = dict(zip(densities, ("black", plots.PALETTE[6], plots.PALETTE[7]), strict=True))
     ax = plots.lines(
         grid,
         densities,
@@ -197,7 +246,5 @@ def masked_noises() -> Axes:
         title=f"three tokens: each area is their entropy, {masked.SMALL.entropy:.2f} nats",
         colours=colours.__getitem__,
     )
-    areas = masked.noise_areas()
-    labels = [f"{name}: area {areas[name]:.2f} nats" for name in densities]
-    legend(ax, named_lines(ax), labels=labels)
+    legend(ax, named_lines(ax), labels=list(densities))
     return ax

@@ -46,7 +46,7 @@ from diffviz.theory import prior
 SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))
 PRIOR = OTHERS[2]  # the term of the ELBO, as in the figures of that
 RAISED = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-END = "log-SNR λ at the end   [nats]"
+END = "log-SNR λ at the end   [nats; noise ← → data]"
 LAST_LEVELS = np.linspace(-22, 0, 221)  # λ in nats
 NO_SIGNAL_PLACE = -23.0  # where λ = −inf is drawn
 ALL_ENDS = TERMINAL | {ZERO: NO_SIGNAL_PLACE}
@@ -369,8 +369,8 @@ def straightness_figure(variance: float = 1.0) -> Axes:
         c,
         {"closed form": _bend_over_energy(c, np.sqrt(c) * (2 - np.pi / 2))},
         xlabel="variance c of the data",
-        ylabel="S / energy, 0 is straight",
-        title="for their energy, paths bend most at c = 1",
+        ylabel="S over the energy   [0: straight]",
+        title="S over the energy is largest at c = 1",
         outside=None,
         colours=lambda name: "0.35",
         ax=right,
@@ -439,8 +439,10 @@ def couplings_figure(flows: dict[str, Coupled] | None = None) -> Axes:
     columns = zip(LEARNT, panels[:3], panels[3:], COUPLING_COLOURS, strict=True)
     for name, top, bottom, colour in columns:
         _draw_coupling(top, bottom, name.split(",")[0], flows[name], colour)
-    panels[0].set_ylabel("120 pairs to train on")
-    panels[3].set_ylabel("120 paths of the learnt flow, 30 RK4 steps")
+    panels[0].set_ylabel("120 pairs to train on\nz₂")
+    panels[3].set_ylabel("120 paths of the learnt flow, 30 RK4 steps\nz₂")
+    for ax in panels[3:]:
+        ax.set_xlabel("z₁")
     for ax in (panels[0], panels[3]):
         legend(ax, ax.lines[-2:], loc="lower right", markerscale=2, handletextpad=0.1)
     panels[0].figure.subplots_adjust(wspace=0.2, hspace=0.24)

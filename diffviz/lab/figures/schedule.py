@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Polygon
 from matplotlib.ticker import MultipleLocator
 
 from diffviz import plots
@@ -29,6 +30,7 @@ from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
 MOST_VARIANCE = 27.5  # at the end of the axis
+BAR, HEAD = 0.8, 1.2  # height of a bar in rows, and length of an arrow's head
 # A density has the colour of the objective that draws from it.
 SAMPLER_COLOURS = {
     "cosine": plots.colour("iddpm-cosine"),
@@ -209,10 +211,17 @@ def cosine_six_panel(views: CosineViews | None = None) -> Axes:
     return panels[0]
 
 
+def _add_head(ax: Axes, row: int, colour: str) -> None:
+    """End a bar in the head of an arrow, since it goes on beyond the axis."""
+    neck = MOST_VARIANCE - HEAD
+    corners = [(neck, row - BAR / 2), (MOST_VARIANCE, row), (neck, row + BAR / 2)]
+    ax.add_patch(Polygon(corners, color=colour, lw=0, gid="head"))
+
+
 def _draw_law(left: Axes, right: Axes, row: int, name: str, statistics: Draws) -> None:
     """Draw the mean of the draws under one law, and the exact variance of one draw."""
     if np.isfinite(statistics.exact_variance):
-        half_width, face, text = statistics.half_width, None, f"{statistics.exact_variance:.4g}"
+        half_width, face, text = statistics.half_width, None, f"{statistics.exact_variance:.2f}"
     else:  # no interval holds for a mean of draws whose variance is infinite
         half_width, face = np.nan, "white"
         text = f"infinite (these draws: {statistics.variance:.3g})"
@@ -220,10 +229,12 @@ def _draw_law(left: Axes, right: Axes, row: int, name: str, statistics: Draws) -
     left.errorbar(
         statistics.mean, row, xerr=half_width, fmt="o", color=colour, mfc=face, label=name, gid=name
     )
-    # an infinite variance is a bar that reaches past the end of the axis
-    length = min(statistics.exact_variance, 10 * MOST_VARIANCE)
-    right.barh(row, length, color=colour, gid=name)
-    place = 0.75 if length > MOST_VARIANCE else length + 0.5  # inside a bar that reaches the end
+    goes_on = statistics.exact_variance > MOST_VARIANCE
+    length = MOST_VARIANCE - HEAD if goes_on else statistics.exact_variance
+    right.barh(row, length, height=BAR, color=colour, gid=name)
+    if goes_on:
+        _add_head(right, row, colour)
+    place = 0.75 if goes_on else length + 0.5  # inside a bar that reaches the end
     right.annotate(text, (place, row), va="center", fontsize=9)
 
 

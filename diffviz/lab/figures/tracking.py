@@ -44,6 +44,13 @@ GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
     2: "value, stratified draws",
     3: "gradient",
 }
+LOSS_NAMES = {  # of objectives, as the text calls them
+    "iddpm-cosine": "ε-cosine",
+    "elbo": "ELBO",
+    "sigmoid-bias2": "sigmoid",
+    "fm-ot": "flow matching",
+    "sd3": "SD3",
+}
 GAIN_COLOURS = ("#333333", "#888888", plots.PALETTE[4])
 # A grid has the colour of the objective that draws from its density.
 GRID_COLOURS = {
@@ -154,6 +161,7 @@ def _draw_weightings(ax: Axes) -> None:
     )
     draw_under(ax, "flow matching")
     ax.annotate("asked", (-7.5, 0.4), ha="center", color=NEUTRAL)
+    ax.annotate("(no density)", (0.97, 0.86), xycoords="axes fraction", ha="right", fontsize=12)
     ax.annotate("trained", (7.5, 0.1), ha="center", color=law_colour("EDM2 log-variance"))
 
 
@@ -273,12 +281,14 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
     distances.set_xticks(STEPS, map(str, STEPS))
     distances.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     distances.minorticks_off()
+    distances.figure.subplots_adjust(top=0.84)
     _name_lines(distances, trained)
     for ax, place in zip(clouds, ("cosine", "uniform λ"), strict=True):
         ax.plot(*trained.truth.T, ".", ms=2.5, color="0.8", gid="truth")
         samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2.5, color=GRID_COLOURS[place], gid="samples")
-        ax.set(title=f"8 steps on the {place} grid", xlim=(-1.5, 2.5), ylim=(-1.4, 1.8))
+        title = f"8 steps on the {place} grid,\ntrained with uniform λ"
+        ax.set(title=title, xlim=(-1.5, 2.5), ylim=(-1.4, 1.8))
         ax.set(xlabel="x₁", ylabel="x₂")
         ax.set_aspect("equal", anchor="N")
     return distances
@@ -326,7 +336,7 @@ def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> N
     ax.axvline(1, color="black", lw=1)
     ax.set(xscale="log", xlim=(0.25, 2000), title=title)
     ax.set(xlabel="times less variance than under its own density")
-    ax.set_yticks(rows, list(gains))
+    ax.set_yticks(rows, [LOSS_NAMES.get(name, name) for name in gains])
     ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
     ax.minorticks_off()
     ax.grid(False, axis="y")

@@ -27,10 +27,21 @@ from diffviz.lab.experiments.weighting import (
 )
 from diffviz.lab.experiments.weighting import heuristics as heuristic_weightings
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, legend, line_of, put_under
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    SHORT_LOGSNR,
+    draw_under,
+    legend,
+    line_of,
+    named_lines,
+    put_under,
+)
 from diffviz.plots.style import FOCUS, NEGATIVE, REFERENCE
 
 BASES = ("eps", "x", "v", "u")
+COLUMN, ROW = 0.38, 0.075  # inner edge of a column of names and their distance, over the axes
+CLEAN = 2.0  # λ in nats: curves with tops beyond it have their names on the left
+LEADER = {"arrowstyle": "-", "lw": 0.7, "shrinkA": 1, "shrinkB": 0}  # from a name to its curve
 SMALL = 0.01  # negative share below which the red area cannot be seen
 
 
@@ -53,9 +64,9 @@ def classics(objectives: Sequence[str] = CLASSICS, strip: plots.Strip | None = N
     """
     left, right = plots.axes(10.5, 4.4, columns=2, legend=1.7)
     curves = chosen(*objectives)
-    title = "logarithms, 0 at λ = 0: tails show"
+    title = "logarithms: tails show"
     plots.weighting_curves(WIDE, curves, ax=left, outside=None, title=title)
-    title = "over the maximum on [−10, 10]: peaks show"
+    title = "over the maximum: peaks show"
     plots.weighting_curves(WIDE, curves, scale="w / max", ax=right, title=title)
     left.set_ylim(-4.2, 3.2)
     for line, as_in_legend in zip(left.lines, right.lines, strict=True):
@@ -220,18 +231,18 @@ def loss_density(
     strip: plots.Strip | None = None,
     shares: bool = True,
 ) -> Axes:
-    """Draw weightings and loss densities, with the shares of all below λ = 0 in the legend.
+    """Draw weightings and loss densities, with the shares of all below λ = 0 in a legend.
 
     Args:
         spent: What ``experiments.weighting.spending_on_data`` returned; computed by default.
         strip: One example at several noise levels, drawn under the axes.
-        shares: Whether the legend tells the shares.
+        shares: Whether a legend tells the shares; else the curves have their names at their tops.
 
     Returns:
         The left panel.
     """
     spent = spending_on_data() if spent is None else spent
-    width, legend = (13.5, 3.1) if shares else (11.5, 1.5)
+    width, legend = (13.5, 3.1) if shares else (12.0, 0.0)
     first, *others = plots.axes(width, 4.2, columns=1 + len(spent), legend=legend)
     records = next(iter(spent.values()))
     weightings = {name: record.weighting for name, record in records.items()}
@@ -239,7 +250,7 @@ def loss_density(
     plots.weighting_curves(WIDE, weightings, scale="unit area", ax=first, outside=None, title=title)
     for ax, (data, of_data) in zip(others, spent.items(), strict=True):
         losses = {name: record.loss for name, record in of_data.items()}
-        outside = True if ax is others[-1] else None
+        outside = True if shares and ax is others[-1] else None
         title = f"loss density, {data}"
         plots.weighting_curves(WIDE, losses, scale="unit area", ax=ax, outside=outside, title=title)
         ax.set_ylabel("share of the loss per nat (base-free)")
@@ -251,8 +262,54 @@ def loss_density(
     others[-1].figure.subplots_adjust(wspace=0.36)
     if shares:
         _tell_shares(others[-1], spent)
+    else:
+        _name_tops(first, *others)
     put_under((first, *others), strip)
     return first
+
+
+def _name_tops(*panels: Axes) -> None:
+    """Write the names of curves in a column, the highest first, with thin lines to their tops.
+
+    A curve that does not fall towards clean data is named at its end.
+    """
+    for ax in panels:
+        _write_column(ax, _name_ends(ax))
+
+
+def _name_ends(ax: Axes) -> dict[str, tuple[float, float, str]]:
+    """Name what is highest at its end there, and return name to top and colour of the others."""
+    tops = {}
+    for line in named_lines(ax):
+        x, y = np.asarray(line.get_data(), dtype=float)
+        name, colour = str(line.get_gid()), str(line.get_color())
+        if y[-1] > 0.999 * y.max():
+            end = float(x[-1]), float(y[-1])
+            up = "offset points"
+            ax.annotate(name, end, (0, 4), textcoords=up, ha="right", color=colour, fontsize=9)
+        else:
+            tops[name] = (float(x[y.argmax()]), float(y.max()), colour)
+    return tops
+
+
+def _write_column(ax: Axes, tops: Mapping[str, tuple[float, float, str]]) -> None:
+    """Write names in a column where there is more room, and lead each to its top."""
+    right = sum(x for x, _, _ in tops.values()) <= CLEAN * len(tops)
+    column, side, edge = (1 - COLUMN, "left", 0.0) if right else (COLUMN, "right", 1.0)
+    high_first = sorted(tops, key=lambda name: -tops[name][1])
+    for row, name in enumerate(high_first):
+        x, y, colour = tops[name]
+        ax.annotate(
+            name,
+            (x, y),
+            xytext=(column, 0.97 - ROW * row),
+            textcoords="axes fraction",
+            ha=side,
+            va="center",
+            color=colour,
+            fontsize=9,
+            arrowprops={**LEADER, "color": colour, "relpos": (edge, 0.5)},
+        )
 
 
 def _tell_shares(ax: Axes, spent: Mapping[str, Mapping[str, Spending]]) -> None:

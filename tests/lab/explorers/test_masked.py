@@ -64,6 +64,9 @@ def test_an_entry_without_the_anchor_is_shown_over_its_largest_value(explorer):
     _, w = curve(explorer, "mage")
     assert np.nanmax(w) == pytest.approx(1)
     assert "negative share 31.9%" in explorer.view.text
+    assert "mage has no weight there" in explorer.view.text
+    explorer.set("names", ("mdlm-cosine",))
+    assert "no weight" not in explorer.view.text
 
 
 def test_no_entry_and_too_many_are_met_in_words(explorer):
@@ -78,6 +81,10 @@ def test_the_table_has_the_names_of_the_papers():
     for words in ("cosine (MaskGIT)", "rounded up", "rounded to nearest", "cosine (MDLM) on [0"):
         assert words in shown
     assert "sine " not in shown.replace("cosine ", "")
+    others = MaskedExplorer(names=("maskgit-square-root", "dplm-linear")).view.text
+    for words in ("1 − ρ^0.5", "masked tokens of the batch", "by chance"):
+        assert words in others
+    assert "kept" not in others
 
 
 def test_no_count_leaves_the_top():

@@ -183,6 +183,18 @@ def test_base_switch_turns_flow_matching_round():
     )
 
 
+def test_names_stand_beside_the_tops_of_the_losses():
+    panels = figures.weighting.loss_density(shares=False).figure.axes
+    assert not any(ax.get_legend() for ax in panels)
+    for ax in panels:
+        names = {text.get_text(): text for text in ax.texts}
+        lines = {str(line.get_gid()): line for line in ax.lines}
+        for name, text in names.items():
+            y = np.asarray(lines[name].get_ydata())
+            assert text.xy[1] == y.max() or text.xy[1] == y[-1]
+    check_nothing_is_cut(panels[0].figure)
+
+
 def test_loss_density_prints_the_shares_below_zero():
     figure = figures.draw("loss-density")
     words = " ".join(text.get_text() for text in figure.axes[2].get_legend().get_texts())
@@ -408,6 +420,9 @@ def test_invariance_has_one_mean_and_the_exact_variances():
     )
     drawn = {c.get_label(): c for c in figure.axes[0].containers}
     assert len(drawn) == 5
+    heads = [patch for patch in figure.axes[1].patches if patch.get_gid() == "head"]
+    rows = sorted(round(head.get_xy()[:, 1].mean() * 4) / 4 for head in heads)
+    assert len(rows) == 2 and max(rows) < 1.5  # the two infinite variances, below
 
 
 def test_the_second_moment_of_a_draw_has_its_closed_forms():

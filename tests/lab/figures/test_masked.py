@@ -30,6 +30,15 @@ def test_the_elbo_is_twice_the_sigmoid_and_constant_over_itself(drawn):
     assert ratio == pytest.approx(np.ones_like(x), rel=1e-9)
 
 
+def test_the_sentence_under_the_axis_has_as_many_words_as_are_visible(drawn):
+    for panel in drawn["masked-weightings"].axes:
+        (words,) = [child for child in panel.child_axes if child.get_label() == "sentence"]
+        for level in masked_figures.WORD_LEVELS:
+            shown = [text for text in words.texts if text.get_position()[0] == level]
+            assert abs(len(shown) - 6 * expit(level)) <= 0.5
+        assert len(words.texts) + len(words.patches) == 6 * len(masked_figures.WORD_LEVELS)
+
+
 def test_the_classes_of_the_picture_are_classes_of_the_catalogue(drawn):
     """Five names of which no two are in one class."""
     rows = [row.names for row in masked.classes()]
@@ -106,4 +115,4 @@ def test_each_noise_has_the_entropy_as_its_area(drawn):
         assert np.trapezoid(density, x) == pytest.approx(masked.SMALL.entropy, abs=0.02)
         assert masked.noise_areas()[name] == pytest.approx(masked.SMALL.entropy, rel=1e-9)
     legend = [text.get_text() for text in drawn["masked-noises"].axes[0].get_legend().texts]
-    assert legend == [f"{name}: area {masked.SMALL.entropy:.2f} nats" for name in masked.NOISES]
+    assert legend == [*masked.NOISES]
