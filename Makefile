@@ -7,7 +7,7 @@ TEST := .venv/test
 PEERS := .peers/installed
 OTHERS := .others/installed
 NODE := tests/web/node_modules/.package-lock.json
-PROCESSES ?= 3
+PROCESSES ?= 4
 NEED_OTHERS := tests/learning/test_callbacks.py tests/learning/test_logs.py tests/learning/test_log_faults.py tests/learning/test_log_forms.py tests/learning/test_log_events.py tests/data/test_points.py tests/test_delimited.py
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -37,9 +37,9 @@ test:  ## lint, types, pages, tests, notebooks, a look in a real browser
 	$(MAKE) -j 2 $(TEST) $(PEERS) $(OTHERS) $(NODE)
 	$(MAKE) -j 2 suite lint docs callbacks
 
-# Three processes for two cores, since the one with a browser mostly waits. It looks how soon a picture comes, so that the
-# others give way to it, and so do the short checks beside the tests. Long files come first (LONGEST in tests/conftest.py), so
-# that all processes end together.
+# Four processes for two cores, since many tests wait: for a browser, for a kernel, for processes of their own. The one with
+# the browser of the notebooks looks how soon a picture comes, so that the others give way to it, and so do the short checks
+# beside the tests. Long files come first (LONGEST in tests/conftest.py), so that all processes end together.
 suite: $(TEST) $(PEERS)  ## the tests, the notebooks, and each of their controls moved in a real browser
 	$(BIN)/pytest -q -rs -n $(PROCESSES) --no-loadscope-reorder --nbmake --nbmake-timeout=600 notebooks tests
 
