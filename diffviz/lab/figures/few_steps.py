@@ -150,14 +150,15 @@ def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     """
     likely = np.abs(PATH_STARTS) <= REACH
     starts, exact = PATH_STARTS[likely], paths(data).at(ENDS[1]).states[likely]
+    maps = {}
     for name in names:
         of_seeds = learned_map(name, data)[:, likely]
+        maps[name] = of_seeds.mean(0)
         for seed, ends in enumerate(of_seeds):
-            pale = {"color": COLOURS[name], "lw": 1.0, "alpha": 0.35}
-            ax.plot(starts, ends, gid=f"{name}:{seed}", **pale)
-        bold = {"color": COLOURS[name], "lw": 2.4, "label": name}
-        ax.plot(starts, of_seeds.mean(0), gid=f"{name}:mean", **bold)
-    ax.plot(starts, exact, color="black", lw=2.2, ls="--", label=EXACT, gid="exact")
+            ax.plot(starts, ends, color=COLOURS[name], lw=1.0, alpha=0.35, gid=f"{name}:{seed}")
+        ax.plot(starts, maps[name], color=COLOURS[name], lw=2.4, gid=f"{name}:mean")
+    maps[EXACT] = exact
+    ax.plot(starts, exact, color="black", lw=2.2, ls="--", gid="exact")
     ax.set(
         xlabel=f"z at t = {ENDS[0]:g}   [pale: {len(SEEDS)} seeds, bold: their mean]",
         ylabel=f"z at r = {ENDS[1]:g}, after one step",
@@ -166,9 +167,8 @@ def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     )
     ax.set_xticks(range(-2, 3))
     ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room
-    named = {line.get_label(): line.get_data() for line in ax.lines if line.get_lw() > 2}
-    ends = {name: (float(x[-1]), float(y[-1])) for name, (x, y) in named.items()}
-    label_ends(ax, ends, lambda name: COLOURS.get(name, "black"))
+    tips = {name: (float(starts[-1]), float(ends[-1])) for name, ends in maps.items()}
+    label_ends(ax, tips, (COLOURS | {EXACT: "black"}).__getitem__)
 
 
 def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
