@@ -50,15 +50,8 @@ def method_colour(name: str) -> str:
     return METHOD_COLOURS[name.split(",")[0].removesuffix(" as released")]
 
 
-def road_colour(name: str) -> str:
-    """The colour of the line of a road: paler than its method's under another weighting.
-
-    Args:
-        name: One of the experiment's ``ROADS``.
-
-    Returns:
-        The colour.
-    """
+def _road_colour(name: str) -> str:
+    """The colour of the line of a road: paler than its method's under another weighting."""
     colour = method_colour(name)
     if name not in OTHER_WEIGHTING:
         return colour
@@ -122,7 +115,7 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
     ends: dict[str, tuple[float, float]] = {}
     for name in roads:
         road = learned(name)
-        colour, label = road_colour(name), OTHER_WEIGHTING.get(name, name)
+        colour, label = _road_colour(name), OTHER_WEIGHTING.get(name, name)
         dash = ROAD_DASHES.get(name, "-")
         low, high = road.reward.min(0), road.reward.max(0)
         ax.fill_between(road.calls, low, high, color=colour, alpha=0.15, lw=0)
