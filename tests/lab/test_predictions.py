@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import fft
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 import diffviz as dv
 from diffviz.lab import exercises
@@ -206,6 +206,7 @@ def last_signal():
         ("llada-and-md4", "in a constant at most"),
         ("dear-mistake", "the one that believes what it sees"),
         ("diagonal-law", "no, it is noisier"),
+        ("states-to-the-left", "those below −0.5"),
     ],
 )
 def test_the_predictions_of_two_notebooks_are_true(name, truth):
@@ -213,6 +214,16 @@ def test_the_predictions_of_two_notebooks_are_true(name, truth):
     question = asked(name)
     assert question.truth() == truth
     assert question.comment(truth).startswith("Yes.")
+
+
+def test_the_states_that_go_left_are_as_many_as_the_points_there():
+    """The flow of a line keeps the order, so its border is a quantile of the noise."""
+    share = dv.toy("gmm1").law.weights[0].item()
+    assert share == pytest.approx(0.3)
+    assert asked("states-to-the-left").truth() == f"those below {ndtri(share):.1f}".replace(
+        "-", "−"
+    )
+    assert ndtr(-1.5) == pytest.approx(0.07, abs=0.005)
 
 
 def test_a_long_jump_is_as_rare_as_two_logit_normal_times_are_far_apart():

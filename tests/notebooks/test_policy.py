@@ -110,7 +110,8 @@ def test_the_gain_law_by_its_numbers(prose):
     level, default = np.linspace(-9, 9, 37), WEIGHTINGS[DEFAULT]
     np.testing.assert_allclose(default.weighting(level), np.cosh(level / 4) ** -2 / 4, rtol=1e-12)
     assert dv.verdict(default).peak == pytest.approx(0, abs=0.02)
-    assert_says(prose, "w = sech²(λ/4)/4.", "It rises up to λ = 0")
+    assert_says(prose, "w = sech²(λ/4)/4.", "The w of FPO's default rises up to λ = 0")
+    assert not dv.verdict(default).monotone
 
 
 def test_flatness_by_its_numbers(prose):
@@ -125,6 +126,13 @@ def test_flatness_by_its_numbers(prose):
     assert all(excess[name] > 0.005 for name in by_correlation[:3])
     assert all(excess[name] < 0.005 for name in by_correlation[-3:])
     assert_says(prose, "(The least flat ones lie a little above it.)")
+    assert {name for name in flat if flat[name].monotone} == {
+        "elbo",
+        "sigmoid-bias2",
+        "fm-ot",
+        "indi",
+    }
+    assert_says(prose, "filled where w never rises, hollow where it rises somewhere")
     lines = printed("06_policy")
     for name, row in flat.items():
         each = ", ".join(
@@ -240,9 +248,10 @@ def test_mean_ratios_by_their_numbers(prose):
         f"the mean ratio is {after[0]:.2f} however many draws are averaged",
         f"it comes down to {first[-1]:.2f} with 128 draws, which is that of flow matching "
         "without noise",
-        f"gain of {change.slope('fm-ot'):.2f} on this change",
+        f"gain on this change, {change.slope('fm-ot'):.2f}, stretches the ratio",
+        f"Why is {first[-1]:.2f} not 1",
         f"share the same {policy_experiments.RATIO_DRAWS:,} single draws",
-        f"exact: {np.exp(change.exact).mean():.2f} on these actions, 1 over all",
+        f"The exact mean is {np.exp(change.exact).mean():.2f} on these actions, and 1 over all",
     )
     assert first[-1] == pytest.approx(ratios["FM without noise"][0], abs=0.01)
     law = policy_experiments._policies().old.law
@@ -250,7 +259,7 @@ def test_mean_ratios_by_their_numbers(prose):
     assert variance == pytest.approx(2, rel=0.01)
     at_whole = elbo_mixture.gain(dv.objective("fm-ot"), variance)
     assert change.slope("fm-ot") == pytest.approx(at_whole, rel=0.01)
-    assert_says(prose, "that is the gain at c near 2. The policy as a whole has this variance")
+    assert_says(prose, "the gain is that at c near 2: the policy as a whole has this variance")
 
 
 def test_the_answer_on_two_scales(prose):
@@ -336,24 +345,42 @@ def test_learning_by_its_numbers(prose):
     assert max(passed) <= 8
     for history, batch in zip(fpo, passed, strict=True):
         assert min(history.goals[: batch + 1]) == 4
-    assert_says(prose, "passes 0.45 by batch 8 with all four goals")
+    lines = printed("06_policy")
+    at = {
+        name: [
+            int(batch) for batch in re.findall(rf"^{name}, .* passed at batch (\d+)", lines, re.M)
+        ]
+        for name in ("FPO", "AWR")
+    }
+    assert at["FPO"] == [6, 6, 6] and max(at["AWR"]) < 6
+    assert_says(prose, "FPO passes 0.45 at batch 6, with all four goals at every seed")
     awr_passed = [
         next(batch for batch, reward in enumerate(history.reward) if reward > 0.45)
         for history in awr
     ]
     assert max(awr_passed) <= max(passed)
     assert sum(4 - history.goals[10] for history in awr) >= 2
-    assert_says(prose, "AWR gets there no later, and has lost goals by batch 10")
+    assert_says(prose, "AWR gets there earlier, and loses its first goal before FPO does")
+    assert len(re.findall(r"^(?:AWR|FPO), seed 0: .* and 2 goals", lines, re.M)) == 2
+    assert_says(prose, "FPO's actions have gathered at two goals", "but two of them too seldom")
     assert FIRST_TO_LOSE == "goals kept: AWR loses some first"
     first_lost = [min(lost_at(history) for history in runs) for runs in (awr, fpo, dpo)]
     assert first_lost == sorted(first_lost) and first_lost[0] < first_lost[1]
     assert all(history.reward[16] < 0.35 and min(history.goals) == 4 for history in dpo)
-    assert_says(prose, "below 0.35 after 16 batches")
+    ends = re.findall(r"^DPO, seed .: reward (\S+) .* never$", lines, re.M)
+    assert len(ends) == 3 and max(map(float, ends)) < 0.3
+    assert_says(prose, "After 16 batches it is below 0.3")
     ends = [history.reward[-1] for history in dpo]
     assert max(ends) - min(ends) > 0.25 * (np.mean(ends) - 0.06)
     assert_says(prose, "wide spread between seeds")
-    assert policy_experiments.RUNS["FPO"].options["draws"] == 4 and methods.FPO().draws == 8
-    assert_says(prose, "with 4 draws for each action in the place of 8")
+    runs = {name: policy_experiments.RUNS[name].options for name in ("FPO", "AWR", "DPO")}
+    assert {name: runs[name].get("draws", 8) for name in runs} == {"FPO": 4, "AWR": 8, "DPO": 8}
+    assert methods.AWR().draws == methods.DPO().draws == 8
+    assert_says(prose, "FPO takes 4 draws for each action", "The others take 8")
+    assert runs["DPO"]["batch"] == 2 * bandit.Settings().batch and "batch" not in runs["FPO"]
+    assert_says(prose, "DPO's batches are twice as large")
+    assert [runs[name]["iterations"] for name in ("AWR", "DPO", "FPO")] == [10, 16, 36]
+    assert_says(prose, "AWR stops after 10 batches, DPO after 16 and FPO after 36")
 
 
 def test_collapse_by_its_numbers(prose):
@@ -365,7 +392,7 @@ def test_collapse_by_its_numbers(prose):
     assert all(len(history.goals) == 37 and history.goals[-1] <= 3 for history in fpo)
     assert_says(
         prose,
-        "By batch 36 every seed has lost goals, two or three in the table above",
+        "Without the term every seed has lost two or three goals by batch 36 (table above)",
         "at the end no seed has all four",
     )
     left = re.findall(r"^FPO, seed .* and (\d) goals", printed("06_policy"), re.M)
@@ -376,8 +403,11 @@ def test_collapse_by_its_numbers(prose):
     lost, kept = (sum(history.goals[-1] for history in runs) for runs in (fpo, held))
     assert lost < kept
     assert all(0.5 < history.reward[-1] < 0.75 for history in held)
+    assert np.mean([history.reward[-1] for history in held]) == pytest.approx(0.65, abs=0.05)
     assert min(history.reward[-1] for history in fpo) > 0.75
-    assert_says(prose, "which ends below 0.75", "of every run without the term ends above it")
+    rewards = re.findall(r"^FPO, seed .: reward (\S+) ", printed("06_policy"), re.M)
+    assert len(rewards) == 3 and min(map(float, rewards)) > 0.9
+    assert_says(prose, "it ends near 0.65, where every run without the term ends above 0.9")
     colours = METHOD_COLOURS["FPO"], METHOD_COLOURS["FPO + KL"]
     assert colours == ("#CC6677", "#332288")
     assert_says(
@@ -401,8 +431,8 @@ def test_noise_of_steps_by_its_numbers(prose):
     assert dance[0] == min(values.min() for values in every.values())
     assert_says(
         prose,
-        f"DanceGRPO adds most in its last step: {dance[-1]:.1f} times that noise",
-        "Its first step adds least of all",
+        f"its first step adds least of all, and its last one most: {dance[-1]:.1f} times the "
+        "ancestral noise",
         rf"it would take $a = {np.sqrt(2):.2f}\, \eta$",
     )
     own = {
@@ -412,6 +442,8 @@ def test_noise_of_steps_by_its_numbers(prose):
     assert own["DanceGRPO, η = 0.3"] == pytest.approx([own["DanceGRPO, η = 0.3"][0]] * 10)
     assert max(map(max, own.values())) == own["Flow-GRPO, a = 0.7"][0]
     assert_says(prose, "own noise $s$ is the same in each", "that of the first step of Flow-GRPO")
+    assert (np.diff(dance) > 0).all()  # s/η, the ancestral noise, falls
+    assert_says(prose, "ancestral noise, shrinks towards the data")
     limit = steps.FlowGRPOStep(0.7).ddim_eta(level[0], level[0] + 1e-6)
     assert limit == pytest.approx(0.7 / np.sqrt(2), rel=1e-4)
     assert_says(prose, r"DDIM with $\eta = a/\sqrt 2$")
@@ -457,7 +489,13 @@ def test_two_roads_by_their_numbers(prose):
     assert (last["Flow-GRPO as released"] > last["Flow-GRPO"] + 0.1).all()
     assert (last["CPS as released"] > last["Flow-GRPO"]).all()
     assert (runs["CPS as released"].goals[:, -1] <= 2).all()
-    assert_says(prose, "higher by more than 0.1 at every seed")
+    table = {
+        name: re.findall(rf"^{name} +reward \[(.*?)\]", printed("06_policy"), re.M)[0].split()
+        for name in ("Flow-GRPO as released", "Flow-GRPO")
+    }
+    released, own = (np.array(rewards, dtype=float) for rewards in table.values())
+    assert (released > own + 0.25).all()
+    assert_says(prose, "higher by more than 0.25 at every seed")
     (kept,) = re.findall(r"^CPS as released .*goals \[(.*)\]", printed("06_policy"), re.M)
     assert kept.split() == ["1", "1", "1"]
     assert_says(prose, "in these runs each seed keeps one goal of four")
@@ -470,7 +508,9 @@ def test_two_roads_by_their_numbers(prose):
     flow = WEIGHTINGS["fm-ot"].weighting(np.linspace(-6, 6, 13))
     np.testing.assert_allclose(weighting, flow, rtol=1e-9)
     assert_says(
-        prose, "at twice the learning rate", "*FPO* is run here under the weighting of flow"
+        prose,
+        "at twice the learning rate",
+        "the pale line, has the weighting of flow matching here",
     )
     assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
     assert_says(prose, "NFT learns faster than FPO, and AWM", "is slowest")

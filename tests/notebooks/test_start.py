@@ -9,8 +9,10 @@ from notebook_prose import assert_says, cells, printed
 from scipy.special import expit
 
 import diffviz as dv
+from diffviz import plots
 from diffviz.lab.experiments import strips
-from diffviz.lab.explorers.noise import FIRST
+from diffviz.lab.explorers import ComposerExplorer
+from diffviz.lab.explorers.noise import COLOURS, DATA, FIRST, NOISE
 
 NOTEBOOK = "00_start_here"
 
@@ -173,7 +175,7 @@ def test_the_weights_at_the_first_level_of_the_explorer_are_as_told(text):
         for name, w in ((name, dv.objective(name).weighting(right)) for name in FIRST)
     )
     assert (other > one).all()
-    assert_says(text, "From $\\lambda = 0$ on, where both are 1")
+    assert_says(text, "From $\\lambda = 0$ on", "both curves were set to 1 there")
 
 
 def test_the_map_names_every_other_notebook(text):
@@ -214,6 +216,20 @@ def test_the_error_of_any_target_is_the_gain_times_that_of_eps(text, a, b, level
     x_hat = x + ratio * (eps - eps_hat)  # so that x̂ + (σ/α) ε̂ is the known z/α
     error = a * x_hat + b * eps_hat - a * x - b * eps
     assert error == pytest.approx((b - a * ratio) * (eps_hat - eps))
+
+
+def test_the_composer_opens_at_the_level_that_is_told(text):
+    assert_says(text, "Each curve is 0 at $\\lambda = 0$")
+    opened = ComposerExplorer().state
+    assert (opened["anchor"], opened["below"]) == (0.0, 0.0)
+
+
+def test_data_and_noise_have_the_colours_of_the_first_picture():
+    shares = plots.lines([0.0, 1.0], {DATA: [0, 1], NOISE: [1, 0]}, xlabel="λ", ylabel="share")
+    drawn = {line.get_gid(): line.get_color() for line in shares.lines}
+    assert {name: COLOURS[name] for name in (DATA, NOISE)} == {
+        name: drawn[name] for name in (DATA, NOISE)
+    }
 
 
 def test_it_opens_with_words_and_ends_with_the_explorer_and_exercises():

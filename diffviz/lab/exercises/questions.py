@@ -566,9 +566,9 @@ prediction(
 prediction(
     "flat-or-monotone",
     Choice(
-        "A policy changes in a coarse way and in a fine way at once. Flow matching's w falls "
-        "everywhere, that of FPO's default rises up to λ = 0 and is flatter. Under which of them "
-        "does the loss follow the log-ratio better?",
+        "A policy changes in a coarse way and in a fine way at once. Flow matching's w never "
+        "rises, that of FPO's default rises up to λ = 0 and is flatter. Under which of them does "
+        "the loss follow the log-ratio better?",
         {
             "flow matching": "Its loss is an ELBO of noised data, but it hardly counts the fine.",
             "FPO's default": "What matters is that both changes get nearly the same factor.",
@@ -1031,6 +1031,14 @@ prediction(
 # --- notebook 11 --------------------------------------------------------------------------------
 
 
+def _states_to_the_left() -> str:
+    """The states near pure noise that the exact flow of ``gmm1`` carries to its left cluster."""
+    ends = few_steps.paths("gmm1").at(few_steps.ENDS[1]).states
+    border = float(few_steps.PATH_STARTS[int(np.argmax(ends > -0.5))])
+    places = {"those below 0": 0.0, "those below −0.5": -0.5, "those below −1.5": -1.5}
+    return min(places, key=lambda words: abs(places[words] - border))
+
+
 def _law_on_the_diagonal() -> str:
     """On which side of one logit-normal draw MeanFlow's diagonal lies."""
     diagonal = few_step("meanflow").diagonal
@@ -1063,6 +1071,22 @@ def _best_in_one_step() -> str:
     return min(means, key=lambda name: means[name])
 
 
+prediction(
+    "states-to-the-left",
+    Choice(
+        "The data have two clusters on a line, 30 % of them around −1.5 and 70 % around 0.5. The "
+        "flow starts near pure noise, N(0, 1). About which states does it carry to the left "
+        "cluster?",
+        {
+            "those below 0": "Half of the noise lies there, and only 30 % of the data go left.",
+            "those below −0.5": (
+                "Paths on a line do not cross. So the lowest 30 % of the noise go to the left."
+            ),
+            "those below −1.5": "Only 7 % of the noise lie there, and 30 % of the data go left.",
+        },
+        _states_to_the_left,
+    ),
+)
 prediction(
     "diagonal-law",
     Choice(

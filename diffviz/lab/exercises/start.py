@@ -34,7 +34,7 @@ def error_of_x(answer: Any) -> str:
     return "‖x̂ − x‖² = e^(−λ) ‖ε̂ − ε‖², at λ = 4."
 
 
-@exercise("most-loss-on-noise")
+@exercise("most-weight-on-noise")
 def most_loss_on_noise(answer: Any) -> str:
     """Which of four objectives has the largest share of its weight below λ = 0."""
     name = entry(answer).name

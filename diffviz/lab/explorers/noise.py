@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from diffviz import plots
 from diffviz.lab.experiments import strips
-from diffviz.lab.explorers.colours import BESIDE, SUBJECT, THIRD
+from diffviz.lab.explorers.colours import THIRD
 from diffviz.lab.explorers.training_views import LOGSNR as SHORT_LOGSNR
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.recipes.entries import CATALOGUE
@@ -19,7 +19,7 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
 SHARES, WEIGHTS = "shares of z", "weights"
 DATA, NOISE = "data, α²", "noise, σ²"
 POINTS = "two moons"
-COLOURS = {DATA: SUBJECT, NOISE: BESIDE, POINTS: THIRD}
+COLOURS = {DATA: plots.PALETTE[0], NOISE: plots.PALETTE[1], POINTS: THIRD}  # as ``plots.lines``
 RECIPES = {  # the entries of the catalogue whose weights can be shown, in plain words
     "fm-ot": "flow matching",
     "iddpm-cosine": "DDPM, cosine schedule",

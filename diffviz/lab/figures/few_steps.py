@@ -25,7 +25,7 @@ from diffviz.lab.experiments.few_steps import (
     share_of_long_jumps,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, legend
+from diffviz.lab.figures.style import NEUTRAL, label_ends, legend
 from diffviz.plots.style import FOCUS, OTHERS
 
 COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
@@ -39,6 +39,8 @@ MAP_FINDINGS = {
     DATA[0]: "one Gaussian: both MeanFlows bend away",
     DATA[1]: "two clusters: both MeanFlows step too far left",
 }
+EXACT = "exact map"
+ROOM = 1.9  # for the names at the ends of maps, over the reach of the states
 TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
 REACH = 2.5  # of states near pure noise that are drawn, in standard deviations
 SIDE_BY_SIDE = 0.05  # by which share of their place points of neighbours are apart
@@ -139,6 +141,8 @@ def _draw_hill(ax: Axes, name: str, on: NDArray) -> None:
 def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     """Draw where one step of each network ends, over where it starts, beside the exact map.
 
+    A pale line is one seed, and the bold one their mean.
+
     Args:
         ax: Axes to draw on.
         data: One of the experiment's ``DATA``.
@@ -146,21 +150,25 @@ def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     """
     likely = np.abs(PATH_STARTS) <= REACH
     starts, exact = PATH_STARTS[likely], paths(data).at(ENDS[1]).states[likely]
+    maps = {}
     for name in names:
-        for seed, ends in enumerate(learned_map(name, data)[:, likely]):
-            label = name if seed == 0 else None
-            gid = f"{name}:{seed}"
-            ax.plot(starts, ends, color=COLOURS[name], lw=1.3, label=label, gid=gid)
-    ax.plot(starts, exact, color="black", lw=2.2, ls="--", label="exact map", gid="exact")
+        of_seeds = learned_map(name, data)[:, likely]
+        maps[name] = of_seeds.mean(0)
+        for seed, ends in enumerate(of_seeds):
+            ax.plot(starts, ends, color=COLOURS[name], lw=1.0, alpha=0.35, gid=f"{name}:{seed}")
+        ax.plot(starts, maps[name], color=COLOURS[name], lw=2.4, gid=f"{name}:mean")
+    maps[EXACT] = exact
+    ax.plot(starts, exact, color="black", lw=2.2, ls="--", gid="exact")
     ax.set(
-        xlabel=f"z at t = {ENDS[0]:g}   [a line for each of {len(SEEDS)} seeds]",
+        xlabel=f"z at t = {ENDS[0]:g}   [pale: {len(SEEDS)} seeds, bold: their mean]",
         ylabel=f"z at r = {ENDS[1]:g}, after one step",
         title=(MAP_FINDINGS if set(names) == set(NAMES) else TITLES)[data],
-        xlim=(-REACH, REACH),
+        xlim=(-REACH, ROOM * REACH),
     )
+    ax.set_xticks(range(-2, 3))
     ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room
-    if data == DATA[0]:  # as in ``draw_errors``
-        legend(ax, loc="lower right")
+    tips = {name: (float(starts[-1]), float(ends[-1])) for name, ends in maps.items()}
+    label_ends(ax, tips, (COLOURS | {EXACT: "black"}).__getitem__)
 
 
 def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
@@ -191,8 +199,10 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     ax.set_ylim(0, 1.1 * max(unmoved, ax.dataLim.y1))
     ax.set_xticks(STEPS, [str(each) for each in STEPS])
     ax.minorticks_off()
-    if data == DATA[0]:  # the other panel has the same colours, and no room
+    if data == DATA[0]:  # where the lines leave room
         legend(ax, loc="center right", bbox_to_anchor=(1.0, 0.6))
+    else:
+        legend(ax, loc="upper right")
 
 
 @figure(

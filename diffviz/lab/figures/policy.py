@@ -34,6 +34,7 @@ from diffviz.lab.experiments.policy import (
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, label_ends, last_points, legend, line_of
 from diffviz.plots.style import FOCUS, OTHERS
+from diffviz.policy.environment import FourGoals
 
 # One colour for each method of learning, in all figures; the same in those of two roads.
 METHOD_COLOURS = {
@@ -55,13 +56,19 @@ RATIO_COLOURS = {
     "FM without noise": plots.colour("fm-ot"),
     "exact ratio": plots.colour("elbo"),
 }
-LABEL_OFFSETS = {"elbo": (-34, -14), "min-snr-5-eps": (9, -4), "sd3": (9, -12)}  # in points
+LABEL_OFFSETS = {  # in points
+    "elbo": (-34, -14),
+    "min-snr-5-eps": (9, -4),
+    "sd3": (9, -12),
+    "indi": (14, -11),
+}
 # How far labels at the ends of lines are moved from them, in units of log₁₀ κ.
 END_OFFSETS = {"min-snr-5-eps": 0.06, "sd3": -0.09, "iddpm-cosine": -0.02}
 GOALS_TITLE = "goals kept: mean and range of the seeds"
 LEARNERS = ("FPO", "AWR", "DPO")
 FIRST_TO_LOSE = "goals kept: AWR loses some first"
 ROOM = 1.22  # for the names at the ends of lines, over the length of the longest
+SHARES_AT = 2.6  # distance of the shares of goals from the horizontal axis of actions
 BELOW, ABOVE = -9, 8  # points from the end of a line to its name
 
 
@@ -162,7 +169,7 @@ def _draw_flatness(ax: Axes) -> None:
         ax.annotate(name, place, offset, textcoords="offset points", fontsize=9)
     marks = [
         Line2D([], [], marker="o", ms=8, mec=NEUTRAL, mfc=face, mew=2, ls="", label=label)
-        for label, face in (("w falls everywhere", NEUTRAL), ("w rises somewhere", "white"))
+        for label, face in (("w never rises", NEUTRAL), ("w rises somewhere", "white"))
     ]
     legend(ax, marks, loc="lower right", handletextpad=0.2)
     ax.set(
@@ -323,11 +330,23 @@ def _draw_goals_kept(ax: Axes, names: Sequence[str], title: str = GOALS_TITLE) -
     ax.set(ylabel="goals kept", ylim=(0, 4.4), title=title, yticks=range(5))
 
 
+def _shares(found: NDArray) -> NDArray:
+    """Share of each goal among the actions within two widths of a goal, for actions (n, 2)."""
+    distance = np.linalg.norm(found[:, None] - goals(), axis=-1)
+    nearest = distance.argmin(1)[distance.min(1) < 2 * FourGoals.width]
+    return np.bincount(nearest, minlength=len(goals())) / max(len(nearest), 1)
+
+
 def _draw_actions(ax: Axes, name: str, title: str) -> None:
-    """Actions of a policy as dots, the goals as crosses."""
+    """Actions of a policy as dots, the goals as crosses with their shares of what comes near."""
     ax.plot(*goals().T, "+", ms=14, mew=2, color="0.2", gid="goals", zorder=3)
     colour = METHOD_COLOURS.get(name, "0.5")
     ax.plot(*actions(name).T, "o", ms=4, color=colour, alpha=0.5, mew=0, gid=name)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    for goal, share in zip(goals(), _shares(actions(name)), strict=True):
+        place = (goal[0], SHARES_AT * np.sign(goal[1]))
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "bbox": box}
+        ax.text(*place, f"{share:.0%}".replace("%", " %"), gid=f"{name}:share", **style)
     ax.set(
         xlim=(-3, 3),
         ylim=(-3, 3),

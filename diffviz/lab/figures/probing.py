@@ -1,6 +1,8 @@
 """The figure of a loss with a mistake beside the loss that was meant, and of their ratio."""
 
+import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.probing import MISTAKE_GRID, MistakenPair
@@ -8,11 +10,18 @@ from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, put_under
 from diffviz.plots.curves import place_legend
 from diffviz.plots.style import FOCUS, OTHERS
 
+MARGIN = 0.2  # of an axis around its values, over their range
 MEASURED, MEANT, RATIO = FOCUS, OTHERS[5], OTHERS[2]  # as in the explorer of the probe
 
 
+def _around(values: NDArray) -> tuple[float, float]:
+    """Limits of an axis with room around the values, and around 0."""
+    low, high = min(np.nanmin(values), 0.0), max(np.nanmax(values), 0.0)
+    return low - MARGIN * (high - low), high + MARGIN * (high - low)
+
+
 def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:
-    """Draw both weightings and their ratio, on the same axes for every pair.
+    """Draw both weightings, on the same axes for every pair, and their ratio on axes of its own.
 
     Args:
         pair: What ``experiments.probing.mistaken_pair`` returned.
@@ -46,6 +55,6 @@ def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:
     right.axhline(0, color=NEUTRAL, lw=0.8)
     ends = MISTAKE_GRID[[0, -1]]
     left.set(xlim=ends, ylim=(-4.7, 2.3))
-    right.set(xlim=ends, ylim=(-1.4, 3.7))
+    right.set(xlim=ends, ylim=_around(pair.ratio))
     put_under((left, right), strip)
     return left

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 
 from diffviz import plots
 from diffviz.lab.experiments.forward_process import (
@@ -25,7 +26,10 @@ POLICY_TITLES = {
     FIRST: "w at the first policy, N(0, I)",
     LEARNED: "w at a policy that keeps to four goals",
 }
+RATIOS = (1, 2, 5, 10, 20)  # ticks of KL over KL
 ROOM = 1.32  # for names beside the ends of lines, over the length of the longest
+OTHER_WEIGHTING = {"FPO": "FPO under fm-ot"}  # elsewhere FPO has its default
+PALE = 0.55  # share of its colour that such a line has
 ROAD_DASHES = {
     "AWM": plots.DASHES[1],
     "NFT": plots.DASHES[2],
@@ -44,6 +48,14 @@ def method_colour(name: str) -> str:
         The colour.
     """
     return METHOD_COLOURS[name.split(",")[0].removesuffix(" as released")]
+
+
+def _road_colour(name: str) -> str:
+    """The colour of the line of a road: paler than its method's under another weighting."""
+    colour = method_colour(name)
+    if name not in OTHER_WEIGHTING:
+        return colour
+    return to_hex((1 - PALE * (1 - np.array(to_rgb(colour)))).tolist())
 
 
 def draw_noise(ax: Axes, steps: int = 10, rules: Sequence[str] = RULES) -> None:
@@ -85,8 +97,10 @@ def draw_excess(ax: Axes, rules: Sequence[str] = RULES) -> None:
         yscale="log",
     )
     ax.set_xticks(COUNTS, [str(each) for each in COUNTS])
+    ax.set_yticks(RATIOS, [str(each) for each in RATIOS])
     ax.minorticks_off()
     ax.set_ylim(0.8, 40)
+    legend(ax, loc="upper right")
 
 
 def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = False) -> None:
@@ -101,17 +115,17 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
     ends: dict[str, tuple[float, float]] = {}
     for name in roads:
         road = learned(name)
-        colour = method_colour(name)
+        colour, label = _road_colour(name), OTHER_WEIGHTING.get(name, name)
         dash = ROAD_DASHES.get(name, "-")
         low, high = road.reward.min(0), road.reward.max(0)
         ax.fill_between(road.calls, low, high, color=colour, alpha=0.15, lw=0)
         mean = road.reward.mean(0)
-        ax.plot(road.calls, mean, color=colour, ls=dash, lw=1.8, label=name, gid=name)
+        ax.plot(road.calls, mean, color=colour, ls=dash, lw=1.8, label=label, gid=name)
         ends[name] = (road.calls[-1], mean[-1])
     ax.set(
         xlabel="calls of the network for each action",
         ylabel="mean reward",
-        title="one clip: tempered Flow-GRPO learns faster",
+        title="one clip: the tempered learn faster",
         ylim=(0, 1.02),
     )
     if at_ends:
@@ -129,7 +143,7 @@ def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
     heights = dict(zip(last, spread, strict=True))
     for name, (calls, reward) in ends.items():
         ax.annotate(
-            name,
+            OTHER_WEIGHTING.get(name, name),
             (calls, heights.get(name, reward)),
             (6, 0 if calls == longest else -9),
             textcoords="offset points",
@@ -202,7 +216,7 @@ def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
         {name: np.log10(forward_gains(name)) for name in methods},
         xlabel="log₁₀ c, c the variance of what changes",
         ylabel="log₁₀ κ(c)/κ(1)",
-        title="the released losses count fine changes least",
+        title="the released losses are the steepest",
         colours=method_colour,
         outside=None,
         ax=ax,

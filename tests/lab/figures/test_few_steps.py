@@ -95,7 +95,10 @@ def test_a_map_is_where_one_step_of_each_network_ends(data):
     likely = np.abs(z) < figures.REACH
     between = np.interp(z, *lines["exact"].get_data())[likely] - exact[likely]
     assert np.quantile(np.abs(between), 0.95) < 0.01  # all but the step itself
+    assert {text.get_text() for text in ax.texts} == {"shortcut", "ict", figures.EXACT}
     for name in ("shortcut", "ict"):
+        seeds = [lines[f"{name}:{seed}"].get_ydata() for seed in few_steps.SEEDS]
+        np.testing.assert_allclose(lines[f"{name}:mean"].get_ydata(), np.mean(seeds, axis=0))
         for seed in few_steps.SEEDS:
             line = lines[f"{name}:{seed}"]
             assert line.get_color() == figures.COLOURS[name]

@@ -254,6 +254,22 @@ def check_range(figure, name):
             assert (heights.min(), heights.max()) == (each[:, at].min(), each[:, at].max())
 
 
+def near_goals(actions):
+    """Percent of each goal among the actions that reach one, by the environment, by its corner."""
+    _, reward, *_, info = bandit.FourGoals().step(actions)
+    goal = info["goal"][reward > bandit.NEAR]
+    corners = np.sign(policy_experiments.goals()).astype(int)
+    return {tuple(corner): f"{np.mean(goal == k):.0%}" for k, corner in enumerate(corners)}
+
+
+def shares_of(ax):
+    """The shares that stand beside the goals, by their corner."""
+    shares = [text for text in ax.texts if str(text.get_gid()).endswith(":share")]
+    corners = [tuple(int(np.sign(part)) for part in text.get_position()) for text in shares]
+    texts = [text.get_text().replace(" ", "") for text in shares]
+    return dict(zip(corners, texts, strict=True))
+
+
 def test_the_parts_of_learning_are_drawn_alone():
     curves = figures.policy.learning_curves(("FPO",)).figure
     check_range(curves, "FPO")
@@ -263,6 +279,7 @@ def test_the_parts_of_learning_are_drawn_alone():
         np.testing.assert_array_equal(shown, policy_experiments.actions(name))
         crosses = np.stack(data(clouds, panel, "goals"), 1)
         np.testing.assert_array_equal(crosses, policy_experiments.goals())
+        assert shares_of(clouds.axes[panel]) == near_goals(shown)
     for figure in (curves, clouds):
         check_nothing_is_cut(figure)
         check_type(figure)

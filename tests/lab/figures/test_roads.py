@@ -19,10 +19,12 @@ def test_two_roads_shows_its_numbers():
         noise.lines[0].get_ydata(), roads.equal_etas(roads.RULES[0], 10), rtol=1e-12
     )
     np.testing.assert_allclose(kl.lines[1].get_ydata()[1], roads.excess(roads.RULES[1], 10))
-    names = [line.get_label() for line in learning.lines]
+    names = [line.get_gid() for line in learning.lines]
     assert names == list(roads.ROADS)
+    assert learning.lines[0].get_label() == "FPO under fm-ot"
+    assert learning.lines[0].get_color() not in METHOD_COLOURS.values()
     for line in learning.lines:
-        road = roads.learned(line.get_label())
+        road = roads.learned(line.get_gid())
         np.testing.assert_allclose(line.get_ydata(), road.reward.mean(0))
         np.testing.assert_allclose(line.get_xdata(), road.calls)
 
@@ -33,10 +35,10 @@ def test_the_names_of_roads_stand_beside_the_ends_of_their_lines():
     draw_learning(ax, shown, at_ends=True)
     assert ax.get_legend() is None
     assert {text.get_text(): text.get_color() for text in ax.texts} == {
-        name: method_colour(name) for name in shown
+        {"FPO": "FPO under fm-ot"}.get(name, name): method_colour(name) for name in shown
     }
     for text in ax.texts:
-        road = roads.learned(text.get_text())
+        road = roads.learned(text.get_text().removesuffix(" under fm-ot"))
         assert text.xy == pytest.approx((road.calls[-1], road.reward.mean(0)[-1]), abs=0.03)
     ends = [text.xy[1] for text in ax.texts]
     assert np.diff(sorted(ends)).min() > 0.06  # of a height of 1.02, so that names do not touch
