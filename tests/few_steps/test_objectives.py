@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -266,3 +267,19 @@ def test_a_formula_is_chosen_by_the_name_and_takes_all_parts_of_the_entry():
         lossy(own(name="ict", adaptive=objectives.Adaptive(1, 0.01)))
     with pytest.raises(ValueError, match="every r must be below its t"):
         lossy(own(name="ict"), end=0.5)
+
+
+def test_a_law_of_levels_draws_its_levels_alone():
+    levels = [-3.0, 0.0, 0.5, 4.0]
+    law = dv.laws.atoms(levels, [0.1, 0.2, 0.3, 0.4])
+    both = pairs.SortedPairs(law)
+    start, end = both.draw(20_000, np.random.default_rng(0))
+    assert set(start) | set(end) == set(levels)
+    edges = [-4.0, -1.0, 0.2, 2.0, 5.0]
+    drawn = np.histogram2d(start, end, bins=edges)[0] / 20_000
+    np.testing.assert_allclose(both.mass(edges), drawn, atol=0.02)
+    np.testing.assert_allclose(np.diag(both.mass(edges)), [0.01, 0.04, 0.09, 0.16])
+    diagonal = replace(dv.objective("fm-ot"), law=law)
+    entry = replace(dv.few_step("meanflow"), diagonal=diagonal)
+    on, _ = entry.draw(1000, np.random.default_rng(0))
+    assert set(on[:750]) == set(levels)
