@@ -289,8 +289,8 @@ def cross_entropies(
 
     Raises:
         TypeError: The network is no function or returns no tensor, or an array holds no numbers.
-        ValueError: A shape is another, x holds what is no token, or a token of x or the mask is
-            none that the network knows.
+        ValueError: A shape is another, x holds what is no token, a token of x or the mask is none
+            that the network knows, or it returns NaN for a masked token.
     """
     function(network, "network")
     tokens = _tokens(x)
@@ -308,4 +308,11 @@ def cross_entropies(
         "number the tokens from 0, or give a network with one logit for each",
     )
     each = nn.functional.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
-    return (each * hidden).sum(1)
+    if each[hidden].isnan().any():
+        places = torch.nonzero(hidden & each.isnan())
+        raise ValueError(
+            f"network returned NaN for {len(places)} of {int(hidden.sum())} masked tokens, the "
+            f"first at {tuple(places[0].tolist())} of x; logits are numbers or -inf, and not all "
+            "of a token -inf"
+        )
+    return torch.where(hidden, each, 0.0).sum(1)  # no product: what is not masked may be infinite
