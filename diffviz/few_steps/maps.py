@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from diffviz import checks
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser
+from diffviz.sampling.calls import answer
 from diffviz.sampling.odes import odeint
 
 FREQUENCIES = (1.0, 2.0, 4.0)  # of the features of the times, in half turns
@@ -83,7 +84,9 @@ def _slope(denoiser: Denoiser, level: Tensor, z: Tensor) -> Tensor:
     λ has no end, so that a solver may look beyond the last one.
     """
     alpha = level.sigmoid().sqrt()
-    x_hat = checks.returned_tensor(denoiser.denoise(z, level.expand(len(z))), "the denoiser")
+    x_hat = checks.returned_tensor(
+        answer(denoiser.denoise, z, level.expand(len(z))), "the denoiser"
+    )
     return alpha / 2 * (x_hat - alpha * z)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from diffviz import checks
 from diffviz.compute import threads
 from diffviz.protocols import Law
+from diffviz.sampling.calls import answer
 from diffviz.theory.atoms import atomic, quantiles
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
@@ -45,6 +46,7 @@ def validation_loss(
 
     Args:
         denoise: x_hat from (z, logsnr), with variance-preserving z like x and logsnr (n,) in nats.
+            A network in another type than x is called in its own (``sampling.calls``).
         x: Data, shape (n, *shape) with n of at least 2. Integers become float.
         objective: The objective, with its law of λ and its factor.
         levels: Number of levels of λ.
@@ -97,7 +99,7 @@ def _quadrature(
         noise = torch.randn(data.shape, generator=generator, dtype=data.dtype).to(data)
         z = float(VP.alpha(level)) * data + float(VP.sigma(level)) * noise
         levels = torch.full((len(data),), level).to(data)
-        x_hat = checks.returned_tensor(denoise(z, levels), "denoise")
+        x_hat = checks.returned_tensor(answer(denoise, z, levels), "denoise")
         if x_hat.shape != data.shape:
             raise ValueError(
                 f"denoise must return the shape of z, {tuple(data.shape)}, got {tuple(x_hat.shape)}"
