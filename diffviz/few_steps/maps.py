@@ -47,8 +47,8 @@ def exact_map(
 
     Raises:
         TypeError: z is no tensor, or a time no number.
-        ValueError: The times are out of range or out of order, the tolerance is out of range, or z
-            is not float64.
+        ValueError: The times are out of range or out of order, the tolerance is out of range, z is
+            not float64, or the denoiser returns NaN, infinity or another shape than that of z.
 
     Example:
         >>> z = torch.tensor([[1.0]], dtype=torch.float64)
@@ -87,6 +87,16 @@ def _slope(denoiser: Denoiser, level: Tensor, z: Tensor) -> Tensor:
     x_hat = checks.returned_tensor(
         answer(denoiser.denoise, z, level.expand(len(z))), "the denoiser"
     )
+    if x_hat.shape != z.shape:
+        raise ValueError(
+            f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; it must return "
+            "x_hat, like z"
+        )
+    if not torch.isfinite(x_hat).all():
+        raise ValueError(
+            f"the denoiser returned NaN or inf at logsnr {float(level):.4g}; mend it, or take "
+            "times where it is finite"
+        )
     return alpha / 2 * (x_hat - alpha * z)
 
 

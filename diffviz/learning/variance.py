@@ -78,6 +78,11 @@ class Moments:
                 f"means must be (2, {len(logsnr)}, d) and second ({len(logsnr)},), "
                 f"got {means.shape} and {second.shape}"
             )
+        if (np.diff(logsnr) <= 0).any():
+            raise ValueError(
+                f"logsnr must increase from level to level, got {checks.brief(logsnr)}; "
+                "np.argsort(logsnr) orders it and the moments alike"
+            )
         for name, value in {"logsnr": logsnr, "means": means, "second": second}.items():
             object.__setattr__(self, name, value)
 

@@ -131,6 +131,7 @@ class Trajectory:
 
         Raises:
             TypeError: ``path`` is no path.
+            ValueError: The trajectory leaves the levels of the path, where it has no time.
 
         Example:
             >>> trajectory = dv.sample(dv.toy("ring8"), grid=[-8.0, 1.0, 8.0], solver="ddim", n=10)
@@ -143,6 +144,14 @@ class Trajectory:
             f"path must be a path such as paths.LINEAR, got {path!r}",
             TypeError,
         )
+        low, high = path.schedule.support()
+        slack = 1e-9 * np.abs(self.logsnr).max(initial=1.0)  # levels are rounded in sigma/alpha
+        outside = (self.logsnr < low - slack) | (self.logsnr > high + slack)
+        if outside.any():
+            raise ValueError(
+                f"the path {path.name} has logsnr {low:.4g} to {high:.4g}, and the trajectory goes "
+                f"to {self.logsnr[outside][0]:.4g}; take another path, or a grid within it"
+            )
         ratio = path.frame.alpha(self.logsnr) / VP.alpha(self.logsnr)
         scale = torch.as_tensor(ratio).to(self.z)
         with threads.suited(threads.elements(self.z)):

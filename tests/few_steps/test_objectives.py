@@ -234,6 +234,18 @@ def test_parts_of_a_batch_fit_together(changed, error, says):
         training.Batch(**parts(**changed))
 
 
+@pytest.mark.parametrize("name", ["t", "r"])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_times_that_are_not_finite_are_refused(name, wrong):
+    with pytest.raises(ValueError, match=f"{name} must be finite, got {wrong}"):
+        training.Batch(**parts(**{name: torch.tensor([0.5, wrong, 0.5])}))
+    batch = training.Batch(**parts())
+    with pytest.raises(ValueError, match="time must be finite"):
+        batch.noisy(torch.full((3,), wrong))
+    with pytest.raises(ValueError, match="t must be finite"):
+        training.clean(lambda z, r, t: z, batch.x, torch.full((3,), wrong))
+
+
 def test_times_of_another_shape_are_refused():
     batch = training.Batch(**parts())
     with pytest.raises(ValueError, match=r"time must have one time.*got \(3, 1\)"):

@@ -128,3 +128,16 @@ def test_a_mean_that_is_a_sample_says_the_shape_whatever_its_axes():
         dv.sample(run, start=torch.randn(2, 3, 4))
     with pytest.raises(ValueError, match=r"start must have shape \('n', 3, 8, 8\)"):
         dv.sample(Images(3, 8, 8), start=torch.randn(2, 3, 1, 1))
+
+
+def test_a_trajectory_beyond_a_path_has_no_time_on_it():
+    """The path of Karras ends at sigma = 0.002 and 80, λ = 12.43 and −8.76."""
+    path = dv.paths.karras()
+    low, high = path.schedule.support()
+    for grid, worst in (([-10.0, 0.0, 8.0], "-10"), ([-8.0, 0.0, 14.0], "14")):
+        walk = dv.sample(dv.toy("gaussian"), grid, "ddim", n=3)
+        with pytest.raises(ValueError, match=rf"-8.764 to 12.43, .* goes to {worst}"):
+            walk.on(path)
+        assert np.ptp(walk.on(dv.paths.LINEAR)[0]) > 0.9
+    times, _ = dv.sample(dv.toy("gaussian"), [low, 0.0, high], "ddim", n=3).on(path)
+    np.testing.assert_allclose(times[[0, -1]], [1, 0], atol=1e-9)
