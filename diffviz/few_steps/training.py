@@ -389,8 +389,7 @@ def train_seeds(
     batch = checks.count(batch, "batch", least=4)
     rate = checks.rate(rate, "rate")
     checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
-    each_seed = [checks.seed(seed) for seed in checks.items(seeds, "seeds")]
-    checks.require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")
+    each_seed = checks.seeds(seeds)
     draws = [_Draws(entry, data, seed) for seed in each_seed]
     maps = [FlowMap(each.dim, width, each.seed) for each in draws]
     together = _SideBySide(maps)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from diffviz.checks import array, count, function, instance, items, number, rate, require, seed
+from diffviz.checks import seeds as checked_seeds
 from diffviz.compute import gradients, threads
 from diffviz.learning.adam import Adam
 from diffviz.learning.tracking import LossByLogSNR
@@ -153,8 +154,7 @@ def fit_masked_seeds(
     members = [checked_objective(one) for one in items(objectives, "objectives")]
     require(members, "objectives must hold at least one masked objective")
     instance(world, "world", MarkovWorld, "a world such as MarkovWorld(start, transition)")
-    each_seed = [seed(one) for one in items(seeds, "seeds")]
-    require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")
+    each_seed = checked_seeds(seeds)
     chosen = Settings() if settings is None else settings
     instance(chosen, "settings", Settings, "settings such as Settings(steps=100)")
     trainings = [_Training(one, world, chosen, start) for start in each_seed for one in members]

@@ -348,6 +348,11 @@ def test_a_shortcut_model_learns_the_map_of_a_gaussian():
         (lambda: training.train("shortcut", dv.toy("gaussian"), rate=np.nan), ValueError, "rate"),
         (lambda: training.train_seeds("shortcut", dv.toy("gaussian"), ()), ValueError, "empty"),
         (lambda: training.train_seeds("shortcut", dv.toy("gaussian"), 3), TypeError, "a list"),
+        (
+            lambda: training.train_seeds("ict", dv.toy("gaussian"), torch.zeros(2, device="meta")),
+            TypeError,
+            "seeds must be a dense tensor with values",
+        ),
         (lambda: training.train("shortcut", dv.toy("gaussian"), rate=1e300), ValueError, "rate"),
     ],
 )

@@ -89,6 +89,8 @@ def test_seeds_side_by_side_are_trained_as_alone(runs):
     assert not np.allclose(by_seed[0][0].losses, runs[0].losses, rtol=0.1)
     with pytest.raises(ValueError, match="seeds is empty"):
         fit_masked_seeds(members, WORLD, (), QUICK)
+    with pytest.raises(TypeError, match="seeds must be a dense tensor with values"):
+        fit_masked_seeds(members, WORLD, torch.zeros(2, device="meta"), QUICK)
 
 
 def test_a_network_starts_from_its_seed_alone():
