@@ -292,18 +292,35 @@ def _with_target(
     return replace(coupling, has_target=True, refusal=refusal)
 
 
+def _too_large(chunk: Chunk) -> str:
+    """A note where the network sees data beside which no output that is tried counts."""
+    largest = float(chunk.x.abs().max())
+    if largest <= LARGEST_DATA or float(chunk.run(State.DATA).z.abs().median()) <= LARGEST_DATA:
+        return ""
+    return (
+        f"the network sees data that reach {largest:.3g}, beside which the outputs that are "
+        f"tried are too small to find a target: {STANDARDISE}"
+    )
+
+
+def _cause(chunk: Chunk, by: str) -> str:
+    """Why no output is the best: the data are too large, or something judges the output."""
+    largest = float(chunk.x.abs().max())
+    if largest > OUTPUTS[-1]:
+        return f"or the data, which reach {largest:.3g}, are too large to tell: {STANDARDISE}"
+    return (
+        f"something judges it{by}: an adversarial, preference or similarity loss? path and "
+        "density are as told"
+    )
+
+
 def _coupling_of(
     chunk: Chunk, direction: Tensor, form: LossForm, dependence: Dependence
 ) -> Coupling:
     """What of a sample's weight is not its own, or why there is no such weight."""
     if dependence.found:
         return Coupling()
-    largest = float(chunk.x.abs().max())
-    if largest > LARGEST_DATA and float(chunk.run(State.DATA).z.abs().median()) > LARGEST_DATA:
-        note = (
-            f"the network sees data that reach {largest:.3g}, beside which the outputs that are "
-            f"tried are too small to find a target: {STANDARDISE}"
-        )
+    if note := _too_large(chunk):
         return Coupling(notes=(note,), refusal=f"no weighting: {note}")
     judges = judges_of(chunk, direction)
     by = f" ({', '.join(judges)})" if judges else ""
@@ -318,13 +335,7 @@ def _coupling_of(
     if coupling.refusal or (is_squared and not is_linear(chunk, direction)):
         return coupling
     if is_squared or has_no_target(chunk, direction):
-        cause = (
-            f"something judges it{by}: an adversarial, preference or similarity loss? path and "
-            "density are as told"
-        )
-        if largest > OUTPUTS[-1]:
-            cause = f"or the data, which reach {largest:.3g}, are too large to tell: {STANDARDISE}"
-        note = f"the loss pulls the output towards no target; {cause}"
+        note = f"the loss pulls the output towards no target; {_cause(chunk, by)}"
         return Coupling(notes=(note,), refusal=f"no weighting: {note}")
     return coupling
 
