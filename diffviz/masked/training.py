@@ -211,7 +211,7 @@ def _train(trainings: Sequence[_Training], settings: Settings) -> None:
     for step in range(settings.steps):
         x, batches = zip(*(one.draw() for one in trainings), strict=True)
         mask = np.concatenate([batch.mask for batch in batches])
-        spent = cross_entropies(logits, np.concatenate(x), mask, trainings[0].world.alphabet)
+        spent = _spent(logits, np.concatenate(x), mask, trainings[0].world.alphabet)
         by_network = spent.view(k, -1)
         weight = torch.from_numpy(np.stack([batch.weight for batch in batches])).float()
         loss = (weight * by_network).mean(1)
@@ -293,6 +293,19 @@ def cross_entropies(
             that the network knows, or it returns NaN for a masked token.
     """
     function(network, "network")
+    spent = _spent(network, x, mask, mask_token)
+    if spent.isnan().any():
+        raise ValueError(
+            f"network returned NaN for masked tokens of {int(spent.isnan().sum())} of {len(spent)} "
+            "sequences; logits are numbers or -inf, and not all of a token -inf"
+        )
+    return spent
+
+
+def _spent(
+    network: Callable[[Tensor], Tensor], x: ArrayLike, mask: ArrayLike, mask_token: int
+) -> Tensor:
+    """``cross_entropies``, with NaN where the network says so, as one that diverges does."""
     tokens = _tokens(x)
     hidden = torch.from_numpy(array(mask, "mask", ndim=2) != 0)
     require(
@@ -308,11 +321,4 @@ def cross_entropies(
         "number the tokens from 0, or give a network with one logit for each",
     )
     each = nn.functional.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
-    if each[hidden].isnan().any():
-        places = torch.nonzero(hidden & each.isnan())
-        raise ValueError(
-            f"network returned NaN for {len(places)} of {int(hidden.sum())} masked tokens, the "
-            f"first at {tuple(places[0].tolist())} of x; logits are numbers or -inf, and not all "
-            "of a token -inf"
-        )
     return torch.where(hidden, each, 0.0).sum(1)  # no product: what is not masked may be infinite
