@@ -362,6 +362,7 @@ def read_log(args: argparse.Namespace) -> None:
     """Print where the loss of a finished run is, by its log."""
     import diffviz as dv
     from diffviz import plots
+    from diffviz.data.points import read_stored
     from diffviz.learning.logs import sources
 
     inputs = [("the log", file) for file in sources.files_behind(args.file)]
@@ -381,7 +382,7 @@ def read_log(args: argparse.Namespace) -> None:
         decay=args.decay,
     )
     print(log)
-    floor = dv.floor(dv.dataset(args.data), log.middle) if args.data else None
+    floor = dv.floor(read_stored(args.data), log.middle) if args.data else None
     _print_loss(log)
     if args.csv:
         weighting = log.table()[:, 1]
@@ -626,7 +627,9 @@ def _add_log(commands: Any) -> None:
     command.add_argument("--dim", type=int, help="components that the loss is a mean over")
     command.add_argument("--last", type=float, help="share of the steps that count (default: 0.5)")
     command.add_argument("--decay", type=float, help="decay a step, in the place of --last")
-    command.add_argument("--data", help="data set whose floor is drawn under the loss")
+    command.add_argument(
+        "--data", help="file of points as they were trained on, whose floor is drawn under the loss"
+    )
     command.add_argument("--csv", metavar="FILE", help="write the loss by log-SNR to this file")
     command.add_argument("--out", help="svg, pdf or png file for the plot")
     _add_report(command)

@@ -100,6 +100,11 @@ def real_numbers(value: ArrayLike, name: str) -> NDArray:
         numbers = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged rows, a list of tensors
         raise ValueError(f"{name} is no array of numbers: {error}") from error
+    if numbers.dtype == object and numbers.ndim == 0 and callable(getattr(value, "sample", None)):
+        raise TypeError(
+            f"{name} must hold real numbers, got a {type(value).__name__}; draw points from it: "
+            "toy.sample(1000, torch.Generator().manual_seed(0))"
+        )
     if numbers.dtype.kind in KINDS:
         kind = KINDS[numbers.dtype.kind]
         raise TypeError(f"{name} must hold real numbers, got {kind} (dtype {numbers.dtype})")
@@ -270,6 +275,26 @@ def seed(value: Any, name: str = "seed") -> int:
     if result >= 2**64:
         raise ValueError(f"{name} must be below 2**64, got {brief(result)}")
     return result
+
+
+def seeds(value: Any, name: str = "seeds") -> list[int]:
+    """Several seeds, one or more.
+
+    Args:
+        value: A list, another iterable, or a tensor or array with one axis.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The seeds as ints.
+
+    Raises:
+        TypeError: The value is no list, or one of them no whole number.
+        ValueError: There is none, or one is out of range.
+    """
+    given = dense_tensor(value, name).tolist() if hasattr(value, "is_meta") else value
+    each = [seed(one, f"{name}[{i}]") for i, one in enumerate(items(given, name))]
+    require(each, f"{name} is empty; give one for each network, such as (0, 1, 2)")
+    return each
 
 
 def one_of(value: Any, name: str, options: Iterable[Any]) -> Any:

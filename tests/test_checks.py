@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import diffviz as dv
 from diffviz import checks
 
 GOOD = {
@@ -355,3 +356,38 @@ def test_a_seed_fits_into_64_bits():
     assert checks.seed(2**64 - 1) == 2**64 - 1
     with pytest.raises(ValueError, match=r"seed must be below 2\*\*64"):
         checks.seed(2**64)
+
+
+def test_seeds_are_whole_numbers_with_values():
+    for several in ((0, 2**63), [np.int64(0), 2**63], iter([0, 2**63])):
+        assert checks.seeds(several) == [0, 2**63]
+    for several in (torch.tensor([0, 7]), np.array([0, 7])):
+        assert checks.seeds(several) == [0, 7]
+    for wrong, error, says in (
+        (
+            torch.zeros(2, device="meta"),
+            TypeError,
+            "dense tensor with values, got one on the device",
+        ),
+        (torch.tensor(3), TypeError, "seeds must be a list, got 3"),
+        ((0, 1.0), TypeError, r"seeds\[1\] must be a whole number, got 1.0"),
+        ((-1,), ValueError, r"seeds\[0\] must be at least 0"),
+        ((), ValueError, "seeds is empty; give one for each network"),
+    ):
+        with pytest.raises(error, match=says):
+            checks.seeds(wrong)
+
+
+@pytest.mark.parametrize("check", [checks.array, checks.tensor])
+def test_what_can_be_drawn_from_says_how(check):
+    with pytest.raises(TypeError, match="x must hold real numbers, got a Toy; draw points"):
+        check(dv.toy("moons"), "x")
+    said = r"got a Toy; draw points from it: toy\.sample\(1000, torch\.Generator"
+    for call in (
+        lambda toy: dv.fit("fm-ot", toy, progress=False),
+        dv.dataset,
+        lambda toy: dv.mixture(toy, 0.1),
+        lambda toy: dv.elbo(toy, toy),
+    ):
+        with pytest.raises(TypeError, match=said):
+            call(dv.toy("moons"))

@@ -52,6 +52,25 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
     return finite(source, "data")
 
 
+def read_stored(file: str | Path) -> NDArray:
+    """The points of a file in the type that they have there, so that images of uint8 stay such.
+
+    Args:
+        file: A file that ``read_points`` takes.
+
+    Returns:
+        The points; those of a table have the shape (rows, columns).
+
+    Raises:
+        ModuleNotFoundError: What reads parquet is not installed.
+        TypeError: The points are no real numbers.
+        ValueError: The file cannot be read, or a value is missing, text, NaN or infinite.
+    """
+    points = read_points(Path(file))
+    is_array = Path(file).suffix.lower() in ARRAYS
+    return _load(Path(file), None) if is_array else points
+
+
 def _stacked(tensors: Sequence[Any]) -> NDArray:
     """The points of a list of tensors; a ValueError if their shapes differ."""
     rows = [real_numbers(x, "data") for x in tensors]

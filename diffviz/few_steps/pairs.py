@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from diffviz import checks
+from diffviz.theory.atoms import atomic
 from diffviz.theory.laws import checked_law, quantile
 from diffviz.theory.paths import checked_rho
 
@@ -51,7 +52,8 @@ class SortedPairs:
     """The smaller and the larger of two independent draws of one law.
 
     Args:
-        law: Law of each level before they are sorted, a frozen SciPy distribution.
+        law: Law of each level before they are sorted, a frozen SciPy distribution. Of discrete
+            levels both may be the same.
     """
 
     law: Any
@@ -67,7 +69,12 @@ class SortedPairs:
 
     def mass(self, edges: ArrayLike) -> NDArray:
         """Exact: p_i² on the diagonal of the grid, 2 p_i p_j above it; see ``PairLaw.mass``."""
-        in_bins = np.diff(self.law.cdf(checks.increasing(edges, "edges")))
+        grid = checks.increasing(edges, "edges")
+        table = atomic(self.law)
+        if table is None:
+            in_bins = np.diff(self.law.cdf(grid))
+        else:
+            in_bins = np.histogram(table.levels, grid, weights=table.mass)[0]
         both = np.outer(in_bins, in_bins)
         return np.triu(2 * both, 1) + np.diag(in_bins**2)
 

@@ -50,7 +50,8 @@ class Batch:
 
     Raises:
         TypeError: A part is no tensor.
-        ValueError: The shapes do not fit together, so that parts would be spread over each other.
+        ValueError: The shapes do not fit together, so that parts would be spread over each other,
+            or a time is NaN or infinite.
     """
 
     x: Tensor
@@ -99,13 +100,14 @@ class Batch:
 
 
 def _check_times(states: Tensor, **times: Tensor) -> None:
-    """Refuse times of any shape but that of the states without their last axis."""
+    """Refuse times that are not finite or not of the shape of the states without a last axis."""
     for name, time in times.items():
         if time.shape != states.shape[:-1]:
             raise ValueError(
                 f"{name} must have one time for each point, shape {tuple(states.shape[:-1])}, got "
                 f"{tuple(time.shape)}; {name}.reshape(-1) may be meant"
             )
+        checks.tensor(time, name)
 
 
 def _velocity(model: Network, z: Tensor, r: Tensor, t: Tensor) -> Tensor:
@@ -387,8 +389,7 @@ def train_seeds(
     batch = checks.count(batch, "batch", least=4)
     rate = checks.rate(rate, "rate")
     checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
-    each_seed = [checks.seed(seed) for seed in checks.items(seeds, "seeds")]
-    checks.require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")
+    each_seed = checks.seeds(seeds)
     draws = [_Draws(entry, data, seed) for seed in each_seed]
     maps = [FlowMap(each.dim, width, each.seed) for each in draws]
     together = _SideBySide(maps)

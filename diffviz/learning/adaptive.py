@@ -10,7 +10,7 @@ gradient.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -23,6 +23,9 @@ from scipy.optimize import isotonic_regression
 from diffviz import checks
 from diffviz.learning.tracking import Bins, LossByLogSNR
 from diffviz.protocols import Law
+from diffviz.theory.atoms import WeightedLevels, atomic, cell_edges, curve_through, weighted_levels
+from diffviz.theory.frames import Curve
+from diffviz.theory.laws import atoms
 from diffviz.theory.objectives import Objective, from_weighting
 from diffviz.theory.targets import base_gain
 
@@ -108,7 +111,8 @@ class AdaptiveObjective:
     """An objective whose law of λ follows a tracker; its weighting stays, as the factor is w/(2p).
 
     The law ends at the tracker's edges: w beyond them is cut off. A share of the law stays uniform,
-    so that no bin starves. Before anything is seen, all of it is uniform.
+    so that no bin starves. Before anything is seen, all of it is uniform. Of an objective on a
+    table the levels within the edges are drawn, each with the mass of its cell.
 
     Args:
         objective: The objective whose weighting is kept.
@@ -118,7 +122,8 @@ class AdaptiveObjective:
 
     Raises:
         TypeError: The objective or the tracker is none, or the share is no number.
-        ValueError: The rule is unknown, the share is outside (0, 1], or w is 0 within the edges.
+        ValueError: The rule is unknown, the share is outside (0, 1], w is 0 within the edges, or
+            fewer than two levels of a table are.
 
     Example:
         >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
@@ -151,6 +156,11 @@ class AdaptiveObjective:
             f"the weighting of {self.objective.name} is 0 within the edges of the tracker, "
             f"[{low:g}, {high:g}]; take edges where it is above 0",
         )
+        if self._levels is not None and len(self._levels.logsnr) < 2:
+            raise ValueError(
+                f"{self.objective.name} has {len(self._levels.logsnr)} of its levels within the "
+                f"edges of the tracker, [{low:g}, {high:g}]; take edges with two or more"
+            )
 
     @property
     def name(self) -> str:
@@ -185,7 +195,21 @@ class AdaptiveObjective:
         if not mass.any():
             mass = flat
         mixed = (1 - self.uniform) * mass / mass.sum() + self.uniform * flat
-        return stats.rv_histogram((mixed / bins.width, bins.edges), density=True)()
+        law = stats.rv_histogram((mixed / bins.width, bins.edges), density=True)()
+        if self._levels is None:
+            return law
+        levels = self._levels.logsnr
+        return atoms(levels, np.diff(law.cdf(cell_edges(levels))), self._levels.steps)
+
+    @cached_property
+    def _levels(self) -> WeightedLevels | None:
+        """The levels within the edges, of an objective that trains on a table; else None."""
+        table = weighted_levels(self.objective)
+        if table is None:
+            return None
+        low, high = self.tracker.edges[[0, -1]]
+        inside = (table.logsnr >= low) & (table.logsnr <= high)
+        return replace(table, logsnr=table.logsnr[inside], mass=table.mass[inside])
 
     def _followed_mass(self) -> NDArray:
         """Masses of the bins by the rule, up to a constant; uniform before anything is seen."""
@@ -225,7 +249,12 @@ class AdaptiveObjective:
             >>> round(float((logsnr < 0).mean()), 3)
             0.5
         """
-        moved = from_weighting(self.objective.weighting, self.law, self.name)
+        law = self.law
+        table = atomic(law)
+        weighting: Curve = self.objective.weighting
+        if table is not None and self._levels is not None:
+            weighting = curve_through(table, self._levels.terms)
+        moved = from_weighting(weighting, law, self.name)
         return moved.draw(n, rng, stratified)
 
 

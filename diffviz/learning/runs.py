@@ -90,6 +90,11 @@ class Run:
         """Name of the objective."""
         return self.objective.name
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a sample."""
+        return tuple(self.mean.shape)
+
     def _repr_html_(self) -> str:
         return markup.run(self)
 

@@ -272,7 +272,8 @@ class LossByLogSNR:
         Args:
             logsnr: λ of each sample in nats, any shape but (). An array may be memory-mapped:
                 beyond 2²⁰ samples a batch is read and binned piece by piece.
-            loss: Its eps squared error, summed over dimensions, same shape.
+            loss: Its eps squared error, summed over dimensions, same shape. λ may lie on another
+                device, and is taken to that of the loss.
 
         Raises:
             TypeError: An argument is masked, complex or no numbers.
@@ -290,7 +291,9 @@ class LossByLogSNR:
         logsnr = real_tensor(logsnr, "logsnr")
         loss = real_tensor(loss, "loss").detach()
         _check_shapes(logsnr.shape, loss.shape)
-        pair = torch.stack((logsnr, loss))  # a copy: the loop may write over its own
+        pair = torch.stack(
+            (logsnr.to(loss.device), loss)
+        )  # a copy: the loop may write over its own
         if pair.requires_grad:  # of a λ that is learned
             pair = pair.detach()
         if self._pairs and self._must_flush(pair):
@@ -298,9 +301,10 @@ class LossByLogSNR:
         self._pairs.append(pair)
 
     def _must_flush(self, pair: Tensor) -> bool:
-        """Whether the buffer is full, or its batches are of another shape."""
+        """Whether the buffer is full, or its batches are of another shape or on another device."""
         full = len(self._pairs) * pair.numel() >= 2 * self.buffer
-        return full or self._pairs[0].shape != pair.shape
+        first = self._pairs[0]
+        return full or first.shape != pair.shape or first.device != pair.device
 
     def _update_in_pieces(self, logsnr: Tensor | ArrayLike, loss: Tensor | ArrayLike) -> None:
         """Take in a batch of which no copy is made as a whole."""
@@ -315,7 +319,7 @@ class LossByLogSNR:
             part = slice(start, start + rows)
             level = real_tensor(levels[part], "logsnr").detach().reshape(1, -1)
             error = real_tensor(losses[part], "loss").detach().reshape(1, -1)
-            more, bad = self._finite_sums(level, error)
+            more, bad = self._finite_sums(level.to(error.device), error)
             sums = sums.to(more.device).add_(more)
             if bad.numel():  # small tensors kept between large ones would split the heap
                 spoilt.append(bad)

@@ -5,11 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from diffviz import checks
 from diffviz.compute import threads
+from diffviz.protocols import Law
+from diffviz.sampling.calls import answer
+from diffviz.theory.atoms import atomic, quantiles
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
 
@@ -38,10 +41,12 @@ def validation_loss(
 ) -> ValidationLoss:
     """An objective's loss by Gauss–Legendre quadrature over its law of λ.
 
-    Noise and levels are the same at each call.
+    Noise and levels are the same at each call. Of an objective on a table the levels are those of
+    the table: all of them where there are at most ``levels``, and else the quantiles among them.
 
     Args:
         denoise: x_hat from (z, logsnr), with variance-preserving z like x and logsnr (n,) in nats.
+            A network in another type than x is called in its own (``sampling.calls``).
         x: Data, shape (n, *shape) with n of at least 2. Integers become float.
         objective: The objective, with its law of λ and its factor.
         levels: Number of levels of λ.
@@ -70,6 +75,15 @@ def validation_loss(
         return _quadrature(denoise, data, objective, count, generator)
 
 
+def _nodes(law: Law, count: int) -> tuple[NDArray, NDArray]:
+    """Levels of the quadrature and their shares, both of shape (k,)."""
+    table = atomic(law)
+    if table is not None and len(table.levels) <= count:
+        return table.levels, table.mass
+    nodes, shares = np.polynomial.legendre.leggauss(count)
+    return quantiles(law, (1 + nodes) / 2), shares / 2
+
+
 def _quadrature(
     denoise: Callable[[Tensor, Tensor], Tensor],
     data: Tensor,
@@ -78,15 +92,14 @@ def _quadrature(
     generator: torch.Generator,
 ) -> ValidationLoss:
     """The loss with ``count`` levels, for data that are checked."""
-    nodes, shares = np.polynomial.legendre.leggauss(count)
-    logsnr = objective.law.ppf((1 + nodes) / 2)
-    weights = shares / 2 * objective.factor(logsnr) * np.exp(logsnr)
+    logsnr, shares = _nodes(objective.law, count)
+    weights = shares * objective.factor(logsnr) * np.exp(logsnr)
     each = torch.zeros(len(data), dtype=torch.float64, device=data.device)
     for level, weight in zip(logsnr, weights, strict=True):
         noise = torch.randn(data.shape, generator=generator, dtype=data.dtype).to(data)
         z = float(VP.alpha(level)) * data + float(VP.sigma(level)) * noise
         levels = torch.full((len(data),), level).to(data)
-        x_hat = checks.returned_tensor(denoise(z, levels), "denoise")
+        x_hat = checks.returned_tensor(answer(denoise, z, levels), "denoise")
         if x_hat.shape != data.shape:
             raise ValueError(
                 f"denoise must return the shape of z, {tuple(data.shape)}, got {tuple(x_hat.shape)}"

@@ -28,6 +28,7 @@ from diffviz.protocols import Law
 from diffviz.theory.analysis import window
 from diffviz.theory.atoms import density
 from diffviz.theory.frames import VP
+from diffviz.theory.laws import quantile
 from diffviz.theory.objectives import Objective
 
 FARTHEST = 60.0  # nats; beyond, the rounding of x in float64 times e^λ counts
@@ -76,6 +77,11 @@ class Moments:
             raise ValueError(
                 f"means must be (2, {len(logsnr)}, d) and second ({len(logsnr)},), "
                 f"got {means.shape} and {second.shape}"
+            )
+        if (np.diff(logsnr) <= 0).any():
+            raise ValueError(
+                f"logsnr must increase from level to level, got {checks.brief(logsnr)}; "
+                "np.argsort(logsnr) orders it and the moments alike"
             )
         for name, value in {"logsnr": logsnr, "means": means, "second": second}.items():
             object.__setattr__(self, name, value)
@@ -312,7 +318,7 @@ def draws(objective: Objective, law: Law, toy: ExactToy, n: int = 20_000, seed: 
     checks.able(toy, "toy", ("sample", "denoise"), TOY)
     count = checks.count(n, "n")
     rng = np.random.default_rng(checks.seed(seed))
-    logsnr = law.ppf((rng.permutation(count) + rng.random(count)) / count)
+    logsnr = quantile(law, (rng.permutation(count) + rng.random(count)) / count)
     factor = objective.weighting(logsnr) / (2 * law.pdf(logsnr))
     return factor * squared_errors(toy, logsnr, torch.Generator().manual_seed(checks.seed(seed)))
 

@@ -142,7 +142,7 @@ def score_entropy(score: NDArray, estimate: NDArray) -> NDArray:
     missing = (s > 0) & ~(s_hat > 0)
     require(not missing.any(), "estimate must be above 0 where score is")
     with np.errstate(divide="ignore", invalid="ignore"):
-        logarithm = np.where(s > 0, s * np.log(s_hat / s), 0.0)
+        logarithm = np.where(s > 0, s * (np.log(s_hat) - np.log(s)), 0.0)
     return (s_hat - s - logarithm).sum(-1)
 
 
@@ -256,7 +256,7 @@ def posterior_from_others(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: 
         logsnr: λ in nats.
 
     Returns:
-        p(x_l = v | z without z_l), shape (n, L, V).
+        p(x_l = v | z without z_l), shape (n, L, V); NaN where z without z_l cannot happen.
     """
     _check_world(world)
     _check_noise(noise)
@@ -267,7 +267,8 @@ def posterior_from_others(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: 
     seen = noise.noised(np.eye(world.alphabet), logsnr)[:, z].transpose(1, 2, 0)
     before, after = messages(world, seen)
     both = before * after
-    return both / both.sum(-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return both / both.sum(-1, keepdims=True)
 
 
 def mean_density(world: MarkovWorld, noise: Noise, logsnr: ArrayLike) -> NDArray:
@@ -300,7 +301,8 @@ def exact_elbo(world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int
         steps: Number of nodes.
 
     Returns:
-        The ELBO in nats, shape (V^L,); it is log p(x) for every noise.
+        The ELBO in nats, shape (V^L,); it is log p(x) for every noise, −inf for a sequence that
+        cannot happen, of which the integral diverges.
     """
     _check_world(world)
     _check_noise(noise)
@@ -308,7 +310,8 @@ def exact_elbo(world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int
     nodes = np.linspace(-reach, reach, count(steps, "steps", least=2))
     z = _all_noised(world, noise)
     spent = sum(_density(world, noise, z, node) for node in nodes)
-    return -spent * (nodes[1] - nodes[0])
+    happens = np.isfinite(world.log_probability(world.sequences))
+    return np.where(happens, -spent * (nodes[1] - nodes[0]), -np.inf)
 
 
 def _all_noised(world: MarkovWorld, noise: Noise) -> NDArray:
@@ -319,14 +322,20 @@ def _all_noised(world: MarkovWorld, noise: Noise) -> NDArray:
 
 
 def _density(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: float) -> NDArray:
-    """−dELBO/dλ of each sequence, summed over tokens and averaged over z, shape (V^L,)."""
+    """−dELBO/dλ of each sequence, summed over tokens and averaged over z, shape (V^L,).
+
+    That of a sequence which cannot happen has no meaning.
+    """
     p_hat = posterior_from_others(world, noise, z, logsnr)
     chance = noise.noised(np.eye(world.alphabet), logsnr)  # q(z|x), (V, K)
     # of each token v at each place of each z, shape (n, L, V)
     by_token = np.zeros(p_hat.shape)
     for v in range(world.alphabet):
         flat = z.ravel()
-        possible = chance[v][flat] > 0
+        # the law predicts each token of a sequence that can happen; what it rules out, or NaN, is
+        # of sequences that cannot. A token that no noise draws has a density of 0.
+        predicted = p_hat[:, :, v].ravel() > 0
+        possible = (chance[v][flat] > 0) & predicted & (np.asarray(noise.law)[flat] > 0)
         density = np.zeros(len(flat))
         density[possible] = density_by_scores(
             noise,

@@ -366,7 +366,7 @@ class MaskedObjective:
         n = count(n, "n")
         rng = random_generator(rng)
         stratified = one_of(stratified, "stratified", (False, True))
-        logsnr = self.law.ppf(quantile_draws(n, rng, stratified))
+        logsnr = quantile(self.law, quantile_draws(n, rng, stratified))
         return logsnr, self.factor(logsnr)
 
     def count_weights(self, length: int) -> NDArray:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from diffviz.checks import array, count, function, instance, items, number, rate, require, seed
+from diffviz.checks import seeds as checked_seeds
 from diffviz.compute import gradients, threads
 from diffviz.learning.adam import Adam
 from diffviz.learning.tracking import LossByLogSNR
@@ -153,8 +154,7 @@ def fit_masked_seeds(
     members = [checked_objective(one) for one in items(objectives, "objectives")]
     require(members, "objectives must hold at least one masked objective")
     instance(world, "world", MarkovWorld, "a world such as MarkovWorld(start, transition)")
-    each_seed = [seed(one) for one in items(seeds, "seeds")]
-    require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")
+    each_seed = checked_seeds(seeds)
     chosen = Settings() if settings is None else settings
     instance(chosen, "settings", Settings, "settings such as Settings(steps=100)")
     trainings = [_Training(one, world, chosen, start) for start in each_seed for one in members]
@@ -211,7 +211,7 @@ def _train(trainings: Sequence[_Training], settings: Settings) -> None:
     for step in range(settings.steps):
         x, batches = zip(*(one.draw() for one in trainings), strict=True)
         mask = np.concatenate([batch.mask for batch in batches])
-        spent = cross_entropies(logits, np.concatenate(x), mask, trainings[0].world.alphabet)
+        spent = _spent(logits, np.concatenate(x), mask, trainings[0].world.alphabet)
         by_network = spent.view(k, -1)
         weight = torch.from_numpy(np.stack([batch.weight for batch in batches])).float()
         loss = (weight * by_network).mean(1)
@@ -289,10 +289,23 @@ def cross_entropies(
 
     Raises:
         TypeError: The network is no function or returns no tensor, or an array holds no numbers.
-        ValueError: A shape is another, x holds what is no token, or a token of x or the mask is
-            none that the network knows.
+        ValueError: A shape is another, x holds what is no token, a token of x or the mask is none
+            that the network knows, or it returns NaN for a masked token.
     """
     function(network, "network")
+    spent = _spent(network, x, mask, mask_token)
+    if spent.isnan().any():
+        raise ValueError(
+            f"network returned NaN for masked tokens of {int(spent.isnan().sum())} of {len(spent)} "
+            "sequences; logits are numbers or -inf, and not all of a token -inf"
+        )
+    return spent
+
+
+def _spent(
+    network: Callable[[Tensor], Tensor], x: ArrayLike, mask: ArrayLike, mask_token: int
+) -> Tensor:
+    """``cross_entropies``, with NaN where the network says so, as one that diverges does."""
     tokens = _tokens(x)
     hidden = torch.from_numpy(array(mask, "mask", ndim=2) != 0)
     require(
@@ -308,4 +321,4 @@ def cross_entropies(
         "number the tokens from 0, or give a network with one logit for each",
     )
     each = nn.functional.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
-    return (each * hidden).sum(1)
+    return torch.where(hidden, each, 0.0).sum(1)  # no product: what is not masked may be infinite

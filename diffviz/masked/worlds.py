@@ -44,8 +44,8 @@ class MarkovWorld:
     """Sequences of a Markov chain.
 
     Args:
-        start: Law of the first token, shape (V,).
-        transition: Law of the next token in each row, shape (V, V).
+        start: Law of the first token, shape (V,). Rounding, as of float32, is made up for.
+        transition: Law of the next token in each row, shape (V, V), likewise.
         length: Number of tokens of a sequence.
 
     Raises:
@@ -75,6 +75,9 @@ class MarkovWorld:
         for name, law in (("start", start[None]), ("transition", transition)):
             is_law = (law >= 0).all() and np.allclose(law.sum(-1), 1, atol=1e-9)
             require(is_law, f"each row of {name} must be a law: >= 0 and adding up to 1")
+        # rows in float32 add up to 1 but for their rounding, which no draw would take
+        start = start / start.sum()
+        transition = transition / transition.sum(-1, keepdims=True)
         length = count(self.length, "length")
         require(
             (size + 1) ** length <= MOST_STATES,

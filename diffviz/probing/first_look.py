@@ -30,7 +30,9 @@ from diffviz.probing.coefficients import (
 from diffviz.probing.correlation import spread
 from diffviz.probing.coupling import (
     BY_OTHERS,
+    COMMON,
     OF_KNOWN_TARGET,
+    OUTPUTS,
     Coupling,
     find_coupling,
     has_no_target,
@@ -51,6 +53,8 @@ from diffviz.probing.session import Chunk, Response, State
 
 TOLERANCE = 2e-3  # relative error up to which an assumption holds
 TOLERANCE_OF_FEW_BITS = 0.05  # the same where the network gets bfloat16 or half
+LARGEST_DATA = OUTPUTS[1] / COMMON  # beyond, an output looks as if it did not count
+STANDARDISE = "standardise them, x = (x - x.mean(0)) / x.std(), and probe again"
 RARE = 0.01  # share of draws that may miss the tolerance
 A_LITTLE = 0.01  # by which data grow, so little that hardly any cross a threshold
 FEW_COMPONENTS = 256  # components that are read where all agree
@@ -288,12 +292,36 @@ def _with_target(
     return replace(coupling, has_target=True, refusal=refusal)
 
 
+def _too_large(chunk: Chunk) -> str:
+    """A note where the network sees data beside which no output that is tried counts."""
+    largest = float(chunk.x.abs().max())
+    if largest <= LARGEST_DATA or float(chunk.run(State.DATA).z.abs().median()) <= LARGEST_DATA:
+        return ""
+    return (
+        f"the network sees data that reach {largest:.3g}, beside which the outputs that are "
+        f"tried are too small to find a target: {STANDARDISE}"
+    )
+
+
+def _cause(chunk: Chunk, by: str) -> str:
+    """Why no output is the best: the data are too large, or something judges the output."""
+    largest = float(chunk.x.abs().max())
+    if largest > OUTPUTS[-1]:
+        return f"or the data, which reach {largest:.3g}, are too large to tell: {STANDARDISE}"
+    return (
+        f"something judges it{by}: an adversarial, preference or similarity loss? path and "
+        "density are as told"
+    )
+
+
 def _coupling_of(
     chunk: Chunk, direction: Tensor, form: LossForm, dependence: Dependence
 ) -> Coupling:
     """What of a sample's weight is not its own, or why there is no such weight."""
     if dependence.found:
         return Coupling()
+    if note := _too_large(chunk):
+        return Coupling(notes=(note,), refusal=f"no weighting: {note}")
     judges = judges_of(chunk, direction)
     by = f" ({', '.join(judges)})" if judges else ""
     if CATEGORICAL & set(judges) and not form.added:
@@ -307,10 +335,7 @@ def _coupling_of(
     if coupling.refusal or (is_squared and not is_linear(chunk, direction)):
         return coupling
     if is_squared or has_no_target(chunk, direction):
-        note = (
-            f"the loss pulls the output towards no target; something judges it{by}: an "
-            "adversarial, preference or similarity loss? path and density are as told"
-        )
+        note = f"the loss pulls the output towards no target; {_cause(chunk, by)}"
         return Coupling(notes=(note,), refusal=f"no weighting: {note}")
     return coupling
 

@@ -32,6 +32,7 @@ from diffviz.checks import (
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
+from diffviz.sampling.calls import answer
 from diffviz.sampling.draws import drawn
 from diffviz.sampling.solvers import SOLVERS, Call, Solver, abm4
 from diffviz.theory.frames import VP, noise_ratio
@@ -51,11 +52,11 @@ Noise = Callable[[Tensor], Tensor]
 
 @runtime_checkable
 class Centred(Protocol):
-    """What says where its data lie: their mean, shape (*shape)."""
+    """What says where its data lie: their mean, shape (*shape) or what is spread over it."""
 
     @property
     def mean(self) -> Tensor:
-        """Mean of x, shape (*shape)."""
+        """Mean of x, shape (*shape), or one for each channel, as (c, 1, 1)."""
 
 
 @runtime_checkable
@@ -130,6 +131,7 @@ class Trajectory:
 
         Raises:
             TypeError: ``path`` is no path.
+            ValueError: The trajectory leaves the levels of the path, where it has no time.
 
         Example:
             >>> trajectory = dv.sample(dv.toy("ring8"), grid=[-8.0, 1.0, 8.0], solver="ddim", n=10)
@@ -142,6 +144,14 @@ class Trajectory:
             f"path must be a path such as paths.LINEAR, got {path!r}",
             TypeError,
         )
+        low, high = path.schedule.support()
+        slack = 1e-9 * np.abs(self.logsnr).max(initial=1.0)  # levels are rounded in sigma/alpha
+        outside = (self.logsnr < low - slack) | (self.logsnr > high + slack)
+        if outside.any():
+            raise ValueError(
+                f"the path {path.name} has logsnr {low:.4g} to {high:.4g}, and the trajectory goes "
+                f"to {self.logsnr[outside][0]:.4g}; take another path, or a grid within it"
+            )
         ratio = path.frame.alpha(self.logsnr) / VP.alpha(self.logsnr)
         scale = torch.as_tensor(ratio).to(self.z)
         with threads.suited(threads.elements(self.z)):
@@ -217,7 +227,7 @@ class RecordedDenoiser:
         logsnr = -2 * math.log(s)
         level = torch.tensor(logsnr, dtype=y.dtype, device=y.device)
         z = self.placed(y) / math.hypot(1, s)
-        x_hat = returned_tensor(self.denoise(z, level), "the denoiser")
+        x_hat = returned_tensor(answer(self.denoise, z, level), "the denoiser")
         if x_hat.shape != y.shape:
             raise FloatingPointError(
                 f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(y.shape)} "
@@ -292,7 +302,8 @@ def sample(
 
     Args:
         denoiser: A run, a toy, anything with ``denoise(z, logsnr)`` → x_hat for variance-preserving
-            z, or that function.
+            z, or that function. A network in another type than z is called in its own
+            (``sampling.calls``). λ has the shape (), or (n,) where the denoiser looks for an axis.
         grid: Increasing levels in nats, noise to data, shape (steps + 1,); None for
             ``default_grid``.
         solver: A name of ``SOLVERS``, or a function such as those; None for "abm4" with the
@@ -337,7 +348,7 @@ def sample(
     else:
         first = tensor(start, "start")
         require(first.ndim > 0, "start must have shape (n, *shape), got one number")
-        _check_shape(first, data_mean(denoiser))
+        check_shape(first, denoiser, "start")
     warn_outside_training(denoiser, levels)
     centre = far_mean(denoiser)
     if centre is not None:
@@ -378,7 +389,7 @@ def data_std(denoiser: Any) -> float:
 
 
 def data_mean(denoiser: Any) -> Tensor | None:
-    """Mean of the data, shape (*shape), where the denoiser states it, else None."""
+    """Mean of the data, (*shape) or spread over it, where the denoiser states it, else None."""
     if not isinstance(denoiser, Centred) or callable(denoiser.mean):
         return None
     return tensor(denoiser.mean, "mean of the denoiser")
@@ -488,13 +499,44 @@ def warn_outside_training(denoiser: Any, levels: NDArray) -> None:
         )
 
 
-def _check_shape(start: Tensor, mean: Tensor | None) -> None:
-    """Refuse a start whose samples have another shape than the data, where that is known."""
-    require(
-        mean is None or start.shape[1:] == mean.shape,
-        f"start must have shape {('n', *([] if mean is None else mean.shape))}, as the data have "
-        f"it, got {tuple(start.shape)}",
-    )
+def sample_shape(denoiser: Any) -> tuple[int, ...] | None:
+    """Shape of a sample where the mean of the data says it, else None.
+
+    A mean that is one number, or one for each channel, as (3, 1, 1), says it only if the denoiser
+    states the same ``shape``.
+    """
+    mean = data_mean(denoiser)
+    if mean is None:
+        return None
+    shape = tuple(mean.shape)
+    is_spread = mean.ndim == 0 or (mean.ndim > 1 and set(shape[1:]) == {1})
+    return shape if not is_spread or getattr(denoiser, "shape", None) == shape else None
+
+
+def check_shape(points: Tensor, denoiser: Any, name: str) -> None:
+    """Refuse points of another shape than the data, as far as the denoiser says it.
+
+    Args:
+        points: The points, shape (n, *shape).
+        denoiser: The denoiser, which may state the ``mean`` of the data.
+        name: Name of the points, for messages.
+
+    Raises:
+        ValueError: They have another shape, or the mean cannot be spread over them.
+    """
+    mean = data_mean(denoiser)
+    if mean is None:
+        return
+    shape = sample_shape(denoiser)
+    got = tuple(points.shape)
+    if shape is not None and got[1:] != shape:
+        raise ValueError(f"{name} must have shape {('n', *shape)}, as the data have it, got {got}")
+    pairs = zip(reversed(mean.shape), reversed(got[1:]), strict=False)
+    if mean.ndim >= len(got) or any(one not in (1, other) for one, other in pairs):
+        raise ValueError(
+            f"{name} must have samples over which the denoiser's mean of shape "
+            f"{tuple(mean.shape)} can be spread, got {got}"
+        )
 
 
 def normal_start(denoiser: Any, n: int, logsnr: float, generator: torch.Generator | None) -> Tensor:
@@ -515,13 +557,18 @@ def normal_start(denoiser: Any, n: int, logsnr: float, generator: torch.Generato
 
     Raises:
         TypeError: ``n`` is no whole number.
-        ValueError: There is no mean.
+        ValueError: There is no mean that says the shape of a sample.
     """
     size = count(n, "n")
     mean = data_mean(denoiser)
     if mean is None:
         raise ValueError(
             "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)"
+        )
+    if sample_shape(denoiser) is None:
+        raise ValueError(
+            f"the denoiser's mean has shape {tuple(mean.shape)}, which may be spread over samples "
+            "and does not say their shape; give start, (n, *shape)"
         )
     draws = drawn(torch.randn, size, *mean.shape, generator=generator, device=mean.device)
     is_far = far_mean(denoiser) is not None

@@ -35,8 +35,9 @@ from diffviz.checks import (
 from diffviz.compute import gradients, threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
+from diffviz.sampling.calls import answer
 from diffviz.sampling.draws import drawn
-from diffviz.sampling.integrate import Scaled, data_mean, data_std, spread_of_z
+from diffviz.sampling.integrate import Scaled, check_shape, data_mean, data_std, spread_of_z
 from diffviz.sampling.odes import odeint, tolerance_for
 from diffviz.theory.analysis import evaluate
 from diffviz.theory.frames import LARGEST_LEVEL
@@ -136,7 +137,8 @@ def elbo(
 
     Args:
         denoiser: A run, a toy, anything with ``denoise(z, logsnr)`` → x_hat for
-            variance-preserving z.
+            variance-preserving z. z has float64; a network in another type is called in its own,
+            whose rounding then enters the bound (``sampling.calls``).
         x: Data, shape (n, *shape); integers are made float.
         low: Noisiest level in nats.
         high: Cleanest level in nats. z in float64 resolves the noise up to about 67, and less far
@@ -169,7 +171,7 @@ def elbo(
     data = data_points(x)
     low, high = level_range(low, high)
     check_rounding(data, high)
-    check_shape(denoiser, data)
+    check_shape(data, denoiser, "x")
     d = data[0].numel()
     finite = one_of(finite, "finite", (False, True))
     exact = one_of(exact, "exact", (False, True))
@@ -399,7 +401,7 @@ def log_likelihood(
         -1.4189
     """
     data = data_points(x)
-    check_shape(denoiser, data)
+    check_shape(data, denoiser, "x")
     if low is None:
         low = LOWEST - (2 * math.log(max(1.0, data_std(denoiser))) if prior is None else 0.0)
     low, high = level_range(low, high)
@@ -594,16 +596,6 @@ def data_points(x: ArrayLike | Tensor) -> Tensor:
     return data
 
 
-def check_shape(denoiser: Denoiser, data: Tensor) -> None:
-    """Refuse data of another shape than the denoiser's own, where it states their mean."""
-    mean = getattr(denoiser, "mean", None)
-    if isinstance(mean, Tensor) and mean.ndim:
-        require(
-            data.shape[1:] == mean.shape,
-            f"x must have shape {('n', *mean.shape)} for this denoiser, got {tuple(data.shape)}",
-        )
-
-
 def level_range(low: float, high: float) -> tuple[float, float]:
     """Both ends of λ as numbers, in order."""
     noisy = number(low, "low", -LARGEST_LEVEL, LARGEST_LEVEL)
@@ -645,7 +637,7 @@ def denoised(denoiser: Denoiser, z: Tensor, logsnr: Tensor) -> Tensor:
         raise TypeError(
             f"the denoiser must have denoise(z, logsnr), as a run or a toy; got {brief(denoiser)}"
         )
-    x_hat = returned_tensor(denoiser.denoise(z, logsnr), "the denoiser")
+    x_hat = returned_tensor(answer(denoiser.denoise, z, logsnr), "the denoiser")
     require(
         x_hat.shape == z.shape,
         f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; "

@@ -32,7 +32,7 @@ from diffviz.checks import (
     require,
 )
 from diffviz.protocols import Law
-from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges
+from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges, quantiles
 from diffviz.theory.frames import Curve
 from diffviz.theory.mixed_laws import BlendedTime, Mixture, SqueezedTime
 
@@ -190,17 +190,20 @@ def density(law: Any, x: NDArray) -> NDArray:
 
 
 def quantile(law: Any, probability: NDArray) -> NDArray:
-    """Quantiles of a law. SciPy's checks of each value take longer than those of a small batch.
+    """``atoms.quantiles``, at which to train, in less time.
 
-    They have nothing to do where all probabilities are strictly between 0 and 1.
+    SciPy's checks of each value take longer than those of a small batch. They have nothing to do
+    where all probabilities are strictly between 0 and 1.
 
     Args:
         law: Law of x, a frozen SciPy distribution or what has its methods.
         probability: Probabilities, any shape.
 
     Returns:
-        The same numbers as ``law.ppf(probability)``, same shape.
+        The same numbers as ``law.ppf(probability)``, same shape; of discrete levels, these.
     """
+    if atomic(law) is not None:
+        return quantiles(law, probability)
     placed = _placed(law)
     if placed is None or not _all_between(probability, 0.0, 1.0, (), {}):
         return law.ppf(probability)
@@ -572,21 +575,38 @@ def quantile_of(time: Any, law: Any) -> Any:
             with the probability that t falls into its cell.
 
     Returns:
-        A frozen SciPy distribution.
+        A frozen SciPy distribution, of discrete levels where one of the two is.
+
+    Raises:
+        TypeError: One of them is no law.
+        ValueError: Fewer than two discrete levels are drawn, or one of them has no finite λ.
     """
     checked_law(time, "time")
     table = atomic(checked_law(law))
     if table is not None:
         mass = -np.diff(time.cdf(law.sf(cell_edges(table.levels))))
-        drawn = mass > 0
-        if drawn.sum() > 1:
-            return atoms(table.levels[drawn], mass[drawn], table.steps)
+        return _kept(table, mass, "the law of time draws")
+    at_times = atomic(time)
+    if at_times is not None:
+        return atoms(law.isf(at_times.levels), at_times.mass, at_times.steps)
     rest = reflected(time)
     if rest is None:
         return Transformed(time, SurvivalMap(law)).freeze()
     low, high = time.support()
     ends = law.isf([high, low])
     return two_sided(PushedTime(time, rest, law), a=float(ends[0]), b=float(ends[1]))
+
+
+def _kept(table: AtomicLaw, mass: NDArray, what: str) -> Any:
+    """The levels of a table that have a mass; a ValueError if they are not two or more."""
+    kept = mass > 0
+    if kept.sum() < 2:
+        raise ValueError(
+            f"{what} {table.levels[kept].tolist()} of {len(table.levels)} discrete levels in "
+            f"[{table.levels[0]:g}, {table.levels[-1]:g}]; a law needs two or more, since one "
+            "level has no spacing: keep two, or take a law with a density"
+        )
+    return atoms(table.levels[kept], mass[kept], table.steps)
 
 
 def moved(law: Any, move: float) -> Any:
@@ -934,6 +954,9 @@ def stretched(density: Any, low: float, high: float) -> Any:
     """
     law = checked_law(density, "density")
     start, end = ordered(low, high)
+    table = atomic(law)
+    if table is not None:
+        return atoms(start + (end - start) * table.levels, table.mass, table.steps)
     return Transformed(law, AffineMap(start, end - start), rising=True).freeze()
 
 
@@ -1015,7 +1038,7 @@ def truncated(density: Any, low: float, high: float) -> Any:
 
     Raises:
         TypeError: ``density`` is no law, or an end is no number.
-        ValueError: The law has no mass between the ends.
+        ValueError: The law has no mass between the ends, or fewer than two discrete levels.
     """
     law = checked_law(density, "density")
     low = limit(low, "low")
@@ -1024,6 +1047,10 @@ def truncated(density: Any, low: float, high: float) -> Any:
         low < high,
         f"there is no mass unless low is below high, got low = {low:g} and high = {high:g}",
     )
+    table = atomic(law)
+    if table is not None:
+        inside = (table.levels >= low) & (table.levels <= high)
+        return _kept(table, table.mass * inside, f"[{low:g}, {high:g}] holds")
     cdf = float(law.cdf(low)), float(law.cdf(high))
     sf = float(law.sf(low)), float(law.sf(high))
     # not the quantiles of 0 and 1: far out in a tail they are infinite by rounding
@@ -1032,11 +1059,6 @@ def truncated(density: Any, low: float, high: float) -> Any:
     end = float(min(high, last))
     between = Truncation(law, start, end, cdf, sf)
     positive(between.mass, f"mass of the density in [{low:g}, {high:g}]")
-    table = atomic(law)
-    if table is not None:
-        kept = (table.levels >= low) & (table.levels <= high)
-        if kept.sum() > 1:
-            return atoms(table.levels[kept], table.mass[kept], table.steps)
     return two_sided(between, a=start, b=end)
 
 

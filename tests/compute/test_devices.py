@@ -125,6 +125,33 @@ def test_a_training_resumes_on_its_device(device, tmp_path):
     np.testing.assert_allclose(resumed.loss, whole.loss, rtol=1e-5)
 
 
+def test_levels_may_lie_on_another_device_than_losses(device, monkeypatch):
+    """``Objective.draw`` returns λ of NumPy, beside losses of the device."""
+    skip_without_float64(device)
+    logsnr, _ = dv.objective("fm-ot").draw(64, np.random.default_rng(0))
+    loss = torch.rand(64, generator=torch.Generator().manual_seed(0))
+    expected = dv.LossByLogSNR(np.linspace(-6, 6, 5))
+    expected.update(logsnr, loss)
+    for large in (False, True):
+        if large:
+            monkeypatch.setattr("diffviz.learning.tracking.LARGE", 10)
+        for pair in ((logsnr, loss.to(device)), (torch.from_numpy(logsnr).to(device), loss)):
+            tracker = dv.LossByLogSNR(np.linspace(-6, 6, 5))
+            tracker.update(*pair)
+            np.testing.assert_allclose(tracker.mean, expected.mean, rtol=1e-6)
+
+
+def test_batches_of_one_shape_may_lie_on_several_devices(device):
+    skip_without_float64(device)
+    tracker, expected = (dv.LossByLogSNR([-4.0, 0.0, 4.0]) for _ in range(2))
+    for k, place in enumerate((device, "cpu", device, device)):
+        logsnr, loss = torch.tensor([-1.0, 1.0, 3.0]), torch.tensor([1.0, 2.0, 3.0]) + k
+        expected.update(logsnr, loss)
+        tracker.update(logsnr.to(place), loss.to(place))
+    np.testing.assert_allclose(tracker.mean, expected.mean)
+    np.testing.assert_array_equal(tracker.count, expected.count)
+
+
 # --- the simulated device -----------------------------------------------------------------------
 
 

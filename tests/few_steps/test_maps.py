@@ -348,9 +348,29 @@ def test_a_shortcut_model_learns_the_map_of_a_gaussian():
         (lambda: training.train("shortcut", dv.toy("gaussian"), rate=np.nan), ValueError, "rate"),
         (lambda: training.train_seeds("shortcut", dv.toy("gaussian"), ()), ValueError, "empty"),
         (lambda: training.train_seeds("shortcut", dv.toy("gaussian"), 3), TypeError, "a list"),
+        (
+            lambda: training.train_seeds("ict", dv.toy("gaussian"), torch.zeros(2, device="meta")),
+            TypeError,
+            "seeds must be a dense tensor with values",
+        ),
         (lambda: training.train("shortcut", dv.toy("gaussian"), rate=1e300), ValueError, "rate"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make, error, says):
     with pytest.raises(error, match=says):
         make()
+
+
+@pytest.mark.parametrize(
+    ("x_hat", "says"),
+    [
+        (torch.ones(3, 1), r"returned \(3, 1\) for z \(3, 2\)"),
+        (torch.ones(1, 2), r"returned \(1, 2\) for z \(3, 2\)"),
+        (torch.full((3, 2), math.nan), "returned NaN or inf at logsnr 0"),
+    ],
+)
+def test_an_answer_that_is_not_like_z_is_not_spread_over_it(x_hat, says):
+    denoiser = SimpleNamespace(denoise=lambda z, logsnr: x_hat.to(z))
+    z = torch.ones(3, 2, dtype=torch.float64)
+    with pytest.raises(ValueError, match=says):
+        maps.exact_map(denoiser, z, 0.5, 0.25)

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -233,6 +234,18 @@ def test_parts_of_a_batch_fit_together(changed, error, says):
         training.Batch(**parts(**changed))
 
 
+@pytest.mark.parametrize("name", ["t", "r"])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_times_that_are_not_finite_are_refused(name, wrong):
+    with pytest.raises(ValueError, match=f"{name} must be finite, got {wrong}"):
+        training.Batch(**parts(**{name: torch.tensor([0.5, wrong, 0.5])}))
+    batch = training.Batch(**parts())
+    with pytest.raises(ValueError, match="time must be finite"):
+        batch.noisy(torch.full((3,), wrong))
+    with pytest.raises(ValueError, match="t must be finite"):
+        training.clean(lambda z, r, t: z, batch.x, torch.full((3,), wrong))
+
+
 def test_times_of_another_shape_are_refused():
     batch = training.Batch(**parts())
     with pytest.raises(ValueError, match=r"time must have one time.*got \(3, 1\)"):
@@ -266,3 +279,19 @@ def test_a_formula_is_chosen_by_the_name_and_takes_all_parts_of_the_entry():
         lossy(own(name="ict", adaptive=objectives.Adaptive(1, 0.01)))
     with pytest.raises(ValueError, match="every r must be below its t"):
         lossy(own(name="ict"), end=0.5)
+
+
+def test_a_law_of_levels_draws_its_levels_alone():
+    levels = [-3.0, 0.0, 0.5, 4.0]
+    law = dv.laws.atoms(levels, [0.1, 0.2, 0.3, 0.4])
+    both = pairs.SortedPairs(law)
+    start, end = both.draw(20_000, np.random.default_rng(0))
+    assert set(start) | set(end) == set(levels)
+    edges = [-4.0, -1.0, 0.2, 2.0, 5.0]
+    drawn = np.histogram2d(start, end, bins=edges)[0] / 20_000
+    np.testing.assert_allclose(both.mass(edges), drawn, atol=0.02)
+    np.testing.assert_allclose(np.diag(both.mass(edges)), [0.01, 0.04, 0.09, 0.16])
+    diagonal = replace(dv.objective("fm-ot"), law=law)
+    entry = replace(dv.few_step("meanflow"), diagonal=diagonal)
+    on, _ = entry.draw(1000, np.random.default_rng(0))
+    assert set(on[:750]) == set(levels)

@@ -81,3 +81,28 @@ def test_a_log_without_a_name_is_not_the_current_folder(file, monkeypatch, capsy
     monkeypatch.chdir(file.parent)
     assert main(["log", ""]) == 2
     assert "the name of the log is empty; '.' is the current folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["table", "uint8"])
+def test_the_floor_of_a_file_is_that_of_its_points_as_they_are(file, kind, tmp_path, monkeypatch):
+    """Points of standard deviation 3 are not rescaled; images of uint8 are, as by ``dv.floor``."""
+    rng = np.random.default_rng(0)
+    if kind == "table":
+        points = 3 * rng.standard_normal((40, 2))
+        data = tmp_path / "points.csv"
+        np.savetxt(data, points, delimiter=",", fmt="%.17g")
+    else:
+        points = rng.integers(0, 256, (40, 1, 2, 2), dtype=np.uint8)
+        data = tmp_path / "images.npy"
+        np.save(data, points)
+    floors = []
+    floor = dv.floor
+    monkeypatch.setattr(dv, "floor", lambda *given: floors.append(floor(*given)) or floors[0])
+    outputs = [tmp_path / name for name in ("loss.csv", "loss.svg", "report.html")]
+    options = zip(("--csv", "--out", "--report"), map(str, outputs), strict=True)
+    line = ["log", str(file), "--scheduler", "fm-ot", "--base", "eps", "--data", str(data)]
+    assert main([*line, *(word for option in options for word in option)]) == 0
+    assert all(output.stat().st_size for output in outputs)
+    expected = floor(points, dv.read_log(file, scheduler="fm-ot", base="eps").middle)
+    np.testing.assert_array_equal(floors[0].lower, expected.lower)
+    np.testing.assert_array_equal(floors[0].upper, expected.upper)

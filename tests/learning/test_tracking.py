@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from diffviz.learning.adaptive import RULES, AdaptiveObjective
 from diffviz.learning.tracking import LossByLogSNR
 from diffviz.learning.validation import validation_loss
 from diffviz.learning.variance import draw_moments
+from diffviz.theory import laws
 from diffviz.theory.families import flow_uniform
 from diffviz.theory.objectives import from_weighting
 from diffviz.theory.paths import COSINE, LINEAR
@@ -449,6 +451,45 @@ def test_an_adaptive_objective_keeps_its_weighting(rule):
         FM.weighting(MIDDLE),
         rtol=1e-12,
     )
+
+
+ON_A_TABLE = dv.objective("fm-ot")
+ON_A_TABLE = replace(ON_A_TABLE, law=laws.atoms([-12.0, -3.0, 0.0, 0.5, 4.0], [1, 1, 2, 3, 4]))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_adaptive_objective_on_a_table_draws_its_levels_and_keeps_their_weights(rule):
+    """Within the edges the loss is Σ mass · factor · error, whatever is drawn."""
+    adaptive = AdaptiveObjective(ON_A_TABLE, filled(batches=100), rule)
+    logsnr, factor = adaptive.draw(100_000, np.random.default_rng(0))
+    levels = np.array([-3.0, 0.0, 0.5, 4.0])
+    assert set(logsnr) == set(levels)
+    terms = ON_A_TABLE.factor(levels) * np.array([1, 2, 3, 4]) / 11
+    drawn = [(factor * (logsnr == level)).mean() for level in levels]
+    np.testing.assert_allclose(drawn, terms, rtol=1e-3)
+
+
+def test_an_adaptive_objective_needs_two_levels_within_the_edges():
+    with pytest.raises(ValueError, match=r"has 1 of its levels .* \[1, 9\]; take edges with two"):
+        AdaptiveObjective(ON_A_TABLE, LossByLogSNR([1.0, 9.0]))
+
+
+@pytest.mark.parametrize("levels", [2, 32])
+def test_validation_of_an_objective_on_a_table_looks_at_its_levels(levels):
+    x = Gaussian().sample(4000, torch.Generator().manual_seed(1))
+    seen = set()
+
+    def denoise(z, logsnr):
+        seen.update(logsnr.tolist())
+        return Gaussian().denoise(z, logsnr)
+
+    table = laws.atoms([-3.0, 0.0, 4.0], [1, 2, 3])
+    loss, error, _ = validation_loss(denoise, x, replace(FM, law=table), levels=levels)
+    at = table.dist.levels
+    assert seen <= set(at)
+    if levels == 32:
+        exact = (table.dist.mass * FM.factor(at) * expit(at)).sum()
+        assert abs(loss - exact) < 4 * error
 
 
 @pytest.mark.parametrize("rule", RULES)

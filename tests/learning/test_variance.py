@@ -161,6 +161,9 @@ def test_moments_and_densities_that_do_not_fit_are_refused():
     ):
         with pytest.raises(error, match=says):
             Moments(levels, means, second)
+    for wrong in (levels[[1, 0, 2]], levels[::-1], np.zeros(3)):
+        with pytest.raises(ValueError, match="logsnr must increase from level to level, got array"):
+            Moments(wrong, np.ones((2, 3, 1)), second)
     for p in (np.ones(3), np.zeros(len(WIDE)), -np.ones(len(WIDE))):
         with pytest.raises(ValueError, match="p must be a density on 4801 levels"):
             GAUSSIAN.variance(FM, p)

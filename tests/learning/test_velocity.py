@@ -7,7 +7,7 @@ import pickle
 import pytest
 import torch
 
-from diffviz.learning.velocity import fit_velocity
+from diffviz.learning.velocity import Velocity, fit_velocity
 from diffviz.sampling import couplings
 
 pytestmark = pytest.mark.slow
@@ -87,3 +87,27 @@ def test_a_velocity_pickles_and_deep_copies():
     expected = velocity(source, torch.tensor(0.5))
     for copied in (pickle.loads(pickle.dumps(velocity)), copy.deepcopy(velocity)):
         assert torch.equal(copied(source, torch.tensor(0.5)), expected)
+
+
+@pytest.mark.parametrize(
+    ("scale", "source_mean", "x_mean"), [(1.0, 1e8, 1e8), (1.0, 0.0, 1e4), (1e39, 0.0, 0.0)]
+)
+def test_points_of_any_place_and_scale_are_learnt_as_those_about_0(scale, source_mean, x_mean):
+    source, x = (torch.randn(200, 2, generator=generator(k), dtype=torch.float64) for k in (0, 1))
+    source, x = source - source.mean(0), x - x.mean(0)
+    velocity = fit_velocity(source, x, generator(2), steps=100)
+    far = fit_velocity(scale * source + source_mean, scale * x + x_mean, generator(2), steps=100)
+    t = torch.tensor(0.25)
+    mean = 0.25 * source_mean + 0.75 * x_mean
+    expected = scale * velocity(source, t) + (source_mean - x_mean)
+    found = far(scale * source + mean, t)
+    torch.testing.assert_close(found / scale, expected / scale, rtol=0, atol=2e-3)
+
+
+def test_what_no_scale_holds_is_refused_and_a_loss_that_is_not_finite_says_so(monkeypatch):
+    x = 1e200 * torch.randn(4, 2, generator=generator(0), dtype=torch.float64)
+    with pytest.raises(ValueError, match="is inf in float64; scale both down first"):
+        fit_velocity(x, x, generator(0), steps=1)
+    monkeypatch.setattr(Velocity, "in_units", lambda self, z, time: z * math.nan)
+    with pytest.raises(FloatingPointError, match="the loss is nan at step 0"):
+        fit_velocity(x / 1e200, x / 1e200, generator(0), steps=1)

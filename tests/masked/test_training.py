@@ -1,6 +1,7 @@
 """Small transformers on the exact world."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -88,6 +89,8 @@ def test_seeds_side_by_side_are_trained_as_alone(runs):
     assert not np.allclose(by_seed[0][0].losses, runs[0].losses, rtol=0.1)
     with pytest.raises(ValueError, match="seeds is empty"):
         fit_masked_seeds(members, WORLD, (), QUICK)
+    with pytest.raises(TypeError, match="seeds must be a dense tensor with values"):
+        fit_masked_seeds(members, WORLD, torch.zeros(2, device="meta"), QUICK)
 
 
 def test_a_network_starts_from_its_seed_alone():
@@ -109,6 +112,18 @@ def test_only_masked_tokens_count():
     law = laws(network, np.full((1, 3), 2))[0]
     truth = [-np.log(law[range(3), row]).sum() for row in x]
     assert everything.tolist() == pytest.approx(truth, rel=1e-5)
+
+
+def test_logits_of_tokens_that_are_not_masked_may_be_infinite_and_none_is_nan():
+    """The padding, token 2, has the logit −inf: its cross-entropy is infinite, and left out."""
+    logits = torch.tensor([0.0, 1.0, -math.inf])
+    x, mask = [[0, 1, 2], [1, 2, 2]], [[True, True, False], [True, False, False]]
+    found = cross_entropies(lambda z: logits.expand(*z.shape, 3), x, mask, 3)
+    zero, one = math.log1p(math.e), math.log1p(math.exp(-1))
+    assert found.tolist() == pytest.approx([zero + one, one])
+    logits[1] = math.nan
+    with pytest.raises(ValueError, match="returned NaN for masked tokens of 2 of 2 sequences"):
+        cross_entropies(lambda z: logits.expand(*z.shape, 3), x, mask, 3)
 
 
 @pytest.mark.parametrize("steps", [1, 4])

@@ -284,6 +284,32 @@ def test_the_elbo_of_every_noise_closes_with_the_exact_prediction(kind):
     assert np.abs(bound - SMALL.log_probability(SMALL.sequences)).max() < 1e-9
 
 
+HALVES = MarkovWorld([0.5, 0.5], np.eye(2), 2)
+ONE_WAY = MarkovWorld([0.5, 0.5, 0], [[0.5, 0.5, 0], [0, 1, 0], [0.2, 0.3, 0.5]], 3)
+
+
+@pytest.mark.parametrize("reach", [45.0, 100.0, 700.0])
+@pytest.mark.parametrize("world", [HALVES, ONE_WAY], ids=["halves", "one way"])
+@pytest.mark.parametrize("kind", [noises.absorbing, noises.uniform])
+def test_the_elbo_of_what_cannot_happen_is_minus_infinity(kind, world, reach):
+    truth = world.log_probability(world.sequences)
+    assert np.isinf(truth).any()
+    bound = noises.exact_elbo(world, kind(world.alphabet), reach, int(7 * reach))
+    np.testing.assert_allclose(bound, truth, atol=1e-7)
+    density = noises.mean_density(world, kind(world.alphabet), [-3.0, 0.0, 8.0])
+    assert (np.isfinite(density) & (density >= 0)).all()
+
+
+def test_laws_that_are_rounded_are_made_up_for():
+    """Draws of NumPy need sums within 1e-8; those of float32 are within 1e-7."""
+    rounded = np.float32([0.1, 0.2, 0.7]) * np.float32(1 + 3e-7)
+    for law in (rounded, [0.33333] * 3):
+        world = MarkovWorld(law, [law] * 3, 2)
+        np.testing.assert_allclose(world.start, np.float64(law) / np.float64(law).sum())
+        assert world.probability.sum() == pytest.approx(1, abs=1e-15)
+        assert world.sample(4, np.random.default_rng(0)).shape == (4, 2)
+
+
 def test_for_masking_the_score_entropy_is_sigmoid_times_the_cross_entropy():
     masked = np.full(4, 3)
     for level in (-3.0, 0.0, 2.5):

@@ -120,6 +120,22 @@ def test_an_adversarial_loss_has_no_target():
     assert measured.density([-1.0, 1.0])[0] > 0
 
 
+@pytest.mark.parametrize("distance", [F.mse_loss, F.smooth_l1_loss])
+@pytest.mark.parametrize(("scale", "mean"), [(1.0, 1e5), (1e5, 0.0)])
+def test_data_far_from_0_hide_the_target_and_the_way_out_finds_it(scale, mean, distance):
+    def loss(model, x):
+        z, velocity, t = noised(x)
+        return distance(model(z, t), velocity)
+
+    data = scale * X + mean
+    measured = probe(loss, data, draws=200)
+    assert measured.refusal.startswith("no weighting")
+    assert "standardise them, x = (x - x.mean(0)) / x.std(), and probe" in measured.refusal
+    assert "adversarial" not in measured.refusal
+    again = probe(loss, (data - data.mean(0)) / data.std(), draws=200)
+    assert not again.refusal
+
+
 def test_categories_are_named():
     def loss(model, x):
         token = (x > 0).long()

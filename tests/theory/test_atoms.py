@@ -270,11 +270,25 @@ def test_what_is_made_of_a_law_of_levels_has_levels():
     np.testing.assert_allclose(atoms.atomic(path.schedule).mass, mass)
 
 
-def test_one_level_that_is_left_keeps_its_cell():
+def test_fewer_than_two_levels_that_are_left_are_refused_and_do_not_become_continuous():
     law = laws.atoms([-3.0, 0.0, 0.5, 4.0])
-    assert laws.truncated(law, -0.2, 0.2).support() == pytest.approx((-0.2, 0.2))
-    early = paths.push_forward(stats.uniform(0.0, 0.1), paths.from_density(law))
-    assert early.support()[0] > 2.25
+    with pytest.raises(ValueError, match=r"\[-0.2, 0.2\] holds \[0.0\] of 4 discrete levels"):
+        laws.truncated(law, -0.2, 0.2)
+    with pytest.raises(ValueError, match=r"\[1, 2\] holds \[\] of 4 .* needs two or more"):
+        laws.truncated(law, 1, 2)
+    with pytest.raises(ValueError, match=r"the law of time draws \[4.0\] of 4 discrete levels"):
+        paths.push_forward(stats.uniform(0.0, 0.1), paths.from_density(law))
+
+
+def test_a_time_on_a_table_is_pushed_to_levels():
+    """t = 0.25 and 0.75 of the linear path are at λ = ±2 log 3."""
+    time = laws.atoms([0.25, 0.75], [1, 3])
+    level = atoms.atomic(paths.push_forward(time, paths.LINEAR))
+    np.testing.assert_allclose(level.levels, [-2 * log(3), 2 * log(3)])
+    np.testing.assert_allclose(level.mass, [0.75, 0.25])
+    moved = atoms.atomic(laws.stretched(time, 0.5, 0.9))
+    np.testing.assert_allclose(moved.levels, [0.6, 0.8])
+    np.testing.assert_allclose(moved.mass, [0.25, 0.75])
 
 
 def test_a_law_of_time_on_a_table_draws_its_levels():

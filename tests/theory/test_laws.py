@@ -397,6 +397,9 @@ def test_the_density_of_several_laws_at_once_is_that_of_scipy():
 )
 def test_quantiles_are_those_of_scipy_inside_the_unit_interval_and_outside(law):
     inside = np.linspace(0.01, 0.99, 24).reshape(2, 12)
+    if atoms.atomic(law) is not None:  # whose quantiles to train at are levels
+        assert np.isin(laws.quantile(law, inside), law.dist.levels).all()
+        return
     np.testing.assert_array_equal(laws.quantile(law, inside), law.ppf(inside))
     beyond = np.array([-0.1, 0.0, 0.5, 1.0, 1.5, np.nan])
     np.testing.assert_array_equal(laws.quantile(law, beyond), law.ppf(beyond))

@@ -113,8 +113,7 @@ class Training:
         object.__setattr__(self, "kernel", self.kernel if is_drawn else KERNEL)
         checks.positive(self.kernel, "kernel")
         checks.count(self.steps, "steps")
-        checks.require(self.seeds, "seeds must hold one seed or more")
-        object.__setattr__(self, "seeds", tuple(checks.seed(one) for one in self.seeds))
+        object.__setattr__(self, "seeds", tuple(checks.seeds(self.seeds)))
         checks.count(self.width, "width")
         checks.positive(self.rate, "rate")
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from diffviz import checks
 from diffviz.learning.floors.parts import Parts
+from diffviz.sampling.calls import answer
 from diffviz.theory.frames import VP
 
 BATCH = 256  # points that a network denoises at once
@@ -85,7 +86,7 @@ def _check_rounding(clean: Tensor, level: float) -> None:
 def _denoised(denoise: Denoise, z: Tensor, level: float) -> Tensor:
     """What a network returns for z at a level, in float64."""
     levels = torch.full((len(z),), level, dtype=z.dtype, device=z.device)
-    x_hat = checks.returned_tensor(denoise(z, levels), "denoiser")
+    x_hat = checks.returned_tensor(answer(denoise, z, levels), "denoiser")
     checks.require(
         x_hat.shape == z.shape,
         f"denoiser must return the shape of z, {tuple(z.shape)}, got {tuple(x_hat.shape)}",
