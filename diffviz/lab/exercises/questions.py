@@ -723,7 +723,7 @@ def _straighter() -> str:
 
 def _early_grid() -> str:
     """The grid on which most of a photograph is settled after 30 % of the steps."""
-    names = ("FM, uniform t", "VP cosine", "EDM, Karras ρ = 7")
+    names = ("FM, uniform t", "VP cosine", "EDM's grid")
     settled = {name: sampling.settled_photos(sampling.GRIDS[name])[30] for name in names}
     return max(settled, key=lambda name: settled[name])
 
@@ -746,7 +746,7 @@ def _own_grid() -> str:
     own = dict(
         zip(
             sampling.TRAINED,
-            ("FM, uniform t", "VP cosine", "EDM, Karras ρ = 7", "FM, shift 3"),
+            ("FM, uniform t", "VP cosine", "EDM's grid", "FM, shift 3"),
             strict=True,
         )
     )
@@ -819,7 +819,7 @@ prediction(
         {
             "FM, uniform t": "It is early, but not the earliest.",
             "VP cosine": "It spends even fewer of its steps on almost pure noise.",
-            "EDM, Karras ρ = 7": "It spends more than a third of its steps below λ = −4.",
+            "EDM's grid": "It spends more than a third of its steps below λ = −4.",
         },
         _early_grid,
     ),
