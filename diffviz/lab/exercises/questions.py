@@ -340,7 +340,7 @@ prediction(
         "the same λ, on five seeds. Who is ahead there?",
         {
             "EDM": "Its lead on three seeds may have been chance, or due to where it looks.",
-            "the ELBO": "It has the larger weighting at λ = 4, but not by much.",
+            "the ELBO": "Its mean is a little ahead, but well within the interval.",
             UNDECIDED: "The difference is smaller than its interval over the seeds.",
         },
         _lead_of_edm,
@@ -349,7 +349,8 @@ prediction(
 prediction(
     "who-strays-least",
     Choice(
-        "Where must a network be good for few of its samples to lie between the modes?",
+        "At which level does a network's excess go most with its share of samples that lie "
+        "between the modes?",
         {
             "at low SNR, λ = −6": "There a sample has chosen no mode yet.",
             "in the middle, λ = 4": "There the modes part, and a sample takes one of them.",
