@@ -51,7 +51,7 @@ from diffviz.lab.figures.style import (
     line_of,
     named_lines,
 )
-from diffviz.plots.style import LIGHTER, OTHERS, REFERENCE
+from diffviz.plots.style import BLUES, LIGHTER, OTHERS, REFERENCE
 from diffviz.theory.paths import COSINE, LINEAR
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ CUT_NAMES = {name: name for name in GRIDS} | {
 GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
-BAND_COLOURS = ("#2B4C6F", "#4477AA", "#9DB9D6")  # coarse to fine; no colour of a grid
+BAND_COLOURS = BLUES  # coarse to fine; no colour of a grid
 BAND_DASH: Any = (0, (3, 1.5))
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
 SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": OTHERS[6]}
