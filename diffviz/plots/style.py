@@ -45,6 +45,7 @@ OTHERS = (
     "#2F4F4F",
 )
 UNIFORM = OTHERS[2]  # of a law or a grid with λ spread evenly
+BLUES = "#2B4C6F", PALETTE[0], "#9DB9D6"  # from dark to pale, for what has an order
 LIGHTER = "#D9A383", "#BD7048"  # shades of the sixth of OTHERS, for its variants
 NEGATIVE = "#CC3311"  # parts of a density below 0
 DRAWN = "#D0006F"  # what a reader draws by hand

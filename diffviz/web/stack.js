@@ -31,6 +31,7 @@ import { splineAt } from "./splines.js";
 
 /** @type {[number, number]} */
 const RANGE = [-20, 20];
+const SHOWN = [-10, 10]; // λ of the left chart at least, in nats
 const FINEST = [2048, 1536]; // layers, whose halves are the others that are drawn
 const LEAST_LAYERS = 8;
 const SMOOTH = 800; // points of the stairs at least
@@ -143,7 +144,7 @@ function costChart({ low, high, layers }, known, errors, { label, colours }) {
     xlabel: label,
     ylabel: "nats per nat of λ",
     title: "what a layer costs",
-    xlim: RANGE,
+    xlim: [Math.min(low, SHOWN[0]), Math.max(high, SHOWN[1])],
     ylim: [0, 2 ** (Math.ceil(2 * Math.log2(1.05 * most)) / 2)],
     colours,
     dashes: { [LIMIT]: 1, [LAYERS]: 0 },

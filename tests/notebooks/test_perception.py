@@ -110,7 +110,7 @@ def test_what_is_said_of_eyes_is_right(text):
         f"between {low:.1f} (the older of Barten's, for a field of 60°) and {high:.1f} (Mann",
         f"a degree has {rate:.0f} pixels, and a 256-pixel picture is {wide:.1f}° wide",
         f"degree are {cycles} cycles per image. Those drown at λ = {level_of(cycles):.1f}",
-        f"Of the {256 // 2} cycles that the picture can hold {cycles} are few",
+        f"On a linear axis of frequency {cycles} of {256 // 2} cycles is low",
     )
 
 
@@ -197,7 +197,7 @@ def test_the_slopes_of_implied_weightings_are_right(text):
         rises = np.diff(seen(name).rate_distortion(levels)) > 0
         assert rises.any() == (name == "daly"), name
         assert not rises[levels[1:] > -5.5].any(), name
-    assert_says(text, "four fall everywhere", "Daly's rises a little up to about λ = -6")
+    assert_says(text, "four fall everywhere", "Daly's. It rises a little up to about λ = -6")
     projected, removed = (
         [np.ptp(np.log(getattr(seen(name), kind)(levels))) for name in NAMES]
         for kind in ("projection", "rate_distortion")
@@ -217,10 +217,10 @@ def test_what_distance_does_to_implied_weightings_is_right(text):
     peak = grid[seen().projection(grid).argmax()]
     assert_says(
         text,
-        "(Mannos–Sakrison's does so only beyond 20 pixels per degree.)",
+        "Mannos–Sakrison's gets steeper only beyond 20 pixels per degree",
         f"| from {near[0]} cm | from {near[1]} cm | from {far} cm |",
         f"to a peak at λ = {peak:.1f} for Barten 2004",
-        "Each curve crosses flow matching's slope",
+        "Each line crosses flow matching's slope at a distance of its own",
     )
     rates = np.arange(5.0, 101.0, 5.0)
     for name in NAMES:
@@ -323,9 +323,9 @@ def test_how_the_projection_leans_by_the_distance_is_as_said(text):
     assert sum(ratio > 1 for ratio in far.values()) == 4
     assert_says(
         text,
-        "For four of the five curves λ = -10 counts less there than λ = 10. "
-        f"For the older of Barten's it counts {near['barten_1999']:.1f} times as much",
-        "At 60 pixels per degree it does for four of the five curves",
+        "for four of the five curves λ = -10 counts less there than λ = 10",
+        f"For the older of Barten's curves λ = -10 counts {near['barten_1999']:.1f} times as much",
+        "At 60 four of the five curves lean to noise",
     )
 
 
@@ -418,7 +418,7 @@ def test_what_is_said_of_sound_is_right(text):
         f"{slope(flat.rate_distortion, -4, 2):.2f} |",
         f"| λ from 2 to 8 | {slope(view.rate_distortion, 2, 8):.2f} | "
         f"{slope(flat.rate_distortion, 2, 8):.2f} |",
-        f"(negative share {percent(verdict.negative_share, 2)})",
+        f"it nearly is (negative share {percent(verdict.negative_share, 2)})",
     )
 
 
@@ -482,7 +482,7 @@ def test_the_answers_of_the_exercises_are_right(text):
         text,
         f"`answer = {movshon:.0f}`",
         f"Mannos–Sakrison it is at {mannos:.0f}, for Barten 1999 at {barten:.0f}",
-        f"(Mannos–Sakrison's has that slope at {near:.0f} too, where its line begins.)",
+        f"So it has flow matching's slope at {near:.0f} too, where its line begins",
         f"`answer = -2 * np.log(2)`, {-2 * np.log(2):.3f}",
         f"`answer = {level_of(8):.2f}`",
     )

@@ -14,7 +14,9 @@ import diffviz as dv
 from diffviz.data import files
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import sampling as sampling_experiments
+from diffviz.lab.experiments import walks
 from diffviz.lab.experiments.sampling import GRIDS, TRAINED, calls_to
+from diffviz.lab.explorers import TrajectoryExplorer
 from diffviz.sampling import couplings, trajectories
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR
@@ -79,7 +81,8 @@ def test_ddim_weighs_all_velocities_alike(text):
         text,
         f"sin(π/200) = {flat[-1]:.6f} (to {100 * (1 - flat.min() / flat.max()):.1f} %)",
         f"up to {rising.max() / flat[-1]:.1f} times as much",
-        "The last dozen count less again",
+        "and the last dozen less again",
+        "With half of its noise, $\\eta = 0.5$, the weights differ less",
         "The n-th step from the end is $(2 - 1/n)\\,\\delta$ long",
         "So the last one is $\\delta$ long, the one before 1.5 $\\delta$",
     )
@@ -89,6 +92,9 @@ def test_ddim_weighs_all_velocities_alike(text):
         assert n * delta - np.arctan(after**2 / s) == pytest.approx((2 - 1 / n) * delta, rel=0.02)
         assert n * delta - (n - 1) ** 2 * delta / n == pytest.approx((2 - 1 / n) * delta, rel=1e-9)
     assert (np.diff(rising[-12:]) < 0).all()
+    half = np.abs(trajectories.prediction_weights(grid, eta=0.5))[1:]
+    assert flat.max() / flat.min() < half.max() / half.min() < rising.max() / rising.min() / 10
+    assert half.max() < 0.7 * rising.max()
     assert len(rising) - rising.argmax() == pytest.approx(12, abs=1)
 
 
@@ -156,10 +162,10 @@ def test_the_best_solvers_at_ten_and_a_hundred_calls_are_those_said(text):
                 for name in sampling_experiments.SOLVERS
             }
             best[calls, law] = min(errors, key=errors.get), errors
-    ab3, karras = "AB3 on dz/dθ", "Karras ρ = 7"
+    ab3, karras = "AB3 on dz/dθ", sampling_experiments.BY_RHO
     winners = {key: name for key, (name, _) in best.items() if name != ab3}
     assert winners == {(100, karras): "RK4"}
-    early = best[10, "uniform in FM's t"][1][ab3]
+    early = best[10, "FM, uniform t"][1][ab3]
     late = best[100, karras][1]
     for law in sampling_experiments.LAWS:
         assert sampling_experiments.rms("Heun", law, "gmm2d", 5)[0] > 0.65
@@ -269,7 +275,7 @@ def test_the_grid_decides_with_few_steps(text):
     distance = sampling_experiments.distance
     trained = list(sampling_experiments.point_runs())
     rows = [[distance(name, grid, 16) for grid in GRIDS] for name in trained]
-    said = stated(rf"factor of {NUMBER} in a row, the rows by up to {NUMBER} in a column", text)
+    said = stated(rf"up to a factor of {NUMBER}, another training by up to {NUMBER}", text)
     columns = list(zip(*rows, strict=True))
     assert largest_ratio(rows) == pytest.approx(said[0], abs=0.1)
     assert largest_ratio(columns) == pytest.approx(said[1], abs=0.1)
@@ -333,13 +339,13 @@ def test_the_exact_denoiser_is_early_done_as_is_said(text):
     assert [small[FM], small[VP], small[EDM]] == pytest.approx([0.7, 0.7, 0.25], abs=0.025)
     assert_says(
         text,
-        "they have about 0.7 of the variance of photographs at 64², and Karras' grid has a quarter",
+        "they have about 0.7 of the variance of photographs at 64², and EDM's grid has a quarter",
         "Flow matching's grid is early, and the **cosine grid is earlier still**",
-        f"gives more: {own:.2f} on flow matching's grid after 30 % of the steps, "
+        f"would give more here: {own:.2f} on flow matching's grid after 30 % of the steps, "
         f"in place of {small[FM]:.2f}",
         f"spends {flow:.0f} % of its steps below λ = -4 and cosine {cosine:.0f} %, "
-        f"Karras' grid {karras:.0f} %",
-        f"early on it as well, {ring[FM]:.2f} against {ring[EDM]:.2f} of Karras'",
+        f"EDM's grid {karras:.0f} %",
+        f"early on it as well, {ring[FM]:.2f} against {ring[EDM]:.2f} of EDM's",
     )
 
 
@@ -463,6 +469,41 @@ def test_a_step_of_ddim_turns_z_towards_v_by_an_angle(text):
     assert_says(text, f"a variance of {np.cos(np.pi / 20) ** 20:.3f} with DDIM")
 
 
+def test_what_the_last_explorer_shows_is_as_told(text):
+    """The ring by the exact denoiser, and two clusters that are drawn."""
+    data, levels = sampling_experiments.exact("ring8"), sampling_experiments.RANGE
+    start = sampling_experiments.normal(300, 2)
+    first = {}
+    for name, law in walks.LAWS.items():
+        walk = dv.sample(data, dv.grid(law, 20, *levels), solver="ddim", start=start)
+        first[name] = int(np.argmax(trajectories.explained(walk) > 0.5))
+    assert min(first, key=first.get) == "VP cosine"
+    reference = dv.sample(data, levels, solver="adaptive", start=start).z[-1]
+    errors = []
+    for solver, steps in (("ab3", 24), ("ddim", 64)):
+        walk = dv.sample(data, dv.grid(LINEAR.schedule, steps, *levels), solver=solver, start=start)
+        errors.append((walk.z[-1] - reference).square().mean().sqrt().item())
+    assert_says(
+        text,
+        f"passes ½ at step {first[FM]}, on Karras' at step {first[sampling_experiments.BY_RHO]}",
+        f"The VP cosine grid is first, at step {first['VP cosine']}",
+    )
+    said = stated(rf"AB3 with 24 steps is {NUMBER}, that of DDIM with 64 is {NUMBER}", text)
+    assert errors == pytest.approx(said, rel=0.25)  # with other starts than the explorer's
+    assert errors[0] < 0.8 * errors[1]
+
+
+def test_few_steps_bunch_two_clusters_as_told(text):
+    corner = [[0.0, 0.0], [0.1, 0.1], [-0.1, -0.1]]
+    drawing = [[x + side, y] for side in (-1.5, 1.5) for x, y in corner]
+    few, many = (TrajectoryExplorer(data="drawn", drawing=drawing, steps=n) for n in (4, 64))
+    few, many = (one.trajectory().samples.numpy() for one in (few, many))
+    assert few[:, 1].std() < 0.6 * many[:, 1].std()
+    assert 0 < (abs(few[:, 0]) < 1).mean() < 0.1
+    assert not (abs(many[:, 0]) < 1).any()
+    assert_says(text, "With 4 steps the points end bunched, and a few between the clusters")
+
+
 @pytest.fixture(scope="module")
 def settled_digits():
     """R² after 30 % of the steps, by objective and grid."""
@@ -492,7 +533,7 @@ def test_the_exact_denoiser_on_the_levels_of_the_networks_is_as_said(
     exact = settled_where_trained
     assert_says(
         text,
-        f"the exact denoiser has {exact[EDM]:.2f} on Karras' grid, and {exact[FM]:.2f} on FM's",
+        f"the exact denoiser has {exact[EDM]:.2f} on EDM's grid, and {exact[FM]:.2f} on FM's",
     )
     for name in ("fm-ot", "v-cosine"):
         assert settled_digits[name, EDM] == pytest.approx(exact[EDM], abs=0.03)
@@ -511,7 +552,7 @@ def test_edms_grid_is_moved_to_the_deviation_of_the_data(text):
     for name in (FM, SHIFT, VP, DDPM):
         assert sampling_experiments.unit_grid(name) is GRIDS[name]
     assert_says(
-        text, r"For them it is moved by $-2\log 2$", "On the photographs it is as published"
+        text, r"For them it is moved by $-2\log 2$", "is used as published on the photographs"
     )
 
 
@@ -527,7 +568,7 @@ def test_the_training_moves_it_little_and_the_grid_much(text, settled_digits):
     ]
     over_grids = min(np.ptp([settled_digits[name, grid] for grid in GRIDS]) for name in TRAINED)
     said = stated(
-        rf"by {NUMBER} on FM's grid and by {NUMBER} on Karras', the grids by {NUMBER} and more",
+        rf"by {NUMBER} on FM's grid and by {NUMBER} on EDM's, the grids by {NUMBER} and more",
         text,
     )
     assert [*over_trainings, over_grids] == pytest.approx(said, abs=0.03)

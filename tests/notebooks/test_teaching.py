@@ -262,7 +262,7 @@ def test_what_readers_stumbled_at_is_gone():
     assert "A random factor that knows nothing of the time is a constant on average" in weightings
     assert "all of it is noise that no network can predict" in weightings
     assert "**What does not follow.** - That the weighting alone decides" in training
-    assert "800 steps of 256 points, five seeds" in training
+    assert "800 steps of 256 points. But there are five seeds in the place of three" in training
     assert "24 steps of Heun's method on the same grid" in training
     assert "an analogy, not a measurement" in prose("07_prior")
     assert "no prompt was tested" in prose("07_prior")

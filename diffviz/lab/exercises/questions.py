@@ -341,7 +341,7 @@ prediction(
         "the same λ, on five seeds. Who is ahead there?",
         {
             "EDM": "Its lead on three seeds may have been chance, or due to where it looks.",
-            "the ELBO": "It has the larger weighting at λ = 4, but not by much.",
+            "the ELBO": "Its mean is a little ahead, but well within the interval.",
             UNDECIDED: "The difference is smaller than its interval over the seeds.",
         },
         _lead_of_edm,
@@ -350,7 +350,8 @@ prediction(
 prediction(
     "who-strays-least",
     Choice(
-        "Where must a network be good for few of its samples to lie between the modes?",
+        "At which level does a network's excess go most with its share of samples that lie "
+        "between the modes?",
         {
             "at low SNR, λ = −6": "There a sample has chosen no mode yet.",
             "in the middle, λ = 4": "There the modes part, and a sample takes one of them.",
@@ -724,7 +725,7 @@ def _straighter() -> str:
 
 def _early_grid() -> str:
     """The grid on which most of a photograph is settled after 30 % of the steps."""
-    names = ("FM, uniform t", "VP cosine", "EDM, Karras ρ = 7")
+    names = ("FM, uniform t", "VP cosine", "EDM's grid")
     settled = {name: sampling.settled_photos(sampling.GRIDS[name])[30] for name in names}
     return max(settled, key=lambda name: settled[name])
 
@@ -747,7 +748,7 @@ def _own_grid() -> str:
     own = dict(
         zip(
             sampling.TRAINED,
-            ("FM, uniform t", "VP cosine", "EDM, Karras ρ = 7", "FM, shift 3"),
+            ("FM, uniform t", "VP cosine", "EDM's grid", "FM, shift 3"),
             strict=True,
         )
     )
@@ -820,7 +821,7 @@ prediction(
         {
             "FM, uniform t": "It is early, but not the earliest.",
             "VP cosine": "It spends even fewer of its steps on almost pure noise.",
-            "EDM, Karras ρ = 7": "It spends more than a third of its steps below λ = −4.",
+            "EDM's grid": "It spends more than a third of its steps below λ = −4.",
         },
         _early_grid,
     ),

@@ -37,7 +37,7 @@ GRIDS = {
     "FM, shift 3": paths.shifted(LINEAR, 3),
     "VP cosine": COSINE,
     "DDPM linear β": paths.vp_linear(),
-    "EDM, Karras ρ = 7": paths.karras(),
+    "EDM's grid": paths.karras(),
 }
 TRAINED = "fm-ot", "v-cosine", "edm", "sd3"  # the first two are one weighting under two densities
 LOW, HIGH = -9.0, 9.0  # λ in nats, within what all of these look at in training
@@ -636,7 +636,8 @@ SOLVERS = {
     "AB3 on dz/dθ": "ab3",
 }
 EVEN, MEASURED = "uniform in λ", "even measured error"
-LAWS = "uniform in FM's t", EVEN, "Karras ρ = 7", MEASURED
+BY_RHO = "Karras ρ = 7"  # between the ends of ``RANGE``; "EDM's grid" has those of the paper
+LAWS = "FM, uniform t", EVEN, BY_RHO, MEASURED
 
 
 @cached
@@ -681,9 +682,9 @@ def law(grid: str, data: str) -> Law:
         pilot = dv.sample(toy, np.linspace(*RANGE, 101), solver="heun", start=start)
         return trajectories.error_law(pilot)
     known = {
-        "uniform in FM's t": LINEAR.schedule,
+        "FM, uniform t": LINEAR.schedule,
         EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0]),
-        "Karras ρ = 7": karras(*RANGE),
+        BY_RHO: karras(*RANGE),
     }
     return known[one_of(grid, "grid", known)]
 

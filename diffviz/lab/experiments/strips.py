@@ -18,10 +18,42 @@ POINTS = 160
 
 def photograph() -> NDArray:
     """A photograph of unit variance and mean 0, shape (64, 64)."""
-    grey = files.load("photos")[PHOTO].astype(float)
-    block = len(grey) // SHOWN_SIDE
-    small = grey.reshape(SHOWN_SIDE, block, SHOWN_SIDE, block).mean((1, 3))
-    return standardised(small)
+    return standardised(shrunk(files.load("photos")[PHOTO].astype(float)))
+
+
+def shrunk(pixels: NDArray) -> NDArray:
+    """A square picture by the means of its blocks, shape (64, 64)."""
+    block = len(pixels) // SHOWN_SIDE
+    return pixels.reshape(SHOWN_SIDE, block, SHOWN_SIDE, block).mean((1, 3))
+
+
+def noised_then_shrunk(logsnr: ArrayLike = LEVELS, seed: int = 0) -> plots.Strip:
+    """The photograph with noise in all of its 256² pixels, shrunk to 64² for show.
+
+    The average of a block of pixels has less noise than one of them. So coarse structure is seen at
+    lower levels than in ``noised``, where the photograph is shrunk first.
+
+    Args:
+        logsnr: Evenly spaced levels in nats, shape (n,).
+        seed: Seed of the noise.
+
+    Returns:
+        The strip, each of its pictures brought to mean 0 and variance 1.
+
+    Raises:
+        TypeError: The levels are no real numbers, or the seed is no whole number.
+        ValueError: The levels are not evenly spaced.
+
+    Example:
+        >>> dv.lab.experiments.strips.noised_then_shrunk([-4.0, 0.0, 4.0]).z.shape
+        (3, 64, 64)
+    """
+    levels = checks.increasing(logsnr, "logsnr")
+    pixels = files.load("photos")[PHOTO].astype(float) / 127.5 - 1
+    x = pixels - pixels.mean()
+    noise = np.random.default_rng(checks.seed(seed)).standard_normal(x.shape)
+    z = [standardised(shrunk(mixed(x, noise, level))) for level in levels]
+    return plots.Strip(levels, np.stack(z), "image")
 
 
 def note() -> NDArray:

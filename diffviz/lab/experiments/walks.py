@@ -16,6 +16,7 @@ from scipy import stats
 import diffviz as dv
 from diffviz import checks
 from diffviz.lab.experiments.sampling import (
+    BY_RHO,
     EVEN,
     GRIDS,
     RANGE,
@@ -100,7 +101,7 @@ SOLVERS: dict[str, SolverOption] = {
 LAWS: dict[str, Any] = {
     name: unit_grid(name).schedule for name in GRIDS if not name.startswith("EDM")
 }
-LAWS |= {"EDM, Karras ρ = 7": karras(*RANGE), EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0])}
+LAWS |= {BY_RHO: karras(*RANGE), EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0])}
 
 # sigma linear in time, over a little more than RANGE
 WIDE_VE = paths.karras(math.exp(-RANGE[1] / 2 - 1), math.exp(1 - RANGE[0] / 2), rho=1)

@@ -28,6 +28,7 @@ RING = "ring of 8 (ring8)"
 MOST_LAYERS = LAYER_COUNTS[-1]
 SMOOTH = 800  # points of the stairs at least
 RANGE = (LOWEST, HIGHEST)  # λ in nats
+SHOWN = (-10.0, 10.0)  # λ of the left chart at least, in nats
 LOST_RANGE = (1e-3, 1e3)  # nats; what is lost below that is told by the table alone
 LEAST = 1e-9  # nats, below which a difference of terms is only rounding
 HEAD = ("nats", "prior", "diffusion", "reconstruction", "−ELBO", "nats / (d log 2)")
@@ -157,7 +158,7 @@ def cost_chart(data: Data, low: float, high: float, layers: int) -> Chart:
         xlabel=plots.LOGSNR,
         ylabel="nats per nat of λ",
         title="what a layer costs",
-        xlim=RANGE,
+        xlim=(min(low, SHOWN[0]), max(high, SHOWN[1])),
         ylim=cost_limits(costs),
         colours=COLOURS,
         dashes={LIMIT: 1, LAYERS: 0},

@@ -262,42 +262,47 @@ def _draw_arrow(ax: Axes, start: float, end: float, height: float, name: str, co
     "A diffusion model as a stack of VAEs: fixed encoders towards noise, learnt decoders back, and "
     "the terms of the ELBO",
 )
-def vae_stack(layers: int = 3) -> Axes:
+def vae_stack(layers: int = 2) -> Axes:
     """Draw variables from noise on the left to data, encoders, decoders, and the three terms.
 
+    A decoder has the colour of the term that it belongs to.
+
     Args:
-        layers: Number of encoders that are drawn, at least 2.
+        layers: Number T of decoders that are learnt, at least 1; there is one encoder more.
 
     Returns:
         The Axes.
 
     Raises:
-        ValueError: ``layers`` is below 2.
+        ValueError: ``layers`` is below 1.
     """
-    layers = count(layers, "layers", least=2)
+    layers = count(layers, "layers", least=1)
+    steps = layers + 1
     ax = plots.axes(11, 3.5)[0]
-    names = [*(f"z at λ{chr(0x2080 + k)}" for k in range(1, layers + 1)), "data x"]
+    names = [*(f"z at λ{chr(0x2080 + k)}" for k in range(1, steps + 1)), "data x"]
     for place, name in enumerate(names):
         style = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": NEUTRAL, "lw": 1.5}
         ax.text(place, 0, name, ha="center", va="center", fontsize=11, bbox=style, gid=name)
-    for place in range(layers):
+    for place in range(steps):
         left, right = place + 0.14, place + 0.86
         _draw_arrow(ax, right, left, 0.28, "encoder: adds noise", "0.35")
-        is_last = place == layers - 1  # it adds what noise is left, and has no network
+        is_last = place == layers  # it adds what noise is left, and has no network
         words = "decoder: N(z/α, σ²/α²)" if is_last else "decoder: uses x̂(z, λ)"
-        _draw_arrow(ax, left, right, -0.28, words, "0.35" if is_last else plots.PALETTE[0])
+        shade = SHADE_OF["reconstruction" if is_last else "diffusion"]
+        _draw_arrow(ax, left, right, -0.28, words, shade)
     spans = (
         (-0.28, 0.28, "prior"),
-        (0.28, layers - 1, "diffusion: one KL for each learnt decoder"),
-        (layers - 1, layers, "reconstruction"),
+        (0.28, layers, "diffusion: one KL for each learnt decoder"),
+        (layers, steps, "reconstruction"),
     )
     for left, right, name in spans:
         shade = SHADE_OF[name.split(":", maxsplit=1)[0]]
         ax.plot([left + 0.06, right - 0.06], [-1.3] * 2, color=shade, lw=3, gid=name)
         ax.text((left + right) / 2, -1.4, name, ha="center", va="top", color=shade)
-    ax.set(xlim=(-0.45, layers + 0.35), ylim=(-1.85, 1.15))
+    ax.set(xlim=(-0.45, steps + 0.35), ylim=(-1.85, 1.15))
     ax.axis("off")
-    title = f"{layers} noisings, {layers - 1} learnt decoders (blue), and the 3 terms of the ELBO"
-    ax.set_title(title, fontsize=11)
+    ax.set_title(
+        f"{steps} encoders, {layers} learnt decoders, and 3 terms of the ELBO", fontsize=11
+    )
     ax.figure.subplots_adjust(left=0.02, right=0.98, bottom=0.03, top=0.9)
     return ax

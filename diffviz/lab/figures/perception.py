@@ -50,6 +50,7 @@ GRID = np.linspace(-10, 10, 201)
 # in the colour of their eye, and so are the two definitions of what an eye implies.
 INDIGO, TEAL, WINE, LIME, PURPLE, _, GREEN, SLATE = OTHERS  # the sixth is "seen" in explorers
 BLUE, ROSE, GOLD = plots.PALETTE[0], plots.PALETTE[1], plots.PALETTE[4]
+EAR = plots.PALETTE[4]  # A-weighting, which is no eye
 CURVE_COLOURS = {
     "Mannos–Sakrison 1974": INDIGO,
     "Barten 1999": TEAL,
@@ -527,7 +528,7 @@ def hearing(view: Implied | None = None) -> Axes:
         xlabel="frequency   [Hz]",
         ylabel="A-weighting   [dB, 0 at 1 kHz]",
         title="low tones are heard far softer",
-        colours=lambda _: CURVE_COLOURS["human"],
+        colours=lambda _: EAR,
         outside=None,
         ax=left,
     )

@@ -17,7 +17,9 @@ from diffviz.lab.experiments.sampling import (
     BANDS,
     COUNTS,
     GRIDS,
+    HIGH,
     LAWS,
+    LOW,
     SOLVERS,
     STEPS,
     Chain,
@@ -49,7 +51,7 @@ from diffviz.lab.figures.style import (
     line_of,
     named_lines,
 )
-from diffviz.plots.style import LIGHTER, OTHERS, REFERENCE
+from diffviz.plots.style import BLUES, LIGHTER, OTHERS, REFERENCE
 from diffviz.theory.paths import COSINE, LINEAR
 
 if TYPE_CHECKING:
@@ -64,10 +66,15 @@ FRAME_SHARES = {"Euler, linear frame": 0.0, "Euler, half way": 0.5, "Euler, VP f
 OBJECTIVE_OF_GRID = dict(
     zip(GRIDS, ("fm-ot", "sd3", "v-cosine", "ddpm-linear", "edm"), strict=True)
 )
+EDMS = "EDM's grid"
+# with ends of its own where all grids are cut to the same levels
+CUT_NAMES = {name: name for name in GRIDS} | {
+    EDMS: f"Karras, {LOW:g} to {HIGH:g}".replace("-", "−")
+}
 GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
-BAND_COLOURS = ("0.25", "0.5", "0.72")  # coarse to fine; no colour of a grid, nor black
+BAND_COLOURS = BLUES  # coarse to fine; no colour of a grid
 BAND_DASH: Any = (0, (3, 1.5))
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
 SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": OTHERS[6]}
@@ -356,7 +363,7 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
 
 
 def _draw_bands(ax: Axes) -> None:
-    """R² in bands of frequency: a grey for each band, the cosine grid dashed."""
+    """R² in bands of frequency: a blue for each band, the cosine grid dashed."""
     bands = settled_bands()
     curves = {f"{band}, {grid[:2]}": values for (grid, band), values in bands.items()}
     colours = {name: BAND_COLOURS[k % len(BANDS)] for k, name in enumerate(curves)}
@@ -365,7 +372,7 @@ def _draw_bands(ax: Axes) -> None:
         curves,
         xlabel=STEPS,
         ylabel="",
-        title="photographs: coarse first, fine last",
+        title="photographs: coarse first",
         colours=colours.__getitem__,
         outside=None,
         ax=ax,
@@ -417,7 +424,7 @@ def early_commitment(size: int = 64) -> Axes:
         {name: settled_photos(path, size) for name, path in GRIDS.items()},
         xlabel=STEPS,
         ylabel="R² of x̂, the share of Var x it explains",
-        title=f"photographs {size}²: two grids are early",
+        title=f"photographs {size}²: two are early",
         colours=grid_colour,
         outside=None,
         ax=photos,
@@ -436,6 +443,7 @@ def early_commitment(size: int = 64) -> Axes:
         for ax in (photos, digits):
             line_of(ax, name).set_linestyle(GRID_DASHES[name])
     _name_by_place(photos, tuple(GRIDS))
+    digits.text(0.56, 0.3, f"{EDMS},\nmoved", color=grid_colour(EDMS), fontsize=9)
     _draw_bands(bands)
     for ax in panels:
         ax.set_ylim(-0.02, 1.02)
@@ -477,11 +485,9 @@ def solver_orders(data: str = "gmm2d") -> Axes:
             ax.axvline(calls, color=NEUTRAL, ls=":", lw=1)
         ax.set(xscale="log", yscale="log", xlim=(7, 1300), ylim=(1e-8, 100))
         _name_ends(ax, records)
-    for ax in panels[:2]:
-        ax.set_xlabel("")
     for ax in (panels[1], panels[3]):
         ax.set_ylabel("")
-    panels[0].figure.subplots_adjust(hspace=0.22, wspace=0.46, right=0.88)
+    panels[0].figure.subplots_adjust(hspace=0.34, wspace=0.46, right=0.87)
     return panels[0]
 
 
@@ -502,15 +508,18 @@ def _winners(records: dict[str, Convergence]) -> str:
 
 
 def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
-    """Names and orders of the solvers beside the axes, in the order of their last errors."""
+    """Names and orders of the solvers beside the axes, each led to where its line ends."""
     right = ax.get_xlim()[1]
+    for name, record in records.items():
+        from_end = [record.calls[-1], right], [record.errors[-1]] * 2
+        ax.plot(*from_end, ":", color=SOLVER_COLOURS[name], lw=0.8, gid=f"{name}:ends, named")
     ends = {name: (right, float(record.errors[-1])) for name, record in records.items()}
     labels = {
         name: f"{name.replace(' on dz/dθ', '')}: {record.order:.2f}"
         for name, record in records.items()
     }
     colours = SOLVER_COLOURS.__getitem__
-    label_ends(ax, ends, colours, labels=labels, leaders=False, apart=0.08, size=10)
+    label_ends(ax, ends, colours, labels=labels, apart=0.08, size=10)
     ax.annotate(
         "measured order",
         (1.0, 0.92),
@@ -541,7 +550,7 @@ def _draw_distances(ax: Axes, grid: str, counts: Sequence[int]) -> None:
         gid=f"trained: {grid}",
         label="four networks",
     )
-    ax.set(xscale="log", yscale="log", xlabel="DDIM steps", title=grid)
+    ax.set(xscale="log", yscale="log", xlabel="DDIM steps", title=CUT_NAMES[grid])
     ax.set(xticks=counts, xticklabels=counts)
     ax.minorticks_off()
 
@@ -563,7 +572,7 @@ def _draw_table(ax: Axes, steps: int) -> None:
             color=colour,
             fontsize=10,
         )
-    ax.set(xticks=range(len(GRIDS)), xticklabels=list(GRIDS))
+    ax.set(xticks=range(len(GRIDS)), xticklabels=list(CUT_NAMES.values()))
     ax.set(yticks=range(len(rows)), yticklabels=rows)
     ax.tick_params(axis="x", bottom=False, top=False, labeltop=True, labelbottom=False, pad=2)
     by_grid, by_training = (np.max(table.max(axis) / table.min(axis)) for axis in (1, 0))

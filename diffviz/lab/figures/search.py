@@ -19,6 +19,7 @@ from diffviz.search.smooth import SmoothSurface
 from diffviz.search.surface import Surface
 
 OPTIMUM = plots.PALETTE[6]
+BEST, EDGE = plots.PALETTE[0], "0.25"  # the best of each row, and the edge of the floor
 LABELLED = 12  # points up to which each has its value beside it
 FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
@@ -29,7 +30,8 @@ AXES = {  # what stands at the axis of a parameter, where its name alone would n
     "share": "share   [power of the eye's weighting]",
     "octaves": "octaves   [nearer ← → farther eye]",
 }
-SEEN = "a wide floor, no peak", "trained again, two keep up with the optimum"  # of the small search
+# of the small search
+SEEN = "a wide floor, no peak", "trained again, five are worse than the optimum"
 
 
 def goal_unit(result: search_report.Search) -> str:
@@ -78,10 +80,10 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     guess = GUESSES.get(result.settings["family"])
     if guess is not None:
         ax.plot(*guess, "D", label="theory's guess", **GUESS)
-    ax.contour(x, y, z, [z.min() + FLOOR], colors=[OPTIMUM], linewidths=1.2, linestyles=":")
-    ax.plot([], [], color=OPTIMUM, lw=1.2, ls=":", label=f"within {FLOOR:g} of the least")
+    ax.contour(x, y, z, [z.min() + FLOOR], colors=[EDGE], linewidths=1.2, linestyles=":")
+    ax.plot([], [], color=EDGE, lw=1.2, ls=":", label=f"within {FLOOR:g} of the least")
     best = f"best {fitted.box[0][0]} for each {other.removesuffix('s')}"
-    ax.plot(*valley(fitted).T, color=OPTIMUM, lw=1.5, gid="valley", zorder=3, label=best)
+    ax.plot(*valley(fitted).T, color=BEST, lw=1.5, gid="valley", zorder=3, label=best)
     if len(fitted.points) <= LABELLED:
         _label_points(result, ax)
     ax.set(ylim=(bottom, top), ylabel=AXES.get(other, other))

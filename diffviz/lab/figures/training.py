@@ -50,7 +50,7 @@ KINDS = (  # which draws of λ: their name, the shift of their dots, their face
     ("equal draws", 0.16, "white"),
 )
 ANCHOR = 4.0  # λ in nats where all five networks lose most
-HIGHEST = 2.4  # of a loss over its floor that is drawn
+HIGHEST = 1.7  # of a loss over its floor that is drawn
 SAMPLE_SIZE = 2.6  # points, of a dot
 FACES = {SMALL: "", LARGE: "white"}  # of dots, by the width of the network
 
@@ -215,7 +215,23 @@ def capacity(
         _draw_excess(ax, width, logs)
     label_ends(others[-1], last_points(others[-1]), plots.colour, size=10)
     put_under((left, *others), strip)
+    for ax in (left, *others):
+        _mark_anchor(ax)
     return left
+
+
+def _mark_anchor(ax: Axes) -> None:
+    """A thin line at the level where all five networks lose most, with its λ."""
+    ax.axvline(ANCHOR, color=NEUTRAL, ls=":", lw=1.2, zorder=1, gid="anchor")
+    ax.annotate(
+        f"λ = {ANCHOR:g}",
+        (ANCHOR, 0.02),
+        (4, 0),
+        xycoords=ax.get_xaxis_transform(),
+        textcoords="offset points",
+        color=NEUTRAL,
+        fontsize=10,
+    )
 
 
 @figure(
@@ -473,8 +489,17 @@ def astray_over_excess(
         words = f"λ = {GRID[at]:g}: rank correlation {rank.statistic:.2f}"
         ax.set(title=minus(words), xlabel="log₁₀ excess", ylim=(0, None))
     panels[0].set_ylabel("samples astray  [%]")
+    _give_one_length(panels)
     _tell_objectives_and_widths(panels[0], shares)
     return panels[0]
+
+
+def _give_one_length(panels: Sequence[Axes]) -> None:
+    """Axes of one length, about the middle of each, so that a factor looks the same in all."""
+    middles = [float(np.mean(ax.get_xlim())) for ax in panels]
+    half = max(float(np.ptp(ax.get_xlim())) for ax in panels) / 2
+    for ax, middle in zip(panels, middles, strict=True):
+        ax.set_xlim(middle - half, middle + half)
 
 
 def _tell_objectives_and_widths(ax: Axes, shares: Mapping[int, Mapping[str, NDArray]]) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from diffviz.data import files
 from diffviz.lab.experiments import strips
 
 
@@ -20,6 +21,20 @@ def test_the_examples_have_unit_variance_so_that_lambda_is_their_log_snr():
     for example in strips.EXAMPLES.values():
         assert example().mean() == pytest.approx(0, abs=1e-12)
         assert example().var() == pytest.approx(1)
+
+
+def test_a_photograph_that_is_noised_first_shows_more():
+    """By least squares on the shrunk photograph: the noise of a block is a quarter as large."""
+    shown = strips.noised_then_shrunk(np.array([-4.0, 0.0, 4.0]), seed=5)
+    noise = np.random.default_rng(5).standard_normal((256, 256))
+    blocks = noise.reshape(64, 4, 64, 4).mean((1, 3)).ravel()
+    pixels = files.load("photos")["chelsea"] / 127.5 - 1
+    x = strips.shrunk(pixels - pixels.mean()).ravel()
+    columns = np.stack([x, blocks, np.ones_like(x)], 1)
+    scales = np.linalg.lstsq(columns, shown.z.reshape(3, -1).T)[0]
+    assert 2 * np.log(scales[0] / scales[1]) == pytest.approx([-4, 0, 4])
+    assert blocks.std() == pytest.approx(0.25, rel=0.05)
+    assert shown.z.var(axis=(1, 2)) == pytest.approx(1)
 
 
 def test_the_ratio_of_signal_and_noise_is_that_of_the_level():

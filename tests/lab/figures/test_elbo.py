@@ -164,16 +164,27 @@ def test_the_stack_has_a_box_for_each_variable_and_all_three_terms(drawn):
     prior, diffusion, reconstruction = spans.values()
     assert prior.max() < diffusion.min()
     assert reconstruction.min() > diffusion.max()
-    assert ax.get_title() == "3 noisings, 2 learnt decoders (blue), and the 3 terms of the ELBO"
+    assert ax.get_title() == "3 encoders, 2 learnt decoders, and 3 terms of the ELBO"
+
+
+def test_a_decoder_has_the_colour_of_its_term(drawn):
+    (ax,) = drawn["vae-stack"].axes
+    prior, diffusion, reconstruction = (line.get_color() for line in ax.lines)
+    assert len({prior, diffusion, reconstruction}) == 3
+    shades = {}
+    for text in ax.texts:
+        shades.setdefault(text.get_text(), set()).add(text.get_color())
+    assert shades["decoder: uses x̂(z, λ)"] == {diffusion}
+    assert shades["decoder: N(z/α, σ²/α²)"] == {reconstruction}
 
 
 def test_the_stack_has_as_many_layers_as_are_asked_for():
-    ax = figures.elbo.vae_stack(layers=5)
+    ax = figures.elbo.vae_stack(layers=4)
     words = [text.get_text() for text in ax.texts]
     assert words.count("encoder: adds noise") == 5
     assert words.count("decoder: uses x̂(z, λ)") == 4  # the last decoder has no network
     with pytest.raises(ValueError, match="layers must be"):
-        figures.elbo.vae_stack(layers=1)
+        figures.elbo.vae_stack(layers=0)
 
 
 @pytest.mark.parametrize("name", NAMES)

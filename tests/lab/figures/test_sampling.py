@@ -174,7 +174,7 @@ def test_early_commitment_orders_the_grids(drawn):
     figure = drawn["early-commitment"]
     for panel, at in ((0, 30), (1, 18)):
         row = {name: data(figure, panel, name)[1][at] for name in sampling_experiments.GRIDS}
-        late = [row[name] for name in ("DDPM linear β", "EDM, Karras ρ = 7")]
+        late = [row[name] for name in ("DDPM linear β", "EDM's grid")]
         assert row["VP cosine"] > row["FM, uniform t"] > row["FM, shift 3"] + 0.2 > max(late) + 0.2
     coarse, middle, fine = (data(figure, 2, f"{band}, FM")[1] for band in sampling_figures.BANDS)
     assert (coarse[5:95] > middle[5:95]).all() and (middle[5:95] > fine[5:95]).all()
@@ -185,7 +185,7 @@ DIGITS = {  # R² after 10, 20, 30, 50 % of the steps in percent: as measured by
     "FM, shift 3": (10, 22, 36, 69),
     "VP cosine": (39, 68, 86, 99),
     "DDPM linear β": (5, 11, 22, 63),
-    "EDM, Karras ρ = 7": (3, 6, 11, 47),
+    "EDM's grid": (3, 6, 11, 47),
 }
 
 
@@ -281,7 +281,7 @@ def test_colours_of_solvers_differ():
 
 
 def test_the_fewest_calls_are_the_fewest():
-    for solver, grid in (("DPM++ 2M", "uniform in λ"), ("AB3 on dz/dθ", "uniform in FM's t")):
+    for solver, grid in (("DPM++ 2M", "uniform in λ"), ("AB3 on dz/dθ", "FM, uniform t")):
         n = sampling_experiments.calls_to(solver, grid, "gmm2d")
         assert (
             sampling_experiments.rms(solver, grid, "gmm2d", n)[0]
@@ -342,9 +342,9 @@ def test_straightness_of_flow_matching_on_unit_gaussian_data():
 
 def test_karras_law_has_these_ends():
     assert sampling_experiments.karras(-10, 12).support() == pytest.approx((-10, 12))
-    assert sampling_experiments.unit_grid("EDM, Karras ρ = 7").schedule.support()[
-        0
-    ] == pytest.approx(paths.karras().schedule.support()[0] - 2 * math.log(2))
+    assert sampling_experiments.unit_grid("EDM's grid").schedule.support()[0] == pytest.approx(
+        paths.karras().schedule.support()[0] - 2 * math.log(2)
+    )
 
 
 def test_one_flow_in_two_frames_has_the_same_colours_and_ends(drawn):
@@ -386,7 +386,10 @@ def test_the_title_of_the_table_has_its_largest_ratios(steps):
 
 def test_a_panel_for_each_grid_holds_its_line_and_all_trainings(drawn):
     panels = drawn["train-sample-schedules"].axes[:-1]
-    assert [ax.get_title() for ax in panels] == list(sampling_experiments.GRIDS)
+    *names, last = [ax.get_title() for ax in panels]
+    assert names == list(sampling_experiments.GRIDS)[:-1]
+    assert last == "Karras, −9 to 9"  # between the ends of all these walks, not those of the paper
+    assert (sampling_experiments.LOW, sampling_experiments.HIGH) == (-9, 9)
     assert len({ax.get_ylim() for ax in panels}) == 1
     for ax, grid in zip(panels, sampling_experiments.GRIDS, strict=True):
         (line,) = ax.lines
@@ -434,9 +437,26 @@ def test_the_orders_beside_a_panel_are_its_own_and_its_title_names_the_best(draw
         assert ax.get_title() == f"{grid}: {best}"
 
 
+def test_the_name_of_a_solver_is_led_to_the_end_of_its_line(drawn):
+    ax = drawn["solver-orders"].axes[0]
+    for name, record in sampling_experiments.convergence("FM, uniform t", "gmm2d").items():
+        (leader,) = [line for line in ax.lines if line.get_gid() == f"{name}:ends, named"]
+        assert leader.get_xdata()[0] == record.calls[-1]
+        assert set(leader.get_ydata()) == {record.errors[-1]}
+
+
+def test_edms_grid_is_called_moved_on_the_digits(drawn):
+    photos, digits, _ = drawn["early-commitment"].axes
+    (words,) = [text for text in digits.texts if text.get_text()]
+    assert words.get_text() == "EDM's grid,\nmoved"
+    (line,) = [line for line in photos.lines if line.get_gid() == "EDM's grid"]
+    assert words.get_color() == line.get_color()
+
+
 def test_the_columns_of_the_table_are_named(drawn):
     labels = drawn["train-sample-schedules"].axes[-1].get_xticklabels()
-    assert [label.get_text() for label in labels] == list(sampling_experiments.GRIDS)
+    titles = [ax.get_title() for ax in drawn["train-sample-schedules"].axes[:-1]]
+    assert [label.get_text() for label in labels] == titles
 
 
 @pytest.mark.parametrize("name", NAMES)

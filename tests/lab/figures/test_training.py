@@ -281,6 +281,11 @@ def test_a_level_between_those_that_are_known_is_drawn_and_named_at_the_nearest(
         training_figures.equal_draws(levels=(np.nan,))
 
 
+def test_excesses_have_axes_of_one_length():
+    ends = [ax.get_xlim() for ax in figures.draw("astray-over-excess").axes]
+    assert np.ptp(ends, axis=1) == pytest.approx(np.ptp(ends[0]))
+
+
 def test_a_dot_is_the_share_astray_of_one_network_over_its_excess():
     figure = figures.draw("astray-over-excess")
     for panel, level in enumerate((-6, 4, 10)):
@@ -352,9 +357,13 @@ def test_what_is_left_to_win_is_drawn_as_it_is_given_and_named_at_the_ends():
 
 def test_each_objective_of_the_capacity_figure_is_named_once():
     panels = figures.draw("capacity").axes
+    level = "λ = 4"  # at which all weightings are equal, beside its line
     assert [[text.get_text() for text in ax.texts] for ax in panels] == [
-        [],
-        [],
-        list(training_experiments.NAMES),
+        [level],
+        [level],
+        [*training_experiments.NAMES, level],
     ]
+    for ax in panels:
+        (line,) = [line for line in ax.lines if line.get_gid() == "anchor"]
+        assert set(line.get_xdata()) == {4}
     assert not any(ax.get_legend() for ax in panels)
