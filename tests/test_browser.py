@@ -61,6 +61,12 @@ FOLDERS = (
     "JUPYTERLAB_WORKSPACES_DIR",
 )
 
+# What the kernel runs where a move has brought up controls. A reader looks at these first, and what
+# such a move begins to import in a thread beside other work, as error_losses does, is there then.
+LOADED = """
+import threading
+[one.join() for one in threading.enumerate() if "_import" in one.name]
+"""
 # What the page is asked lies in the page, so that each move takes one call, and no fixed time is
 # waited: an answer is there when the kernel has done all that it was sent and a frame was drawn.
 WATCH = (
@@ -78,6 +84,7 @@ CanvasRenderingContext2D.prototype.clearRect = function (...box) {
   return clear.apply(this, box);
 };
 watch.listen = kernel => {
+  watch.loaded = () => kernel.requestExecute({code: LOADED, silent: true}).done;
   kernel.iopubMessage.connect((_, {header, content}) => {  // also what callbacks raise, which no cell shows
     if (header.msg_type == 'error') watch.kernel.push(content.ename + ': ' + content.evalue);
     if (header.msg_type == 'stream' && content.name == 'stderr') watch.kernel.push(content.text);
@@ -125,8 +132,10 @@ watch.answer = async (control, before) => {
   const isNew = shown[0] != before[0];
   for (let wait = 0; isNew && watch.painted === null && wait < 200; wait++) await frame();
   const seconds = isNew ? (watch.painted - watch.event) / 1e3 : 0;
+  const found = watch.fresh();
+  if (found) await watch.loaded();
   watch.event = watch.painted = null;
-  return {shown, seconds, errors: watch.errors(), fresh: watch.fresh()};
+  return {shown, seconds, errors: watch.errors(), fresh: found};
 };
 // Texts of widgets in which an error may be, and errors of the kernel since the last call.
 watch.errors = () => {
@@ -145,6 +154,7 @@ watch.fresh = () => {
 """.replace("PIXELS", chromium.PIXELS)
     .replace("CONTROLS", CONTROLS)
     .replace("LOOKS_AGAIN", str(LOOKS_AGAIN))
+    .replace("LOADED", json.dumps(LOADED))
 )
 SETTLED = "() => watch.settled()"
 SHOWN = "control => watch.shown(control)"
