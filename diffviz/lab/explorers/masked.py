@@ -1,5 +1,6 @@
 """The explorer of masked objectives: any entries on one axis, by length and on exact data."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -142,11 +143,7 @@ class MaskedExplorer(ViewExplorer):
 
     def page_data(self) -> dict[str, Any]:
         """Weights of all entries by count, for one length after the other."""
-        counts = {
-            entry.name: np.concatenate([relative_weights(entry, length) for length in LENGTHS])
-            for entry in CATALOGUE.values()
-        }
-        return {"counts": counts}
+        return {"counts": {name: weights_of_lengths(name) for name in CATALOGUE}}
 
     def compute(self, state: State, changed: Changed) -> View:
         """The chart and the table.
@@ -257,6 +254,22 @@ def relative_weights(entry: MaskedObjective, length: int) -> NDArray:
     """
     relative = entry.count_weights(length) * np.arange(1, length + 1)
     return relative / relative.mean()
+
+
+@cache
+def weights_of_lengths(name: str) -> NDArray:
+    """Relative weights of an entry for one length after the other.
+
+    Args:
+        name: Name of a masked objective of the catalogue.
+
+    Returns:
+        The weights, of all lengths in one array that cannot be written to.
+    """
+    entry = CATALOGUE[name]
+    weights = np.concatenate([relative_weights(entry, length) for length in LENGTHS])
+    weights.flags.writeable = False
+    return weights
 
 
 def where(state: State) -> str:
