@@ -330,6 +330,8 @@ def steps_at(ends):
 @pytest.mark.slow
 def test_where_one_step_of_a_network_ends(text):
     """Trainings grow the last bits of a sum, so only what holds with a margin is said."""
+    import torch
+
     gaussian, clusters = few_steps.DATA
     starts, forms = few_steps.PATH_STARTS, ("meanflow", "imeanflow")
     two = np.isclose(starts, 2.0)
@@ -338,6 +340,8 @@ def test_where_one_step_of_a_network_ends(text):
     assert line[two] == pytest.approx(0.6, abs=0.02)
     for name in forms:
         assert (few_steps.learned_map(name, gaussian)[:, two] < 0.3).all()
+        assert few_steps.learned_map(name, gaussian)[:, np.isclose(starts, -2.0)].max() > 0.2
+    assert_says(text, "one seed of each form even ends on the other side of zero")
     inside = np.abs(starts) <= 1.5
     for name in ("shortcut", "ict"):
         off = np.abs(few_steps.learned_map(name, gaussian) - line)[:, inside]
@@ -345,6 +349,10 @@ def test_where_one_step_of_a_network_ends(text):
     assert_says(text, "at $z = 2$ they end below 0.3, where the line is at 0.6")
     exact = few_steps.paths(clusters).at(0.01).states
     place = steps_at(exact)
+    toy, fine = dv.toy("gmm1"), np.linspace(-0.53, -0.52, 11)
+    ends = maps.exact_map(toy, torch.from_numpy(fine)[:, None], 0.99, 0.01).ravel().numpy()
+    halfway = np.interp(-0.5, ends, fine)
+    assert halfway == pytest.approx(place, abs=0.01)
     found = {
         name: np.array([steps_at(ends) for ends in few_steps.learned_map(name, clusters)])
         for name in few_steps.NAMES
@@ -359,9 +367,13 @@ def test_where_one_step_of_a_network_ends(text):
         assert (found[name] < found["ict"].min()).all()
         assert (few_steps.learned_map(name, clusters)[:, np.isclose(starts, -1.0)] > -0.9).all()
     assert exact[np.isclose(starts, -1.0)] < -1.4
+    ends = few_steps.learned_map("imeanflow", clusters)
+    rises = ends[:, np.isclose(starts, -0.5)] - ends[:, np.isclose(starts, -2.0)]
+    assert rises.min() < 1
+    assert_says(text, "One seed of the improved form has no step, but a slow rise")
     assert_says(
         text,
-        f"the exact map steps at $z = {place:.2f}$",
+        f"the exact map steps at $z = {halfway:.2f}$",
         "`ict` steps too far to the left, and both forms of MeanFlow farther still",
         "they end between the clusters",
     )

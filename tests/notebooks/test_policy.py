@@ -373,12 +373,17 @@ def test_learning_by_its_numbers(prose):
     ends = [history.reward[-1] for history in dpo]
     assert max(ends) - min(ends) > 0.25 * (np.mean(ends) - 0.06)
     assert_says(prose, "wide spread between seeds")
+    for history in fpo + awr:
+        passed = next(batch for batch, reward in enumerate(history.reward) if reward > max(ends))
+        assert min(history.goals[: passed + 1]) == 4
+    assert_says(prose, "At the best of its last rewards FPO and AWR still had all four, too")
     runs = {name: policy_experiments.RUNS[name].options for name in ("FPO", "AWR", "DPO")}
     assert {name: runs[name].get("draws", 8) for name in runs} == {"FPO": 4, "AWR": 8, "DPO": 8}
     assert methods.AWR().draws == methods.DPO().draws == 8
     assert_says(prose, "FPO takes 4 draws for each action", "The others take 8")
     assert runs["DPO"]["batch"] == 2 * bandit.Settings().batch and "batch" not in runs["FPO"]
-    assert_says(prose, "DPO's batches are twice as large")
+    assert runs["DPO"]["beta"] == 1
+    assert_says(prose, "DPO's batches are twice as large, and its β is 1")
     assert [runs[name]["iterations"] for name in ("AWR", "DPO", "FPO")] == [10, 16, 36]
     assert_says(prose, "AWR stops after 10 batches, DPO after 16 and FPO after 36")
 
@@ -449,7 +454,7 @@ def test_noise_of_steps_by_its_numbers(prose):
     assert_says(prose, r"DDIM with $\eta = a/\sqrt 2$")
     eta = 0.7 / np.sqrt(2)
     in_the_limit = ((1 + eta**2) / (2 * eta)) ** 2
-    assert_says(prose, f"is η = {eta:.2f}, and the formula gives {in_the_limit:.2f}")
+    assert_says(prose, f"is η = {eta:.3f}, and the formula gives {in_the_limit:.2f}")
     costs = {name: roads.excess(name, 10) for name in roads.RULES}
     assert costs["Flow-GRPO, a = 0.7"] == pytest.approx(in_the_limit, rel=0.05)
     assert_says(

@@ -230,7 +230,7 @@ def test_the_drawn_ratio_of_a_mystery_is_the_one_that_is_judged(text, x):
         assert np.nanmax(drawn) - np.nanmin(drawn) > 0.5 * (limits[1][1] - limits[1][0])
         for values, (low, high) in zip((sides, drawn), limits, strict=True):
             assert low < np.nanmin(values) and np.nanmax(values) < high
-    assert_says(text, "steps up by a factor of 4 in between")
+    assert_says(text, f"by a factor of 4 in between, which is {np.log10(4):.1f} on the axis")
     c_meant, e_meant = (
         dv.closest(dv.probe(losses.INTENDED[one], x))[0].name.rpartition("-")[0] for one in "CE"
     )
@@ -248,6 +248,10 @@ def test_the_two_codes_of_min_snr_have_one_weighting(text):
     for name in ("min-snr-5-eps", "min-snr-5-v"):
         factor = dv.objective(name).factor(GRID)  # multiplier times gain²
         assert factor == pytest.approx(np.minimum(1, 5 / snr), rel=1e-9), name
+    dent = np.linspace(4, 5, 11)
+    drop = np.minimum(dent + 1, 5) / np.minimum(dent, 5)
+    assert (np.diff(drop) < 0).all()
+    assert_says(text, f"the ratio drops from {drop[0]:.2f} to {drop[-1]:.0f} there")
     density = dv.paths.COSINE.schedule.pdf(GRID) * (np.exp(GRID / 2) + np.exp(-GRID / 2))
     assert density == pytest.approx(np.full(len(GRID), density[0]), rel=1e-9)
     assert_says(text, r"proportional to $1/(e^{\lambda/2} + e^{-\lambda/2})$")

@@ -81,6 +81,10 @@ def test_the_value_by_hand_is_that_of_the_recipe(text):
     )
     (w,) = recipe.weighting([2.0])
     p = 1 / np.cosh(1.0) / (2 * np.pi)
+    level, h = 2.0, 1e-4
+    later, sooner = (2 / np.pi * np.arctan(np.exp(-at / 2)) for at in (level - h, level + h))
+    assert (later - sooner) / (2 * h) == pytest.approx(p, rel=1e-6)
+    assert_says(text, r"\lambda = 2\log\cot(\pi t/2)")
     assert w == pytest.approx(2 * np.exp(-2) * p)
     assert_says(text, f"$p(2) = {p:.3f}$", f"$e^{{-2}} = {np.exp(-2):.3f}$", f"= {w:.3f}$")
 
@@ -219,7 +223,7 @@ def test_the_error_of_any_target_is_the_gain_times_that_of_eps(text, a, b, level
 
 
 def test_the_composer_opens_at_the_level_that_is_told(text):
-    assert_says(text, "Each curve is 0 at $\\lambda = 0$")
+    assert_says(text, "at $\\lambda = 0$, so its logarithm is 0 there")
     opened = ComposerExplorer().state
     assert (opened["anchor"], opened["below"]) == (0.0, 0.0)
 
