@@ -219,9 +219,7 @@ def test_the_factor_of_the_composers_table_is_about_the_median():
     ratio = ours.weighting(grid) / dv.objective("edm").weighting(grid)
     scaled = ratio / np.median(ratio)
     assert abs((scaled > 1).mean() - 0.5) < 1e-3
-    assert_says(
-        prose("01_weightings"), "Scale the two curves so that each is the higher one on half"
-    )
+    assert_says(prose("01_weightings"), "Each curve is then the higher one on half of the levels")
 
 
 def test_holding_edm_at_its_peak_costs_as_little_as_is_said():
