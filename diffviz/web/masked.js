@@ -27,6 +27,8 @@ import { expit } from "./special.js";
 
 const BY_COUNT = "by count";
 const SPENT = "on exact data";
+const OVER_ELBO = "over ELBO";
+const RATIO = "the ratio r to the ELBO's weighting";
 /** @type {Record<string, string>} */
 const TITLES = {
   "over λ": "the weighting over λ",
@@ -85,13 +87,15 @@ function levelChart(state, data) {
     const values = within(name, data).map((w, index) => w * factor[index]);
     return [name, anchored(levels, values, state.anchor)];
   });
-  const label = spends ? "loss of the exact predictor" : `w (${state.base})`;
+  const ratio = !spends && state.base === OVER_ELBO;
+  const weighting = ratio ? "ratio r" : `w (${state.base})`;
+  const label = spends ? "loss of the exact predictor" : weighting;
   return chart({
     x: levels,
     curves: Object.fromEntries(curves),
     xlabel: data.label,
     ylabel: `${label}, 1 at λ = ${general(state.anchor)}`,
-    title: TITLES[state.shows],
+    title: ratio ? RATIO : TITLES[state.shows],
     ...(spends ? {} : { ylim: /** @type {[number, number]} */ ([0, 3]) }),
     colours: data.colours,
   });
@@ -117,6 +121,7 @@ function countChart({ names, length }, counts, colours) {
     xlabel: `masked tokens k of ${length}`,
     ylabel: "k · weight, 1 on average",
     title: TITLES[BY_COUNT],
+    xlim: [0.5, length + 0.5], // whole dots at both ends
     ylim: [0, Math.max(3, ...Object.values(curves).map((values) => Math.max(...values)))],
     colours,
     dots: Object.fromEntries(Object.entries(curves).map(([name, values]) => [name, [x, values]])),

@@ -35,6 +35,14 @@ def test_the_counts_of_the_catalogue_are_right(text):
     product = expit(level) * expit(-level)
     np.testing.assert_allclose(ratio / ratio[12], product / product[12], rtol=1e-9)
     assert_says(text, r"makes the ratio $\alpha m$")
+    assert dv.masked_objective("dplm-linear").average == "batch"
+    assert_says(text, "divided by the masked tokens of the whole batch")
+    share = np.linspace(0, 1, 10_001)
+    slope = (1 - 2 * share) * share
+    minus, plus = (np.trapezoid(np.maximum(part, 0), share) for part in (slope, -slope))
+    assert (24 * minus, 24 * plus) == pytest.approx((1, 5), rel=1e-6)
+    assert minus / plus == pytest.approx(tilted.negative_share, abs=1e-6)
+    assert_says(text, r"a\, da = \tfrac1{24}$", r"those with a plus add up to $\tfrac5{24}$")
     assert abs(tilted.peak) < 1e-6
 
 
@@ -69,10 +77,10 @@ def test_the_means_are_as_the_text_says(text):
 def test_the_gaps_in_steps_are_right(text):
     found = masked.gaps()
     assert_says(
-        text, f"At 64 steps the gap of the bound is {found.bound[-1] / found.sampler[-1]:.0f}"
+        text, f"At 64 steps the excess of the bound is {found.bound[-1] / found.sampler[-1]:.0f}"
     )
     assert found.steps[-1] == 64
-    assert_says(text, "loses about half of its gap", "the likelihood nearly three quarters")
+    assert_says(text, "loses about half of its excess", "the likelihood nearly three quarters")
     assert np.log2(found.bound[-2] / found.bound[-1]) == pytest.approx(1, abs=0.05)
     assert np.log2(found.sampler[-2] / found.sampler[-1]) == pytest.approx(2, abs=0.1)
 
@@ -293,7 +301,7 @@ def test_the_costly_mistake_costs_what_is_said(text):
     assert score_entropy_of_the_text(p_hat, 0.7) == pytest.approx(elsewhere, rel=1e-12)
     assert_says(
         text,
-        r"$\frac{m}{K}\sum_{y \ne z}\big(\hat s_y - s_y \log \hat s_y + s_y (\log s_y - 1)\big)$",
+        r"\frac{m}{K}\sum_{y \ne z}\big(\hat s_y - s_y \log \hat s_y + s_y (\log s_y - 1)\big) .",
     )
     assert_says(text, f"the first costs {first:.2f} and the second {second:.2f}")
     assert_says(text, r"$\hat s_y = \hat q(y)/\hat q(z)$, where $\hat q = \alpha\,\hat p + m/K$")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from notebook_prose import assert_says, cells, percent, printed
-from scipy.special import expit
+from scipy.special import expit, ndtr
 
 import diffviz as dv
+from diffviz.lab import figures
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.lab.experiments.prior import TERMINAL
@@ -53,6 +54,14 @@ def test_the_nats_are_right(text):
     assert information == pytest.approx(total[0] - felt[0], rel=1e-9)
 
 
+def test_gaussian_pixels_pass_black_as_often_as_is_said(text):
+    below = ndtr((-1 + 0.6) / math.sqrt(0.05 + 0.15))
+    assert_says(text, f"{percent(below, 0)} of these lie below -1")
+    assert_says(text, "Pixels below -1.2 are drawn black")
+    panels = figures.draw("brightness").figure.axes
+    assert {image.get_clim()[0] for ax in panels for image in ax.images} == {-1.2}
+
+
 def test_a_wrong_start_narrows_the_coarsest_waves_as_told(text):
     power = np.sort(prior_experiments.spectrum().ravel())[::-1]
     kept = 1 / np.sqrt(1 + expit(SD) * (power - 1))
@@ -63,9 +72,8 @@ def test_a_wrong_start_narrows_the_coarsest_waves_as_told(text):
     assert_says(
         text,
         "in the orthonormal basis of cosine waves",
-        f"Besides the brightness they are {narrowed} of the 4,096, "
-        "and the two coarsest waves among them keep "
-        f"{percent(kept[1], 0)} of their spread",
+        f"Besides the brightness, {narrowed} others of the 4,096 are narrowed in this way",
+        f"The two coarsest are narrowed most: they keep {percent(kept[1], 0)} of their spread",
         "a fifth of the contrast of the two coarsest waves",
     )
 

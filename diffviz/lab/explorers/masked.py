@@ -27,6 +27,7 @@ TITLES = {
     BY_COUNT: "weight of sequences with k masked tokens, over the ELBO's",
     SPENT: "what the exact predictor spends on short sequences",
 }
+RATIO = "the ratio r to the ELBO's weighting"
 START = ("mdlm", "maskgit", "simple")
 MOST = 6
 XLABEL = "log-SNR of masking λ   [masked ← → visible]"
@@ -71,7 +72,7 @@ def masked_controls() -> tuple[Control, ...]:
         ),
         Menu(
             "base",
-            "error of",
+            "base of w",
             tuple(BASES),
             "masked sum",
             buttons=True,
@@ -179,13 +180,15 @@ def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
     factor = experiments.WORLD.floor(logsnr) if spends else np.ones_like(logsnr)
     curves = {entry.name: experiments.inside(entry, logsnr, base) * factor for entry in entries}
     curves = {name: anchored(logsnr, values, state["anchor"]) for name, values in curves.items()}
-    label = "loss of the exact predictor" if spends else f"w ({state['base']})"
+    ratio = not spends and base == "elbo"
+    label = "ratio r" if ratio else f"w ({state['base']})"
+    label = "loss of the exact predictor" if spends else label
     return Chart(
         logsnr,
         curves,
         xlabel=XLABEL,
         ylabel=f"{label}, 1 at λ = {state['anchor']:g}",
-        title=TITLES[state["shows"]],
+        title=RATIO if ratio else TITLES[state["shows"]],
         ylim=None if spends else (0, 3),
         colours=colours_of(entries),
     )
@@ -224,6 +227,7 @@ def count_chart(entries: list[MaskedObjective], length: int) -> Chart:
         xlabel=f"masked tokens k of {length}",
         ylabel="k · weight, 1 on average",
         title=TITLES[BY_COUNT],
+        xlim=(0.5, length + 0.5),  # whole dots at both ends
         ylim=(0, max([3.0, *(float(values.max()) for values in curves.values())])),
         colours=colours_of(entries),
         dots={name: (counts, values) for name, values in curves.items()},

@@ -135,11 +135,11 @@ def _say_where_it_leaves(ax: Axes, name: str, values: NDArray) -> None:
 
 @figure(
     "masked-elbo",
-    "The ELBO of masked diffusion on exact data: its density over log-SNR, and the gap that a "
-    "number of steps leaves in the bound and in the sampler",
+    "The ELBO of masked diffusion on exact data: its density over log-SNR, and what "
+    "a number of steps costs the bound and the sampler, in nats above the entropy",
 )
 def masked_elbo() -> Axes:
-    """Draw the density whose area is the entropy, and gaps by steps; returns the left panel."""
+    """Draw the density whose area is the entropy, and what steps cost; returns the left panel."""
     left, right = plots.axes(11.5, 4.4, columns=2)
     density = masked.elbo_density()
     floor = masked.WORLD.floor(masked.LEVELS)

@@ -159,7 +159,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     _mark_ends(ax, TERMINAL)
     ground = {"frameon": True, "framealpha": 1, "edgecolor": "none"}  # over the dotted lines
     legend(ax, [line_of(ax, name) for name in (term, shown)], loc="lower right", **ground)
-    ax.set_title("each nat more of noise at the end divides the prior term by e", pad=38)
+    ax.set_title("at low SNR each nat more of noise at the end divides the prior term by e", pad=38)
     ax.figure.subplots_adjust(top=0.82)
     return ax
 
@@ -326,7 +326,19 @@ def offset_noise(largest: float = 0.3) -> Axes:
     labels = ["mean, either start", *list(curves)[1:]]
     place = {"loc": "center right", "bbox_to_anchor": (1.0, 0.42)}
     legend(right, named_lines(right), labels=labels, **place)
+    _mark_usual_strength(right, colours, last)
     return left
+
+
+def _mark_usual_strength(ax: Axes, colours: Mapping[str, str], last: float) -> None:
+    """A dot and its value on the curve of each name at κ = 0.1, for λ = last at the end."""
+    mean, spread = offset_bias(last, 0.1)
+    _, plain = offset_bias(last, 0.1, also_at_start=False)
+    for (name, shade), value in zip(colours.items(), (mean, spread, plain), strict=True):
+        at = 0.1, float(value)
+        ax.plot(*at, "o", color=shade, gid=f"κ = 0.1: {name}")
+        beside = (2, -14) if name == "mean" or value > 0.9 else (4, 6)
+        ax.annotate(f"{value:.2f}", at, beside, textcoords="offset points", fontsize=9)
 
 
 @figure(

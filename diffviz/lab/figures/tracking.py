@@ -267,7 +267,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         STEPS,
         {**curves, "truth": [1.0] * len(STEPS)},
         xlabel="steps of DDIM",
-        ylabel="distance to the truth, in floors",
+        ylabel="distance to the truth, × truth",
         title="the grid counts for more",
         outside=None,
         colours=colours.__getitem__,
@@ -281,14 +281,12 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
     distances.set_xticks(STEPS, map(str, STEPS))
     distances.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     distances.minorticks_off()
-    distances.figure.subplots_adjust(top=0.84)
     _name_lines(distances, trained)
     for ax, place in zip(clouds, ("cosine", "uniform λ"), strict=True):
         ax.plot(*trained.truth.T, ".", ms=2.5, color="0.8", gid="truth")
         samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2.5, color=GRID_COLOURS[place], gid="samples")
-        title = f"8 steps on the {place} grid,\ntrained with uniform λ"
-        ax.set(title=title, xlim=(-1.5, 2.5), ylim=(-1.4, 1.8))
+        ax.set(title=f"{place} grid, 8 steps", xlim=(-1.5, 2.5), ylim=(-1.4, 1.8))
         ax.set(xlabel="x₁", ylabel="x₂")
         ax.set_aspect("equal", anchor="N")
     return distances

@@ -160,6 +160,9 @@ def test_offset_noise_shows_its_numbers():
         for kind in ("offset in the start too", "plain start")
     ]
     assert [mean[at], *ends] == pytest.approx([0.8505, 0.9911, 0.1530], abs=1e-4)
+    names = "mean", "spread, offset in the start too", "spread, plain start"
+    marked = [data(figure, 1, f"κ = 0.1: {name}")[1].item() for name in names]
+    assert marked == pytest.approx([0.8505, 0.9911, 0.1530], abs=1e-4)
     assert prior_experiments.offset_bias(SD, 0.0)[0] == pytest.approx(
         prior.terminal_bias(SD, 1.0, (prior_experiments.SIDE * prior_experiments.STD) ** 2)[0]
     )
