@@ -145,6 +145,31 @@ def test_one_x_beats_the_bound_as_told(text):
     )
 
 
+def test_the_difference_changes_its_sign_at_the_root_of_two(text):
+    x = torch.tensor([[0.0], [1.0], [2.0**0.5], [2.0]], dtype=torch.float64)
+    bound = dv.elbo(dv.toy("gaussian"), x, levels=10, exact=True).nats.numpy()
+    off = bound - (x[:, 0].numpy() ** 2 + np.log(2 * np.pi)) / 2
+    noise = np.exp(-10.0)
+    assert off / noise == pytest.approx([1.0, 0.5, 0.0, -1.0], abs=0.01)
+    assert_says(
+        text,
+        r"the difference on N(0, 1) is $e^{-\lambda_{\max}}(1 - x^2/2)$",
+        r"changes its sign at $|x| = \sqrt2$",
+    )
+
+
+def test_the_ring_has_less_to_learn_once_its_cluster_is_known(text):
+    ring, wide = dv.toy("ring8"), dv.toy("ring8").law
+    levels = np.array([-5.0, 3.0])
+    variance = (wide.means.var(0, correction=0) + wide.std.max() ** 2).numpy()
+    gauss = (variance[:, None] / (variance[:, None] + np.exp(-levels))).sum(0)
+    assert variance == pytest.approx(2.0, abs=0.02)
+    early, late = ring.mmse(levels) / gauss
+    assert 0.97 < early <= 1.001
+    assert late < 0.5
+    assert_says(text, "Once the cluster is known, the ring has less left to learn")
+
+
 def probe_spread(gaussian):
     """Standard deviation of an estimate of log p of gmm2d at 0 with one probe."""
     estimates = dv.log_likelihood(

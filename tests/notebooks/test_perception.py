@@ -65,7 +65,6 @@ def test_the_levels_of_frequencies_are_right(text):
         text,
         f"drowns at λ = {coarse:.2f}, and structure of 64 at λ = {fine:.2f}",
         f"That is {(fine - coarse) / 4:.2f} an octave",
-        f"By the mean slope of the photographs that would be {mean * np.log(2):.2f}",
         f"$2\\log 2$, which is {spectra.logsnr_shift(resolution=0.5):.3f}",
         f"$\\beta = {(fine - coarse) / np.log(16):.2f}$, more than the mean slope {mean:.2f}",
     )
@@ -83,7 +82,7 @@ def test_the_shares_of_loss_are_right(text):
     assert_says(
         text,
         f"{percent(flow.weighting)} of flow matching's $w$ on [-10, 10] lies below λ = 0, "
-        f"but {percent(flow.loss)} of its loss",
+        f"but only {percent(flow.loss)} of its loss on photographs does",
         f"its share runs from {100 * min(each):.1f} to {percent(max(each))}",
         "the ELBO spends least there, then ε-prediction with the cosine schedule, EDM, and flow",
         f"it spends *more* than flow matching, {share('sd3')} against {percent(flow.loss)}",

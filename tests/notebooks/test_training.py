@@ -124,7 +124,7 @@ def test_what_width_buys(text, small, large):
     }
     assert np.median(list(gain[4].values())) == pytest.approx(4.5, rel=0.2)
     assert np.median(list(gain[0].values())) == pytest.approx(7, rel=0.25)
-    assert np.median(list(gain[6].values())) == pytest.approx(12, rel=0.3)
+    assert np.median(list(gain[6].values())) == pytest.approx(13, rel=0.25)
     assert min(gain[6].values()) > max(gain[4].values())
     assert min(gain[4].values()) > 2
     logs = [np.log(small[name]).mean(0) - np.log(large[name]).mean(0) for name in small]
@@ -136,7 +136,8 @@ def test_what_width_buys(text, small, large):
     assert_says(
         text,
         "falls most at λ = 5 to 7",
-        "about 12 times. At λ = 0 it falls by about seven times, and at λ = 4 by about 4.5 times",
+        "about 13 times at λ = 6. At λ = 0 it falls by about seven times",
+        "and at λ = 4 by about 4.5 times",
         "gains 6 times",
         "(Each of these is the median of the five objectives.)",
     )
@@ -481,7 +482,7 @@ def test_the_loop_by_hand_learns_what_is_told(text, small, large):
     expected = [np.exp(np.log(large["fm-ot"]).mean(0))[at(level)] for level in LOOP_LEVELS]
     assert fitted == pytest.approx(expected, rel=0.06)
     assert plain[0] < 2 * fitted[0]
-    assert plain[2] / fitted[2] == pytest.approx(12, rel=0.15)
+    assert plain[2] / fitted[2] == pytest.approx(12.6, rel=0.1)
     assert plain[3] / fitted[3] == pytest.approx(20, rel=0.15)
     for place, level in ((2, 4), (3, 10)):
         assert plain[place] > 1.3 * mean_excess(small, level)["fm-ot"]
@@ -492,7 +493,7 @@ def test_the_loop_by_hand_learns_what_is_told(text, small, large):
     assert_says(
         text,
         "comes within a factor of two of `dv.fit`",
-        "this one seed has about 12 times the excess that three seeds of `dv.fit` have",
+        "this one seed has about 13 times the excess that three seeds of `dv.fit` have",
         "and at λ = 10 about 20 times",
         "At both levels that is worse than flow matching of width 8 above",
         "falls from 0.92 to 0.24",

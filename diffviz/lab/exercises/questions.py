@@ -885,9 +885,9 @@ def _ear_and_eye() -> tuple[perception.Implied, perception.Implied]:
 prediction(
     "nats-an-octave",
     Number(
-        "From 4 to 64 cycles per image are four octaves, and the mean power of the photographs "
-        "falls like f^−2.45 there. By how many nats does the level at which a frequency drowns "
-        "move for each octave?",
+        "Take the mean power of the photographs at 4 and at 64 cycles per image: it falls like "
+        "f^−2.45 there. By how many nats does the level at which a frequency drowns move for each "
+        "octave?",
         _octave,
         "The level is −log S, so an octave of f^−β is β log 2.",
         "nats",
@@ -906,7 +906,7 @@ prediction(
 prediction(
     "eyes-see-best",
     Choice(
-        "A grating of fine stripes has a high frequency. Where do people see the faintest ones?",
+        "Fine stripes have a high frequency. Which frequency do people see at the least contrast?",
         {
             "at the lowest frequencies": "Towards low frequencies the sensitivity falls again.",
             "in the middle": "All five published curves fall on both sides of a peak.",

@@ -467,7 +467,7 @@ def solver_orders(data: str = "gmm2d") -> Axes:
     Raises:
         ValueError: There is no such toy.
     """
-    panels = plots.axes(12.5, 8.0, columns=2, rows=2)
+    panels = plots.axes(13.0, 8.0, columns=2, rows=2)
     for ax, grid in zip(panels, LAWS, strict=True):
         records = convergence(grid, data)
         plots.lines(
@@ -487,7 +487,7 @@ def solver_orders(data: str = "gmm2d") -> Axes:
         _name_ends(ax, records)
     for ax in (panels[1], panels[3]):
         ax.set_ylabel("")
-    panels[0].figure.subplots_adjust(hspace=0.34, wspace=0.46, right=0.87)
+    panels[0].figure.subplots_adjust(hspace=0.34, wspace=0.52, right=0.87)
     return panels[0]
 
 
@@ -512,7 +512,7 @@ def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
     right = ax.get_xlim()[1]
     for name, record in records.items():
         from_end = [record.calls[-1], right], [record.errors[-1]] * 2
-        ax.plot(*from_end, ":", color=SOLVER_COLOURS[name], lw=0.8, gid=f"{name}:ends, named")
+        ax.plot(*from_end, color=SOLVER_COLOURS[name], lw=0.5, gid=f"{name}:ends, named")
     ends = {name: (right, float(record.errors[-1])) for name, record in records.items()}
     labels = {
         name: f"{name.replace(' on dz/dθ', '')}: {record.order:.2f}"
