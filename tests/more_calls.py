@@ -252,6 +252,9 @@ def call_masked_training():
 
     settings = masked_training.Settings(steps=2, batch=4, width=8, layers=1)
     masked_training.fit_masked([dv.masked_objective("mdlm")], world(), settings)
+    even = torch.zeros(1, 3, 3)  # logits of two tokens and the mask
+    tokens, mask = np.array([[0, 1, 1], [1, 0, 0]]), np.ones((2, 3), bool)
+    masked_training.cross_entropies(lambda z: even.expand(len(z), -1, -1), tokens, mask, 2)
     nearest.closest_masked(test_doors.masked_measured(), 2)
 
 

@@ -71,7 +71,10 @@ def test_the_terms_of_the_ring_are_as_told(text):
     ring, toy = known("ring8"), dv.toy("ring8")
     gap = sum(ring.terms(-10.0, 10.0)) - ring.entropy
     assert_says(
-        text, f"entropy {toy.entropy():.4f} nats", f"the gap is {gap:.4f} nats", "which is 200"
+        text,
+        f"entropy {toy.entropy():.4f} nats",
+        rf"e^{{-10}}\cdot 200 = {gap:.4f}\ \text{{nats}}",
+        "which is 200",
     )
     energy = toy.score(toy.sample(4000, generator(0)), 40.0).square().sum(1)
     assert abs(energy.mean() - 200) < 4 * energy.std() / 4000**0.5

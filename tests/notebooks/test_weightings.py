@@ -499,7 +499,7 @@ def test_probe_your_loss_says_what_is_measured():
     ((deviation, mass),) = re.findall(first, printed("04_probe_your_loss"), re.M)
     assert_says(text, f"deviate by {deviation} % at most over {mass} %")
     assert len(edm.logsnr) == 20_000
-    assert_says(text, "20,000 draws")
+    assert_says(text, "20,000 levels")
     assert "norm(loc=2.4, scale=2.4)" in str(edm)
     assert_says(text, "mean 2.4 and standard deviation 2.4")
     assert "logistic(loc=0, scale=2)" in str(dv.probe(losses.MYSTERIES["B"], x))
