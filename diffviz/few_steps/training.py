@@ -51,7 +51,7 @@ class Batch:
     Raises:
         TypeError: A part is no tensor.
         ValueError: The shapes do not fit together, so that parts would be spread over each other,
-            or a time is NaN or infinite.
+            or a number is NaN or infinite.
     """
 
     x: Tensor
@@ -71,6 +71,8 @@ class Batch:
             self.eps.shape == self.x.shape,
             f"eps must have the shape of x, {tuple(self.x.shape)}, got {tuple(self.eps.shape)}",
         )
+        for name in ("x", "eps"):
+            checks.tensor(getattr(self, name), name)
         _check_times(self.x, t=self.t, r=self.r)
 
     def noisy(self, time: Tensor) -> Tensor:
@@ -420,15 +422,15 @@ class _Draws:
         first = checks.returned_tensor(data.sample(2, self.generator), "data.sample", "(n, dim)")
         checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
         self.dim = first.shape[1]
-        self._is_first = True
+        self._step = 0
 
     def batch(self, n: int) -> Batch:
         """Data, noise and times of one step, float32."""
         x = self.data.sample(n, self.generator).float()
-        if self._is_first:
-            _check_finite(x, 0)
+        _check_finite(x, self._step)
+        if self._step == 0:
             _warn_of_scale(x)
-            self._is_first = False
+        self._step += 1
         eps = torch.randn(x.shape, generator=self.generator)
         t, r = (
             torch.from_numpy(expit(-levels / 2)).float() for levels in self.entry.draw(n, self.rng)
@@ -447,8 +449,7 @@ def _check_finite(x: Tensor, step: int) -> None:
 
 
 def _diverged(value: float, step: int, x: Tensor) -> FloatingPointError:
-    """The error for a loss that is not finite; that of the data where they are the cause."""
-    _check_finite(x, step)
+    """The error for a loss that is not finite, of finite data."""
     if step:
         return FloatingPointError(f"the loss is {value} at step {step}; lower rate")
     return FloatingPointError(

@@ -74,6 +74,7 @@ def lines(
             or label holds control characters.
     """
     _check_curves(curves)
+    checks.one_of(outside, "outside", (True, False, None))
     for what, text in (("xlabel", xlabel), ("ylabel", ylabel), ("title", title)):
         printable(text, what)
     values = {
@@ -208,6 +209,7 @@ def weighting_curves(
     """
     checks.one_of(scale, "scale", SCALES)
     checks.one_of(base, "base", ERROR_OF)
+    checks.one_of(outside, "outside", (True, False, None))
     _check_curves(curves)
     anchor = checks.number(anchor, "anchor")
     grid = checks.increasing(logsnr, "logsnr")

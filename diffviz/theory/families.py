@@ -74,9 +74,9 @@ def flow(
         The objective.
 
     Raises:
-        ValueError: std or shift is not above 0, or mean is not finite.
+        ValueError: std or shift is not above 0, or mean is not within ±1e300.
     """
-    mean = number(mean, "mean")
+    mean = number(mean, "mean", -laws.FURTHEST_MEAN, laws.FURTHEST_MEAN)
     std = positive(std, "std")
     shift = positive(shift, "shift")
     return Objective(
@@ -196,9 +196,9 @@ def edm(
         The objective.
 
     Raises:
-        ValueError: std or sigma_data is not above 0, or mean is not finite.
+        ValueError: std or sigma_data is not above 0, or mean is not within ±1e300.
     """
-    mean = number(mean, "mean")
+    mean = number(mean, "mean", -laws.FURTHEST_MEAN, laws.FURTHEST_MEAN)
     std = positive(std, "std")
     sigma_data = positive(sigma_data, "sigma_data")
     return Objective(

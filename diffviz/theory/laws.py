@@ -39,6 +39,7 @@ from diffviz.theory.mixed_laws import BlendedTime, Mixture, SqueezedTime
 CurveWithSlope = Callable[[NDArray], tuple[NDArray, NDArray]]
 
 LAST_STEP = 1e-10  # a Newton step this small, relative to x, leaves an error of its square
+FURTHEST_MEAN = 1e300  # of logit t, so that the level −2 mean is finite
 MOST_STEPS = 200  # of a root search; halving alone needs 60
 
 
@@ -664,9 +665,10 @@ def logit_normal_logsnr(mean: float = 0.0, std: float = 1.0, shift: float = 1.0)
         A frozen SciPy distribution.
 
     Raises:
-        ValueError: std or shift is not above 0, or mean is not finite.
+        ValueError: std or shift is not above 0, or mean is not within ±1e300.
     """
-    centre = -2 * number(mean, "mean") - 2 * np.log(positive(shift, "shift"))
+    mean = number(mean, "mean", -FURTHEST_MEAN, FURTHEST_MEAN)
+    centre = -2 * mean - 2 * np.log(positive(shift, "shift"))
     return stats.norm(centre, 2 * positive(std, "std"))
 
 

@@ -38,6 +38,7 @@ from diffviz.theory.frames import (
     straight,
 )
 from diffviz.theory.laws import (
+    FURTHEST_MEAN,
     CurveMap,
     MonotoneMap,
     Transformed,
@@ -572,9 +573,9 @@ def edm(mean: float = -1.2, std: float = 1.2) -> Path:
         The path.
 
     Raises:
-        ValueError: std is not above 0.
+        ValueError: std is not above 0, or mean is not within ±1e300.
     """
-    mean = number(mean, "mean")
+    mean = number(mean, "mean", -FURTHEST_MEAN, FURTHEST_MEAN)
     std = positive(std, "std")
     law = stats.norm(-2 * mean, 2 * std)
     return from_density(law, VE, f"EDM({mean:g}, {std:g})")

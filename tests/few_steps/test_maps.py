@@ -268,6 +268,20 @@ def test_data_far_from_0_are_warned_of(mean, std):
     training.train("shortcut", data.unit(), steps=2, width=8)  # warnings are errors here
 
 
+@pytest.mark.parametrize("part", ["x", "eps", "t", "r"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_batch_holds_finite_numbers(part, value):
+    parts = {
+        "x": torch.zeros(3, 2),
+        "eps": torch.zeros(3, 2),
+        "t": torch.ones(3),
+        "r": torch.ones(3),
+    }
+    parts[part].view(-1)[1] = value
+    with pytest.raises(ValueError, match=f"{part} must be finite"):
+        training.Batch(**parts)
+
+
 class Points:
     """Data of one value, which may be another after some batches."""
 

@@ -85,6 +85,14 @@ def test_more_curves_than_colours_are_drawn():
     assert len(plots.lines([0, 1], many, xlabel="", ylabel="", outside=None).lines) == 200
 
 
+@pytest.mark.parametrize("outside", ["right", 2, np.array([True, False])])
+def test_a_place_of_the_legend_that_there_is_not_is_refused(outside):
+    with pytest.raises(ValueError, match="outside"):
+        plots.lines([0, 1], {"a": [0, 1]}, xlabel="", ylabel="", outside=outside)
+    with pytest.raises(ValueError, match="outside"):
+        plots.weighting_curves([0, 1], {"edm": dv.objective("edm")}, outside=outside)
+
+
 @pytest.mark.parametrize(
     ("outside", "names"), [(False, ["a", "b"]), (True, ["a", "b"]), (None, None)]
 )

@@ -213,3 +213,13 @@ def test_the_prior_refuses_shapes_that_do_not_fit():
         prior.prior_kl([0.0, 1.0], np.ones((3, 2)))
     with pytest.raises(ValueError, match="share between 0 and 1"):
         prior.lowest_logsnr(40, 0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [families.flow, families.edm, paths.edm, laws.logit_normal_logsnr],
+    ids=lambda f: f.__name__,
+)
+def test_a_mean_whose_level_float64_does_not_hold_is_refused(make):
+    with pytest.raises(ValueError, match=r"mean must lie in \[-1e\+300, 1e\+300\]"):
+        make(mean=np.finfo(float).max)
