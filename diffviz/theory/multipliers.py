@@ -49,6 +49,17 @@ def logarithm(multiplier: Curve, logsnr: NDArray) -> NDArray:
         return np.log(np.asarray(multiplier(logsnr)))
 
 
+def _defined(multiplier: NDArray, level: NDArray) -> NDArray:
+    """A multiplier; a ValueError where it is 0/0 or inf·0, as at an infinite level."""
+    lost = np.isnan(multiplier)
+    if lost.any():
+        raise ValueError(
+            f"the multiplier has no value at logsnr {level[lost].flat[0]:g}, where it is a product "
+            "of 0 and infinity; take finite levels"
+        )
+    return multiplier
+
+
 # --- multipliers: functions of λ (any shape, nats) that return an array of that shape -------------
 
 
@@ -315,7 +326,8 @@ class Sigmoid:
         """The multiplier at λ in nats, same shape."""
         level = levels(logsnr)
         on_x = np.exp(self.bias + log_expit(level - self.bias))  # expit is 0 from −710
-        return on_x / self.path.schedule.pdf(level)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _defined(on_x / self.path.schedule.pdf(level), level)
 
 
 def sigmoid(bias: float, path: Path) -> Sigmoid:
@@ -391,9 +403,9 @@ class MonotonicEDM:
         # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
         below = np.minimum(level, self.peak)
         squares = (below - self.centre) ** 2 - (self.peak - self.centre) ** 2
-        with np.errstate(over="ignore"):  # p underflows first
+        with np.errstate(over="ignore", invalid="ignore"):  # p underflows first
             rise = np.exp(below - self.peak + squares / (2 * self.scale**2))
-            return self.edm(np.maximum(level, self.peak)) * rise
+            return _defined(self.edm(np.maximum(level, self.peak)) * rise, level)
 
 
 def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> MonotonicEDM:

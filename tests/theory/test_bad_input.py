@@ -223,3 +223,14 @@ def test_the_prior_refuses_shapes_that_do_not_fit():
 def test_a_mean_whose_level_float64_does_not_hold_is_refused(make):
     with pytest.raises(ValueError, match=r"mean must lie in \[-1e\+300, 1e\+300\]"):
         make(mean=np.finfo(float).max)
+
+
+@pytest.mark.parametrize(
+    "multiplier",
+    [multipliers.sigmoid(2.0, COSINE), multipliers.edm_monotonic()],
+    ids=["sigmoid", "edm_monotonic"],
+)
+def test_a_multiplier_without_a_value_at_an_infinite_level_is_refused(multiplier):
+    with pytest.raises(ValueError, match="the multiplier has no value at logsnr -inf"):
+        multiplier([0.0, -np.inf])
+    assert np.isfinite(multiplier(np.array([-30.0, 0.0, 30.0]))).all()
