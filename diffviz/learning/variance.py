@@ -32,6 +32,7 @@ from diffviz.theory.laws import quantile
 from diffviz.theory.objectives import Objective
 
 FARTHEST = 60.0  # nats; beyond, the rounding of x in float64 times e^λ counts
+UNEVEN = 1e-3  # by how much steps between levels may differ, relative; float32 rounds by less
 UNIFORM = 0.05  # share of ``dv.AdaptiveObjective``
 
 
@@ -56,7 +57,7 @@ class Moments:
     """Moments of a random e of length d at each level λ.
 
     Args:
-        logsnr: Evenly spaced levels in nats, shape (levels,).
+        logsnr: Increasing levels in nats, shape (levels,); ``best`` needs an even spacing.
         means: Two independent estimates of E e, whose product has no bias, shape (2, levels, d).
         second: E‖e‖², shape (levels,).
 
@@ -97,14 +98,21 @@ class Moments:
             The density at each level, times the spacing of levels, shape (levels,).
 
         Raises:
-            ValueError: The share is outside [0, 1], the loss is 0 at every level, or there is only
-                one.
+            ValueError: The share is outside [0, 1], the loss is 0 at every level, there is only
+                one, or they are not evenly spaced.
         """
         share = checks.number(uniform, "uniform", 0, 1)
         chosen = objective.weighting(self.logsnr) * np.sqrt(self.second)
         checks.require(chosen.any(), f"the loss of {objective.name} is 0 at every level")
         cells = self._cells(objective)
-        own = chosen * np.diff(self.logsnr).mean() / (cells @ chosen)
+        steps = np.diff(self.logsnr)
+        if np.ptp(steps) > UNEVEN * steps.max():
+            first, last = self.logsnr[[0, -1]]
+            raise ValueError(
+                f"logsnr must be evenly spaced, got steps from {steps.min():g} to "
+                f"{steps.max():g}; take np.linspace({first:g}, {last:g}, {len(self.logsnr)})"
+            )
+        own = chosen * steps.mean() / (cells @ chosen)
         return (1 - share) * own + share / len(chosen)
 
     def variance(

@@ -170,6 +170,9 @@ def test_moments_and_densities_that_do_not_fit_are_refused():
     for uniform in (-0.1, 1.1):
         with pytest.raises(ValueError, match="uniform must lie in"):
             GAUSSIAN.best(FM, uniform)
+    uneven = Moments([-2.0, 0.0, 3.0], np.ones((2, 3, 1)), second)
+    with pytest.raises(ValueError, match=r"evenly spaced, got steps from 2 to 3; take np.linspace"):
+        uneven.best(FM)
     with pytest.raises(ValueError, match="at least one objective"):
         variance.table([], GAUSSIAN)
 
