@@ -528,11 +528,13 @@ def examples(data: Any) -> Any:
         is cut without a copy. What is none of these comes back as it is, to be refused.
 
     Raises:
-        TypeError: The data are a ``Dataset`` of torch, which gives single samples.
+        TypeError: The data are a ``Dataset`` of torch, which gives single samples, or a tensor that
+            is not dense.
         ValueError: A batch is a single sample, or holds several arrays.
     """
     _refuse_dataset(data, "data")
     if isinstance(data, Tensor):
+        checks.dense_tensor(data, "x")  # before it is cut, which torch can do with no other
         return _first_samples(data)
     if isinstance(data, np.memmap):
         known_to_torch = data.dtype.kind == "f" and data.dtype.itemsize <= 8

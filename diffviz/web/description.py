@@ -215,7 +215,7 @@ class Chips(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.count(self.most, "most", least=0)
+        object.__setattr__(self, "most", checks.count(self.most, "most", least=0))
         options = checks.items(self.options, "options")
         chips = tuple(one if isinstance(one, Chip) else Chip(one) for one in options)
         object.__setattr__(self, "options", chips)
@@ -322,7 +322,7 @@ class Points(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.count(self.most, "most")
+        object.__setattr__(self, "most", checks.count(self.most, "most"))
         object.__setattr__(self, "value", self.checked(self.value))
 
     def checked(self, value: Any) -> tuple[tuple[float, float], ...]:

@@ -178,6 +178,11 @@ def test_an_output_that_is_used_up_by_reading_is_refused(x):
         probe(keyword, x, output=lambda output: (part for part in (output,)))
 
 
+def test_data_that_are_not_dense_are_refused_by_name(x):
+    with pytest.raises(TypeError, match=r"x must be a dense tensor with values, got torch.sparse"):
+        probe(keyword, x.to_sparse())
+
+
 @pytest.mark.parametrize(
     ("output", "named"),
     [(lambda z: [[1.0], [2.0, 3.0]], "list"), (lambda z: None, "NoneType"), ("exp", "Output")],

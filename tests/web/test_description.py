@@ -160,6 +160,13 @@ def test_the_limits_of_a_slider_are_plain_numbers():
         slider.checked(3)
 
 
+def test_how_many_can_be_chosen_is_a_plain_number():
+    chips = Chips("a", "a", ("x", "y"), ("x",), np.int64(1))
+    assert type(chips.most) is int
+    with pytest.raises(ValueError, match="a takes 1 at once; leave out y"):
+        chips.checked(["x", "y"])
+
+
 @pytest.mark.parametrize("text", ["[[0, 1]", "[" * 100_000, "0_1*x"])
 def test_a_text_that_holds_no_points_is_refused(text):
     with pytest.raises(ValueError, match="p must be points such as"):
