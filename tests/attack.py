@@ -66,6 +66,7 @@ MEANT = (  # where NaN or infinity has a meaning
     "search.surface.Surface(values=*)",  # a training that failed
     "search.smooth.SmoothSurface(values=*)",
     "plots.scales.scaled(*)",
+    "plots.scales.scaled(w=bytes)",
     "plots.scales.scaled(w=integers)",  # those below 1 are 0, where nothing is drawn
     "plots.scales.scaled(w=negated)",
     "plots.scales.scaled(w=zeros)",

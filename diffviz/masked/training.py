@@ -10,7 +10,18 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from diffviz.checks import array, count, function, instance, items, number, rate, require, seed
+from diffviz.checks import (
+    MOST,
+    array,
+    count,
+    function,
+    instance,
+    items,
+    number,
+    rate,
+    require,
+    seed,
+)
 from diffviz.checks import seeds as checked_seeds
 from diffviz.compute import gradients, threads
 from diffviz.learning.adam import Adam
@@ -264,10 +275,10 @@ def _logits(network: Callable[[Tensor], Tensor], masked: Tensor) -> Tensor:
 def _tokens(x: ArrayLike) -> Tensor:
     """Tokens (n, L), which are whole numbers from 0."""
     numbers = array(x, "x", ndim=2)
-    bad = (numbers < 0) | (numbers != np.floor(numbers))
+    bad = (numbers < 0) | (numbers > MOST) | (numbers != np.floor(numbers))
     require(
         not bad.any(),
-        f"x must hold tokens, which are whole numbers from 0, got {numbers[bad][:1]} "
+        f"x must hold tokens, which are whole numbers from 0 to 2**53, got {numbers[bad][:1]} "
         f"({bad.sum()} of {bad.size}); give padding a token of its own, and leave it out of mask",
     )
     return torch.from_numpy(numbers.astype(np.int64))

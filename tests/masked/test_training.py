@@ -167,6 +167,7 @@ def test_a_multiplier_that_is_no_weight_is_not_trained_on(value):
     [
         ([[0, -100, 1]], r"x must hold tokens.* got \[-100\.\] \(1 of 3\); give padding"),
         ([[0, 1.7, 1]], r"x must hold tokens.* got \[1\.7\]"),
+        ([[0, 2.0**63, 1]], r"x must hold tokens.* got \[9\.2.*e\+18\] \(1 of 3\)"),
         ([[0, 2, 1]], r"x holds the token 2, but network returns logits of 2 tokens"),
     ],
 )
