@@ -66,9 +66,9 @@ def read_stored(file: str | Path) -> NDArray:
         TypeError: The points are no real numbers.
         ValueError: The file cannot be read, or a value is missing, text, NaN or infinite.
     """
-    points = read_points(Path(file))
-    is_array = Path(file).suffix.lower() in ARRAYS
-    return _load(Path(file), None) if is_array else points
+    points = _stored(Path(file), None)
+    finite(points, f"data of {file}")
+    return points
 
 
 def _stacked(tensors: Sequence[Any]) -> NDArray:
@@ -100,12 +100,17 @@ def refuse_channels_last(shape: Sequence[int]) -> None:
 
 
 def _read_file(path: Path, array: str | None) -> NDArray:
-    """The points in a file, by its ending."""
+    """The points in a file in float64."""
+    return finite(_stored(path, array), f"data of {path}")
+
+
+def _stored(path: Path, array: str | None) -> NDArray:
+    """What a file holds, read by its ending; arrays keep their type."""
     refuse_address(path)
     suffix = path.suffix.lower()
     try:
         if suffix in ARRAYS:
-            return finite(_load(path, array), f"data of {path}")
+            return _load(path, array)
         if suffix in PARQUET:
             return read_columns(_parquet_columns(path), str(path)).without_index().values
         return _read_table(path)

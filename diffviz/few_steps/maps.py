@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from diffviz import checks
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser
-from diffviz.sampling.calls import answer
+from diffviz.sampling.likelihood import denoised
 from diffviz.sampling.odes import odeint
 
 FREQUENCIES = (1.0, 2.0, 4.0)  # of the features of the times, in half turns
@@ -84,19 +84,7 @@ def _slope(denoiser: Denoiser, level: Tensor, z: Tensor) -> Tensor:
     λ has no end, so that a solver may look beyond the last one.
     """
     alpha = level.sigmoid().sqrt()
-    x_hat = checks.returned_tensor(
-        answer(denoiser.denoise, z, level.expand(len(z))), "the denoiser"
-    )
-    if x_hat.shape != z.shape:
-        raise ValueError(
-            f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; it must return "
-            "x_hat, like z"
-        )
-    if not torch.isfinite(x_hat).all():
-        raise ValueError(
-            f"the denoiser returned NaN or inf at logsnr {float(level):.4g}; mend it, or take "
-            "times where it is finite"
-        )
+    x_hat = denoised(denoiser, z, level.expand(len(z)))
     return alpha / 2 * (x_hat - alpha * z)
 
 

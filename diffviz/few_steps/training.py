@@ -424,8 +424,8 @@ class _Draws:
         self.dim = first.shape[1]
         self._step = 0
 
-    def batch(self, n: int) -> Batch:
-        """Data, noise and times of one step, float32."""
+    def parts(self, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Data, noise and times of one step, as a ``Batch`` has them, float32."""
         x = self.data.sample(n, self.generator).float()
         _check_finite(x, self._step)
         if self._step == 0:
@@ -435,7 +435,7 @@ class _Draws:
         t, r = (
             torch.from_numpy(expit(-levels / 2)).float() for levels in self.entry.draw(n, self.rng)
         )  # t = sigma of the linear path
-        return Batch(x, eps, t, r)
+        return x, eps, t, r
 
 
 def _check_finite(x: Tensor, step: int) -> None:
@@ -473,6 +473,5 @@ def _warn_of_scale(x: Tensor) -> None:
 
 def _stacked(draws: Sequence[_Draws], n: int) -> Batch:
     """A batch for each network, along a first axis."""
-    batches = [each.batch(n) for each in draws]
-    parts = zip(*((each.x, each.eps, each.t, each.r) for each in batches), strict=True)
+    parts = zip(*(each.parts(n) for each in draws), strict=True)
     return Batch(*(torch.stack(part) for part in parts))

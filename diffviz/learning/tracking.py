@@ -291,9 +291,8 @@ class LossByLogSNR:
         logsnr = real_tensor(logsnr, "logsnr")
         loss = real_tensor(loss, "loss").detach()
         _check_shapes(logsnr.shape, loss.shape)
-        pair = torch.stack(
-            (logsnr.to(loss.device), loss)
-        )  # a copy: the loop may write over its own
+        levels = logsnr.to(loss.device)
+        pair = torch.stack((levels, loss))  # a copy: the loop may write over its own
         if pair.requires_grad:  # of a λ that is learned
             pair = pair.detach()
         if self._pairs and self._must_flush(pair):

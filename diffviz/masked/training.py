@@ -222,7 +222,7 @@ def _train(trainings: Sequence[_Training], settings: Settings) -> None:
     for step in range(settings.steps):
         x, batches = zip(*(one.draw() for one in trainings), strict=True)
         mask = np.concatenate([batch.mask for batch in batches])
-        spent = _spent(logits, np.concatenate(x), mask, trainings[0].world.alphabet)
+        spent = _summed_entropies(logits, np.concatenate(x), mask, trainings[0].world.alphabet)
         by_network = spent.view(k, -1)
         weight = torch.from_numpy(np.stack([batch.weight for batch in batches])).float()
         loss = (weight * by_network).mean(1)
@@ -304,7 +304,7 @@ def cross_entropies(
             that the network knows, or it returns NaN for a masked token.
     """
     function(network, "network")
-    spent = _spent(network, x, mask, mask_token)
+    spent = _summed_entropies(network, x, mask, mask_token)
     if spent.isnan().any():
         raise ValueError(
             f"network returned NaN for masked tokens of {int(spent.isnan().sum())} of {len(spent)} "
@@ -313,7 +313,7 @@ def cross_entropies(
     return spent
 
 
-def _spent(
+def _summed_entropies(
     network: Callable[[Tensor], Tensor], x: ArrayLike, mask: ArrayLike, mask_token: int
 ) -> Tensor:
     """``cross_entropies``, with NaN where the network says so, as one that diverges does."""

@@ -344,7 +344,8 @@ def awm(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0
         ValueError: As for ``ddpo``.
     """
     for name, losses_of in (("old", old), ("new", new)):
-        _check_tensor(losses_of, name, "a tensor of losses, shape (m, n)")
+        checks.instance(losses_of, name, Tensor, "a tensor of losses, shape (m, n)")
+        checks.dense_tensor(losses_of, name)  # before its sign is turned
     return ddpo(-old, -new, advantage, clip)
 
 
@@ -388,7 +389,7 @@ def nft(
     """
     beta = checks.number(checks.positive(beta, "beta"), "beta", high=LONGEST_STEP)
     if factor is not None:
-        _check_tensor(factor, "factor", "a tensor of shape (m, n)")
+        checks.instance(factor, "factor", Tensor, "a tensor of shape (m, n)")
         checks.tensor(factor, "factor")
     _check_errors(old=old, new=new)
     if factor is not None and factor.shape != new.shape[:2]:
@@ -417,7 +418,7 @@ def local_factor(error: Tensor) -> Tensor:
     Returns:
         One number for each draw, shape (m, n), without a gradient; at most 1e5, as in the code.
     """
-    _check_tensor(error, "error", "a tensor of shape (m, n, *shape)")
+    checks.instance(error, "error", Tensor, "a tensor of shape (m, n, *shape)")
     checks.tensor(error, "error")
     checks.require(error.ndim > 2, f"error must have shape (m, n, *shape), got {error.shape}")
     return 1 / error.detach().abs().flatten(2).mean(2).clamp(min=1e-5)
@@ -479,12 +480,6 @@ def _check_tables(**tables: Tensor) -> None:
             f"got {stated}"
         )
     _check_finite(tables)
-
-
-def _check_tensor(value: Any, name: str, example: str) -> None:
-    """Refuse what is no dense tensor."""
-    checks.instance(value, name, Tensor, example)
-    checks.dense_tensor(value, name)
 
 
 def _check_finite(tables: dict[str, Tensor]) -> None:

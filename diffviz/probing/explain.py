@@ -114,16 +114,17 @@ CAUSES: tuple[Callable[[Exception], str], ...] = (
 
 
 @contextmanager
-def explaining(answered: Callable[[], str] = str) -> Iterator[None]:
+def explaining(answered: Callable[[], str] | None = None) -> Iterator[None]:
     """Raise errors of a loss again with what to pass, where something is known to help.
 
     Args:
-        answered: Gives the type of what ``output=`` returned; empty where it is not given.
+        answered: Gives the type of what ``output=`` returned, empty if it is not given. None where
+            the loss itself does not run.
     """
     try:
         yield
     except Exception as error:
-        advice = _advice(error) or _not_read(error, answered())
+        advice = _advice(error) or _not_read(error, answered() if answered else "")
         if not advice:
             raise
         text = str(error) or type(error).__name__

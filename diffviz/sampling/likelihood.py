@@ -647,6 +647,6 @@ def denoised(denoiser: Denoiser, z: Tensor, logsnr: Tensor) -> Tensor:
     if len(failed):
         raise ValueError(
             f"the denoiser returned NaN or inf at logsnr {failed[0]:.4g}; "
-            "narrow low and high, or mend it"
+            "take levels at which it is finite, or mend it"
         )
     return x_hat
