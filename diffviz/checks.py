@@ -15,13 +15,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # in typing from Python 3.13 on
 
 MOST = 2**53  # a count above which no array and no float64 can go
 DEEPEST = 64  # lists in lists, as many as NumPy has dimensions
@@ -30,6 +34,8 @@ LONGEST_MESSAGE = 1200
 # of the web or of a store; pathlib makes one stroke of two
 ADDRESS = re.compile("(https?|ftp|file|s3|gs|hf|az|abfs):/", re.IGNORECASE)
 LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
+SPECIAL_MEMBERS = ("__call__", "__getitem__")  # special methods that protocols ask for
+Offered = TypeVar("Offered")
 KINDS = {
     "c": "complex numbers",
     "M": "dates",
@@ -353,12 +359,12 @@ def cut(text: str, longest: int = LONGEST_VALUE) -> str:
 
 
 def instance(value: Any, name: str, kind: type | tuple[type, ...], example: str) -> Any:
-    """A value of a class or protocol.
+    """A value of a class; ``offers`` asks for a protocol.
 
     Args:
         value: The value.
         name: Name of the argument, for messages.
-        kind: The class or protocol, or several.
+        kind: The class, or several.
         example: What it may be, for messages, such as "a toy such as dv.toy('ring8')".
 
     Returns:
@@ -392,6 +398,30 @@ def able(value: Any, name: str, methods: tuple[str, ...], example: str) -> Any:
         needed = " and ".join(methods)
         raise TypeError(f"{name} must be {example}, with {needed}; got {brief(value)}")
     return value
+
+
+def offers(value: Any, protocol: type[Offered]) -> "TypeIs[Offered]":
+    """Whether a value has all that a protocol names, also what a wrapper hands on.
+
+    ``isinstance`` asks the class from Python 3.12 on. It does not see a mean that a network
+    registers as a buffer, nor the methods behind a compiled or distributed network.
+
+    Args:
+        value: Anything.
+        protocol: The protocol, with its properties and methods.
+
+    Returns:
+        Whether ``hasattr`` finds each of its members.
+    """
+    members = _members(protocol)  # type: ignore[arg-type]
+    return all(hasattr(value, name) for name in members)
+
+
+@cache
+def _members(protocol: type) -> tuple[str, ...]:
+    """Names of the properties and methods of a protocol and of those that it extends."""
+    names = (name for base in protocol.__mro__[:-1] for name in vars(base))
+    return tuple(name for name in names if name in SPECIAL_MEMBERS or not name.startswith("_"))
 
 
 def function(value: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ MISSING = ("NAType", "NaTType", "MaskedConstant")  # what pandas and NumPy put f
 SEPARATOR_LINES = ("sep=,", "sep=;", "sep=\\t", "sep=\t")  # what spreadsheets write above a table
 
 
-@runtime_checkable
 class Frame(Protocol):
     """A table with named columns, such as a frame of pandas or polars."""
 

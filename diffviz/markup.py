@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diffviz.checks import offers
 from diffviz.protocols import Weighting
 
 WIDTH = 260  # of the drawn range, in pixels
@@ -197,7 +198,7 @@ def weighting_curve(logsnr: ArrayLike, w: ArrayLike) -> Curve:
 
 def _objective_curve(objective: Any) -> list[Curve]:
     """The weighting of an objective, if it has one that can be computed."""
-    if not isinstance(objective, Weighting):
+    if not offers(objective, Weighting):
         return []
     grid = np.linspace(*LOGSNR_RANGE, 201)
     try:

@@ -4,13 +4,12 @@ A function that takes an objective, a measured loss or a trained run names one o
 instead of asking for attributes one by one. They say what is used, and nothing more.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-@runtime_checkable
 class Law(Protocol):
     """A density over log-SNR: any frozen SciPy distribution, or what has these methods."""
 
@@ -27,7 +26,6 @@ class Law(Protocol):
         """Least and largest λ."""
 
 
-@runtime_checkable
 class Weighting(Protocol):
     """Anything with a weighting w(λ) on the eps error."""
 
@@ -35,7 +33,6 @@ class Weighting(Protocol):
         """The weighting on the eps error at λ, in the shape of ``logsnr``."""
 
 
-@runtime_checkable
 class Trainable(Protocol):
     """What a trainer needs of an objective: its name, and draws of (log-SNR, factor)."""
 
@@ -49,7 +46,6 @@ class Trainable(Protocol):
         """Draw n levels λ and the factors on the squared eps error there, each of shape (n,)."""
 
 
-@runtime_checkable
 class Denoiser(Protocol):
     """Anything with E[x|z]: a trained run, an exact mixture, a wrapped network.
 
@@ -60,7 +56,6 @@ class Denoiser(Protocol):
         """x_hat like z, at λ of shape (n,) or ()."""
 
 
-@runtime_checkable
 class Sized(Protocol):
     """A denoiser or network that knows how much it computes."""
 
@@ -68,7 +63,6 @@ class Sized(Protocol):
         """Multiply-adds of the largest operation on n points."""
 
 
-@runtime_checkable
 class Measured(Protocol):
     """A measured loss: its weighting averaged over bins of log-SNR, with standard errors."""
 

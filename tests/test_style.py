@@ -85,6 +85,13 @@ def test_a_value_that_is_written_too_early_is_found():
     assert not list(eager_messages("if x <= 0:\n    raise ValueError(brief(x))"))
 
 
+@in_one_test
+@pytest.mark.parametrize("file", FILES, ids=names)
+def test_a_protocol_is_asked_for_by_offers(file):
+    """``isinstance`` with a protocol does not see what a network's wrapper hands on."""
+    assert "runtime_checkable" not in file.read_text()
+
+
 def test_a_long_function_is_found():
     text = "def f():\n" + "    x = 1\n" * 61
     (node,) = functions(text)

@@ -24,6 +24,7 @@ from functools import cache, wraps
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
+from diffviz.checks import offers
 from diffviz.protocols import Sized
 
 SMALL = 2.0**28  # multiply-adds up to which one thread is used
@@ -208,7 +209,7 @@ def denoising(denoiser: Any, n: int) -> float:
         25600.0
     """
     owner = getattr(denoiser, "__self__", denoiser)
-    return float(owner.multiply_adds(n)) if isinstance(owner, Sized) else math.inf
+    return float(owner.multiply_adds(n)) if offers(owner, Sized) else math.inf
 
 
 def one_per_process() -> None:

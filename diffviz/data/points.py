@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import finite, real_numbers, refuse_address, require
+from diffviz.checks import finite, offers, real_numbers, refuse_address, require
 from diffviz.delimited import Frame, read_columns, read_file, read_frame
 
 ARRAYS = (".npy", ".npz")
@@ -43,7 +43,7 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
     require(array is None or is_archive, f"array={array!r} has no effect: it names one of a .npz")
     if isinstance(source, (str, Path)):
         return _read_file(Path(source), array)
-    if isinstance(source, Frame):
+    if offers(source, Frame):
         return read_frame(source, "data").without_index().values
     if isinstance(source, Mapping):
         return read_columns({str(name): values for name, values in source.items()}, "data").values

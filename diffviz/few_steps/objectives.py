@@ -17,7 +17,6 @@ Example:
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,15 +172,22 @@ class FewStep:
 
     def _check_kinds(self) -> None:
         """Refuse parts of the wrong kind where they are passed, not where they are used."""
-        kinds: tuple[tuple[str, Any, str], ...] = (
-            ("diagonal", Objective | None, "an objective such as dv.objective('fm-ot'), or None"),
-            ("pairs", PairLaw, "a law of pairs such as diffviz.few_steps.pairs.dyadic(128)"),
-            ("adaptive", Adaptive | None, "an Adaptive, or None"),
+        parts = (
+            (
+                "diagonal",
+                isinstance(self.diagonal, Objective | None),
+                "an objective such as dv.objective('fm-ot'), or None",
+            ),
+            (
+                "pairs",
+                checks.offers(self.pairs, PairLaw) and not isinstance(self.pairs, type),
+                "a law of pairs such as diffviz.few_steps.pairs.dyadic(128)",
+            ),
+            ("adaptive", isinstance(self.adaptive, Adaptive | None), "an Adaptive, or None"),
         )
-        for name, kind, words in kinds:
-            part = getattr(self, name)
-            is_of_kind = isinstance(part, kind) and not isinstance(part, type)
-            checks.require(is_of_kind, f"{name} must be {words}, got {part!r:.80}", TypeError)
+        for name, is_of_kind, words in parts:
+            if not is_of_kind:
+                raise TypeError(f"{name} must be {words}, got {getattr(self, name)!r:.80}")
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         """Draw levels of a batch; the first of them lie on the diagonal.

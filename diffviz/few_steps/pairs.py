@@ -7,7 +7,7 @@ exactly how much of its mass lies in each cell of a grid over the plane (λ_t, �
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,6 @@ from diffviz.theory.laws import checked_law, quantile
 from diffviz.theory.paths import checked_rho
 
 
-@runtime_checkable
 class PairLaw(Protocol):
     """A law of pairs (λ_t, λ_r) with λ_t < λ_r."""
 

@@ -5,7 +5,7 @@ A name says little: every objective made from a weighting is called "custom" unl
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol
 
 from diffviz import checks
 from diffviz.protocols import Trainable
@@ -13,7 +13,6 @@ from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.entries import objective as entry
 
 
-@runtime_checkable
 class Identified(Protocol):
     """An object that knows what it does, as a hash; see ``Objective.identity``."""
 
@@ -64,7 +63,7 @@ def record(objective: Any) -> Record:
     """
     if not isinstance(getattr(objective, "name", None), str):
         raise TypeError(f"objective must have a name, got {objective!r}")
-    if isinstance(objective, Identified):
+    if checks.offers(objective, Identified):
         return Record(objective.name, objective.identity)  # type: ignore[attr-defined]
     cls = type(objective)
     identity = f"{objective.name} of class {cls.__module__}.{cls.__qualname__}"
@@ -139,7 +138,7 @@ def trainables(objectives: Any) -> list[Trainable]:
         ValueError: A name is not in the catalogue.
     """
     given = [objectives]
-    if not isinstance(objectives, str | Trainable):
+    if not isinstance(objectives, str) or checks.offers(objectives, Trainable):
         with suppress(TypeError):  # nothing to go through, such as an array without dimensions
             given = list(objectives)
     resolved = [entry(item) if isinstance(item, str) else item for item in given]
@@ -153,4 +152,4 @@ def trainables(objectives: Any) -> list[Trainable]:
 
 def _can_draw(objective: Any) -> bool:
     """Whether an object can be trained under; a class cannot."""
-    return isinstance(objective, Trainable) and not isinstance(objective, type)
+    return checks.offers(objective, Trainable) and not isinstance(objective, type)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from itertools import pairwise
 from types import CodeType, FunctionType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -39,7 +39,6 @@ LEVEL = 7  # number of features of the log-SNR
 LARGEST_PATCH = 7
 
 
-@runtime_checkable
 class Network(Protocol):
     """What a trainer needs of a network."""
 
@@ -134,14 +133,13 @@ def multiply_adds(model: Network, shape: tuple[int, ...], n: int) -> float:
         What the network says by a method ``multiply_adds(shape)`` of its own; without one, a
         product with the largest weight for vectors, and infinity for images.
     """
-    if isinstance(model, KnowsWork):
+    if checks.offers(model, KnowsWork):
         return n * model.multiply_adds(shape)
     if len(shape) > 1:
         return math.inf
     return n * _largest_weight(model, shape)
 
 
-@runtime_checkable
 class KnowsWork(Protocol):
     """A network that knows how much it computes."""
 
@@ -360,7 +358,7 @@ def check_network(model: Any) -> Network:
     """
     if isinstance(model, type):
         raise TypeError(f"model must be a network, not a class: model={model.__name__}()")
-    if not isinstance(model, Network):
+    if not checks.offers(model, Network):
         raise TypeError(
             "model must be a network such as dv.models.MLP(width=64), with weights(shape) and "
             f"__call__(weights, z, logsnr); got {checks.brief(model)}"

@@ -320,7 +320,7 @@ def draws(objective: Objective, law: Law, toy: ExactToy, n: int = 20_000, seed: 
         TypeError: ``law`` is no law of λ, or n or the seed is no whole number.
     """
     checks.require(
-        isinstance(law, Law), f"law must be a frozen SciPy distribution, got {law!r}", TypeError
+        checks.offers(law, Law), f"law must be a frozen SciPy distribution, got {law!r}", TypeError
     )
     _check_objective(objective)
     checks.able(toy, "toy", ("sample", "denoise"), TOY)

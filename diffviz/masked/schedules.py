@@ -18,14 +18,14 @@ Example:
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.checks import instance, number, positive, require
+from diffviz.checks import instance, number, offers, positive, require
 from diffviz.theory.laws import CurveMap, Transformed, checked_law, reflected, two_sided
 
 Rates = tuple[NDArray, NDArray]  # the masking rate m and alpha = 1 − m
@@ -58,7 +58,6 @@ def rates_at(logsnr: NDArray) -> Rates:
     return expit(-level), expit(level)
 
 
-@runtime_checkable
 class Form(Protocol):
     """The three functions of a schedule."""
 
@@ -72,7 +71,6 @@ class Form(Protocol):
         """|dt/dm| at a masking rate."""
 
 
-@runtime_checkable
 class TwoSidedForm(Form, Protocol):
     """A form that rises with time, and that is exact at the end of time too."""
 
@@ -133,7 +131,7 @@ class Schedule:
     def __post_init__(self) -> None:
         require(isinstance(self.name, str), f"name must be text, got {self.name!r}", TypeError)
         require(
-            isinstance(self.form, Form) and not isinstance(self.form, type),
+            offers(self.form, Form) and not isinstance(self.form, type),
             f"form must have rates(t), time(mask, keep) and slope(mask, keep), got {self.form!r}",
             TypeError,
         )
@@ -160,7 +158,7 @@ class Schedule:
         if isinstance(self.form, Linear):
             return stats.logistic()
         first, last = self.logsnr(np.array([0.0, 1.0]))
-        if isinstance(self.form, TwoSidedForm) and last < first:
+        if offers(self.form, TwoSidedForm) and last < first:
             return two_sided(LevelQuantiles(self.form), a=float(last), b=float(first))
         change = CurveMap(self.logsnr, self.time, self.density)
         rising = bool(first < last)
@@ -661,6 +659,6 @@ def squeezed(schedule: Schedule, low: float = 0.0, high: float = 1.0) -> Schedul
     high = number(high, "high", 0.0, 1.0)
     positive(high - low, "high - low")
     name = f"{schedule.name} on [{low:g}, {high:g}]"
-    if isinstance(schedule.form, TwoSidedForm):
+    if offers(schedule.form, TwoSidedForm):
         return Schedule(name, TwoSidedSqueezed(schedule.form, low, high))
     return Schedule(name, Squeezed(schedule.form, low, high))

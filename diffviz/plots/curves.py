@@ -7,7 +7,7 @@ run in the same place, differ in their dashes.
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -26,7 +26,6 @@ from diffviz.plots.strips import Strip, draw_strip
 from diffviz.plots.style import COLOURS, DASHES, PALETTE, colour
 
 
-@runtime_checkable
 class Weighted(Protocol):
     """Anything with a weighting on the error of a base, such as an objective."""
 
@@ -240,7 +239,7 @@ def _check_curves(curves: Any) -> None:
 
 def _weighting_of(curve: Weighted | ArrayLike, name: str, grid: NDArray, base: str) -> NDArray:
     """Values of a weighting on the grid, shape (n,)."""
-    w = curve.weighting(grid, base) if isinstance(curve, Weighted) else curve
+    w = curve.weighting(grid, base) if checks.offers(curve, Weighted) else curve
     values = checks.array(w, f"curve {checks.brief(name)}")
     if values.shape != grid.shape:
         raise ValueError(

@@ -16,7 +16,7 @@ def check_objective(objective: Trainable) -> None:
     Raises:
         TypeError: It has not.
     """
-    if not isinstance(objective, Trainable):
+    if not checks.offers(objective, Trainable):
         raise TypeError(
             f"objective must have a name and draw(n, rng), got {checks.brief(objective)}; "
             "dv.objective(name) finds one by its name"
@@ -32,7 +32,7 @@ def check_denoiser(model: Denoiser) -> None:
     Raises:
         TypeError: It has not.
     """
-    if not isinstance(model, Denoiser):
+    if not checks.offers(model, Denoiser):
         raise TypeError(f"model must have denoise(z, logsnr) -> x_hat, got {checks.brief(model)}")
 
 

@@ -289,9 +289,9 @@ def _method(method: str | Method, objective: Trainable | None, options: dict[str
 
 def _check_parts(env: Environment, model: nn.Module) -> None:
     """Refuse an environment without step, and a model that cannot denoise or learn."""
-    if not isinstance(env, Environment):
+    if not checks.offers(env, Environment):
         raise TypeError(f"env must have gymnasium's step(actions), got {checks.brief(env)}")
-    if not isinstance(model, Denoiser) or not isinstance(model, nn.Module):
+    if not checks.offers(model, Denoiser) or not isinstance(model, nn.Module):
         raise TypeError(
             "model must be a torch module with denoise(z, logsnr) -> x_hat, "
             f"got {checks.brief(model)}"

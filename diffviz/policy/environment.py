@@ -9,7 +9,7 @@ but for the overlap of the goals.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,6 @@ from diffviz import checks
 Step = tuple[NDArray, NDArray, NDArray, NDArray, dict[str, NDArray]]
 
 
-@runtime_checkable
 class Environment(Protocol):
     """What a policy learns on: rewards of actions, in gymnasium's order."""
 

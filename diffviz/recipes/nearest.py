@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.checks import count, require
+from diffviz.checks import count, offers, require
 from diffviz.protocols import Measured
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.atoms import WeightedLevels, measured_levels
@@ -436,13 +436,13 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     """
     k = count(k, "k")
     require(
-        not isinstance(measured, MeasuredMasked),
+        not offers(measured, MeasuredMasked),
         "measured is a loss of masked diffusion, whose entries are others: "
         "diffviz.masked.closest_masked(measured) finds the nearest of them",
         TypeError,
     )
     require(
-        isinstance(measured, Measured),
+        offers(measured, Measured),
         f"measured must be what dv.probe returns, got {type(measured).__name__}; "
         "dv.compare takes two objectives",
         TypeError,

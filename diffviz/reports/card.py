@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from diffviz import __version__
-from diffviz.checks import require
+from diffviz.checks import offers, require
 from diffviz.markup import Row
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.nearest import Match, closest
@@ -37,7 +37,6 @@ VERSIONS = ("numpy", "scipy", "matplotlib")
 KNOWN = "an objective, what dv.probe returns, or a loss by log-SNR (dv.LossByLogSNR, dv.read_log)"
 
 
-@runtime_checkable
 class MeasuredLoss(Protocol):
     """A measured loss that can be told in words."""
 
@@ -58,7 +57,6 @@ class MeasuredLoss(Protocol):
         """What was measured, a line for each fact."""
 
 
-@runtime_checkable
 class LossByLevel(Protocol):
     """A loss by log-SNR: means over bins, with their errors."""
 
@@ -78,7 +76,6 @@ class LossByLevel(Protocol):
         """Mean, standard error and second moment on the error of a base."""
 
 
-@runtime_checkable
 class TellsText(Protocol):
     """A record that says in words how it was made, a line for each fact."""
 
@@ -86,7 +83,6 @@ class TellsText(Protocol):
         """The words."""
 
 
-@runtime_checkable
 class Bracket(Protocol):
     """Two bounds of the least loss, by level."""
 
@@ -197,9 +193,10 @@ def card_of(
     """
     require(isinstance(title, str), f"title must be text, got {title!r}", TypeError)
     require(isinstance(again, str), f"again must be text, got {again!r}", TypeError)
-    if isinstance(item, type) or not isinstance(item, Objective | MeasuredLoss | LossByLevel):
+    is_measured = offers(item, MeasuredLoss) or offers(item, LossByLevel)
+    if isinstance(item, type) or not (is_measured or isinstance(item, Objective)):
         raise TypeError(f"a report is on {KNOWN}; got {item!r:.80}{_way_out(item)}")
-    if isinstance(item, LossByLevel):
+    if offers(item, LossByLevel):
         return _of_losses(item, objective, floor, title, again)
     for name, value in (("objective", objective), ("floor", floor)):
         require(value is None, f"{name}= goes with a loss by log-SNR, leave it out here")
@@ -210,7 +207,7 @@ def card_of(
 
 def _way_out(item: Any) -> str:
     """What to do with an item that no report is on, in words; empty where nothing is known."""
-    if isinstance(item, MeasuredMasked):
+    if offers(item, MeasuredMasked):
         return (
             "; of a loss of masked diffusion print(measured) tells what it weights, and "
             "diffviz.masked.closest_masked(measured) the nearest entries"
@@ -385,7 +382,7 @@ def _of_losses(
     """The card of a loss by log-SNR."""
     known = _trained_on(item, objective)
     require(
-        floor is None or isinstance(floor, Bracket),
+        floor is None or offers(floor, Bracket),
         f"floor must be what dv.floor returns, got {floor!r}",
         TypeError,
     )
@@ -468,7 +465,7 @@ def losses_of(item: LossByLevel, floor: "Floor | None" = None, base: str = "eps"
 
 def _facts_in_words(item: LossByLevel) -> tuple[Row, ...]:
     """What a log says about itself; empty for a tracker, which was not read from anywhere."""
-    if not isinstance(item, TellsText):
+    if not offers(item, TellsText):
         return ()
     return _rows_of(item.text())
 

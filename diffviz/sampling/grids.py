@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.checks import array, brief, count, require
+from diffviz.checks import array, brief, count, offers, require
 from diffviz.protocols import Law
 
 
@@ -39,7 +39,7 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
         array([-4.   , -1.038,  1.038,  4.   ])
     """
     steps = count(steps, "steps")
-    if not isinstance(law, Law):
+    if not offers(law, Law):
         raise TypeError(
             "law must be a law of log-SNR, such as path.schedule or objective.law; "
             f"got {brief(law)}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from diffviz.checks import (
     brief,
     count,
     increasing,
+    offers,
     positive,
     require,
     returned_tensor,
@@ -50,7 +51,6 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 Noise = Callable[[Tensor], Tensor]
 
 
-@runtime_checkable
 class Centred(Protocol):
     """What says where its data lie: their mean, shape (*shape) or what is spread over it."""
 
@@ -59,7 +59,6 @@ class Centred(Protocol):
         """Mean of x, shape (*shape), or one for each channel, as (c, 1, 1)."""
 
 
-@runtime_checkable
 class Scaled(Protocol):
     """What says how large its data are: their standard deviation."""
 
@@ -68,7 +67,6 @@ class Scaled(Protocol):
         """Standard deviation of x, averaged over its coordinates."""
 
 
-@runtime_checkable
 class Trained(Protocol):
     """What says which objective it was trained under."""
 
@@ -77,7 +75,6 @@ class Trained(Protocol):
         """What the loss was."""
 
 
-@runtime_checkable
 class Lawful(Protocol):
     """An objective that says at which levels it trains."""
 
@@ -371,7 +368,7 @@ def sample(
 
 def denoise_function(denoiser: Any) -> Denoise:
     """The function (z, logsnr) → x_hat of a denoiser; a TypeError for what is none."""
-    if isinstance(denoiser, Denoiser):
+    if offers(denoiser, Denoiser):
         return denoiser.denoise
     if not callable(denoiser):
         raise TypeError(
@@ -383,14 +380,14 @@ def denoise_function(denoiser: Any) -> Denoise:
 
 def data_std(denoiser: Any) -> float:
     """Standard deviation of the data where the denoiser states it, else 1."""
-    if not isinstance(denoiser, Scaled) or callable(denoiser.std):
+    if not offers(denoiser, Scaled) or callable(denoiser.std):
         return 1.0
     return positive(denoiser.std, "std of the denoiser")
 
 
 def data_mean(denoiser: Any) -> Tensor | None:
     """Mean of the data, (*shape) or spread over it, where the denoiser states it, else None."""
-    if not isinstance(denoiser, Centred) or callable(denoiser.mean):
+    if not offers(denoiser, Centred) or callable(denoiser.mean):
         return None
     return tensor(denoiser.mean, "mean of the denoiser")
 
@@ -450,10 +447,10 @@ def solver_step(denoiser: Any, solver: str | Solver | None, options: dict[str, A
 
 def trained_levels(denoiser: Any) -> tuple[float, float] | None:
     """λ between which training looked, but for a millionth at either end; None if not stated."""
-    if not isinstance(denoiser, Trained) or not isinstance(denoiser.objective, Lawful):
+    if not offers(denoiser, Trained) or not offers(denoiser.objective, Lawful):
         return None
     law = denoiser.objective.law
-    if not isinstance(law, Law):
+    if not offers(law, Law):
         return None
     low, high = law.ppf([RARE, 1 - RARE])
     return float(low), float(high)

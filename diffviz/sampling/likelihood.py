@@ -26,6 +26,7 @@ from diffviz.checks import (
     brief,
     count,
     number,
+    offers,
     one_of,
     require,
     returned_tensor,
@@ -556,7 +557,7 @@ def warn_of_standard_normal(denoiser: Denoiser, data: Tensor, low: float) -> Non
         data: x in float64, shape (n, *shape).
         low: Noisiest level in nats.
     """
-    if data_mean(denoiser) is not None or isinstance(denoiser, Scaled):
+    if data_mean(denoiser) is not None or offers(denoiser, Scaled):
         return
     with threads.suited(threads.elements(data), data.device):
         size = data.square().mean().sqrt().item()
@@ -633,7 +634,7 @@ def check_rounding(data: Tensor, high: float) -> None:
 
 def denoised(denoiser: Denoiser, z: Tensor, logsnr: Tensor) -> Tensor:
     """x_hat of z (n, *shape) at levels (n,); a ValueError for NaN, infinity or another shape."""
-    if not isinstance(denoiser, Denoiser):
+    if not offers(denoiser, Denoiser):
         raise TypeError(
             f"the denoiser must have denoise(z, logsnr), as a run or a toy; got {brief(denoiser)}"
         )

@@ -190,7 +190,7 @@ def energy_distance(x: Any, y: Any) -> float:
 
 def _check_arguments(denoiser: Denoiser, data: Split) -> None:
     """Refuse what is no denoiser, and data that are no split."""
-    if not isinstance(denoiser, Denoiser):
+    if not checks.offers(denoiser, Denoiser):
         raise TypeError(f"denoiser must have denoise(z, logsnr) -> x_hat, got {denoiser!r}")
     if not isinstance(data, Split):
         raise TypeError(f"data must be what datasets.split returns, got {type(data).__name__}")

@@ -14,11 +14,13 @@ area, but within a cell p stays while the gain falls, which makes a sawtooth of 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+
+from diffviz.checks import offers
 
 
 def cell_edges(levels: NDArray) -> NDArray:
@@ -88,12 +90,19 @@ def atomic(law: Any) -> AtomicLaw | None:
         law: A frozen SciPy distribution, or what has its methods.
 
     Returns:
-        The law of discrete levels; None for a continuous law.
+        The law of discrete levels, moved and scaled as the frozen law is; None for a continuous
+        law.
     """
     distribution = getattr(law, "dist", None)
-    if not isinstance(distribution, AtomicLaw) or law.args or law.kwds:  # moved or scaled
+    if not isinstance(distribution, AtomicLaw):
         return None
-    return distribution
+    moved = dict(zip(("loc", "scale"), law.args, strict=False)) | law.kwds
+    if not moved:
+        return distribution
+    loc, scale = moved.get("loc", 0.0), moved.get("scale", 1.0)
+    if not (np.isfinite(loc) and 0 < scale < np.inf):  # SciPy answers NaN everywhere
+        return None
+    return AtomicLaw(loc + scale * distribution.levels, distribution.mass, distribution.steps)
 
 
 def quantiles(law: Any, probability: NDArray) -> NDArray:
@@ -228,7 +237,6 @@ class FactorBetweenLevels:
         return np.interp(logsnr, self.levels, self.factor)
 
 
-@runtime_checkable
 class ListsLevels(Protocol):
     """A measured loss that knows whether it trains on a table, and lists the levels."""
 
@@ -240,7 +248,6 @@ class ListsLevels(Protocol):
         """Increasing log-SNR, probability and factor on the eps squared error, each (levels,)."""
 
 
-@runtime_checkable
 class MayHaveAtoms(Protocol):
     """A measured loss of which some levels may come back, as those of clamped times do."""
 
@@ -258,11 +265,11 @@ def measured_levels(measured: Any) -> WeightedLevels | None:
         The levels that were drawn, with their masses and factors, without those of clamped times;
         None without a table.
     """
-    if isinstance(measured, type) or not isinstance(measured, ListsLevels):
+    if isinstance(measured, type) or not offers(measured, ListsLevels):
         return None
     if not measured.discrete:
         return None
-    if isinstance(measured, MayHaveAtoms):
+    if offers(measured, MayHaveAtoms):
         measured = measured.without_atoms()
     logsnr, mass, factor = measured.levels()
     between = FactorBetweenLevels(logsnr, factor)

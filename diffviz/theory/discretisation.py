@@ -22,13 +22,14 @@ log-odds of that probability are a cubic spline.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.special import expit, logit
 
+from diffviz.checks import offers
 from diffviz.protocols import Law
 from diffviz.theory.atoms import FactorBetweenLevels, WeightedLevels
 from diffviz.theory.weightings import Resolved
@@ -39,7 +40,6 @@ NODES, SHARES = np.polynomial.legendre.leggauss(5)  # quadrature between neighbo
 FIRST_TIME = 1e-9  # in place of t = 0, where alpha is 1
 
 
-@runtime_checkable
 class Recipe(Protocol):
     """A law of λ with a factor on the eps squared error."""
 
@@ -247,7 +247,7 @@ def by_products(levels: WeightedLevels, recipe: Any) -> Departure | None:
         The departure at all levels but the outermost; None where the rule does not apply: steps
         that are not equally likely, or levels that lie more than their spacing away.
     """
-    applies = isinstance(recipe, Recipe) and levels.is_even
+    applies = offers(recipe, Recipe) and levels.is_even
     if not (applies and len(levels.logsnr) > FEWEST + 2):
         return None
     own = product_levels(recipe.law, len(levels.logsnr))
@@ -282,7 +282,7 @@ def table_of(levels: WeightedLevels, recipe: Any) -> str:
     if not levels.is_even and isinstance(levels.factor, FactorBetweenLevels):
         return f"a table of {name}, {len(levels.logsnr)} levels drawn"
     steps = levels.steps
-    if isinstance(recipe, Recipe):
+    if offers(recipe, Recipe):
         share = np.diff(recipe.law.cdf(levels.logsnr))
         if np.ptp(share) < 1e-3 * share.max():  # so that a step without a level counts as well
             steps = round(1 / np.median(share))

@@ -22,12 +22,13 @@ from scipy.special import expit, ndtr, ndtri
 
 from diffviz.checks import (
     array,
+    brief,
     count,
     finite,
     increasing,
-    instance,
     items,
     number,
+    offers,
     positive,
     require,
 )
@@ -56,7 +57,12 @@ def checked_law(value: Any, name: str = "law") -> Any:
     Raises:
         TypeError: The value is no law.
     """
-    return instance(value, name, Law, "a frozen SciPy distribution such as scipy.stats.norm(0, 2)")
+    if not offers(value, Law) or isinstance(value, type):
+        raise TypeError(
+            f"{name} must be a frozen SciPy distribution such as scipy.stats.norm(0, 2), "
+            f"got {brief(value)}"
+        )
+    return value
 
 
 def ordered(

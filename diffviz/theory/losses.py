@@ -31,13 +31,23 @@ Example:
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincc, gammaln
 
-from diffviz.checks import brief, count, finite, increasing, number, one_of, positive, require
+from diffviz.checks import (
+    brief,
+    count,
+    finite,
+    increasing,
+    number,
+    offers,
+    one_of,
+    positive,
+    require,
+)
 from diffviz.theory.frames import Curve, levels, noise_ratio
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import Path, checked_path
@@ -456,7 +466,6 @@ def log_cosh(threshold: float | Curve = 1.0, components: int = 1) -> ErrorLoss:
 # --- the weighting at given errors ----------------------------------------------------------------
 
 
-@runtime_checkable
 class Tracked(Protocol):
     """Mean squared eps errors in bins of λ, such as a ``LossByLogSNR``."""
 
@@ -510,7 +519,7 @@ def errors_of(errors: Any) -> Curve:
         TypeError: ``errors`` is none of these.
         ValueError: Levels do not increase, an error is not above 0, or there is none.
     """
-    if isinstance(errors, Tracked):
+    if offers(errors, Tracked):
         mean = np.atleast_2d(np.asarray(errors.mean, dtype=float))[0]
         seen = np.isfinite(mean) & (mean > 0)
         require(bool(seen.any()), "errors has seen no level yet: train first")

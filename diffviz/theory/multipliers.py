@@ -10,21 +10,20 @@ Example:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, log_expit
 
-from diffviz.checks import brief, number, positive
+from diffviz.checks import brief, number, offers, positive
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.paths import Path, checked_path
 
 LEAST_LEVEL = -745.0  # λ in nats at which e^λ is the least positive number of float64
 
 
-@runtime_checkable
 class WithLogarithm(Protocol):
     """A multiplier that knows its logarithm, also where the multiplier itself is 0 in float64."""
 
@@ -43,7 +42,7 @@ def logarithm(multiplier: Curve, logsnr: NDArray) -> NDArray:
     Returns:
         log c(λ), same shape.
     """
-    if isinstance(multiplier, WithLogarithm):
+    if offers(multiplier, WithLogarithm):
         return multiplier.log(logsnr)
     with np.errstate(divide="ignore"):
         return np.log(np.asarray(multiplier(logsnr)))

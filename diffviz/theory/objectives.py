@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import markup
-from diffviz.checks import brief, count, finite, one_of, random_generator, require
+from diffviz.checks import brief, count, finite, offers, one_of, random_generator, require
 from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
@@ -464,7 +464,7 @@ def from_weighting(
         >>> dv.compare(ddpm, dv.objective("iddpm-cosine")).same
         True
     """
-    if isinstance(w, Weighting | type):
+    if isinstance(w, type) or offers(w, Weighting):
         raise TypeError(
             f"w is a callable of λ or a table, got {w!r}; of an objective o pass o.weighting, of a "
             "measured loss its table()"

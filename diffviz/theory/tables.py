@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import finite, increasing, real_numbers, refuse_address, require
+from diffviz.checks import finite, increasing, offers, real_numbers, refuse_address, require
 from diffviz.delimited import Columns, Frame, read_columns, read_file, read_frame, read_text
 from diffviz.theory import laws
 from diffviz.theory.atoms import AtomicLaw, FactorBetweenLevels, atomic
@@ -151,7 +151,7 @@ def _read_columns(table: str | File | Frame | ArrayLike) -> Columns:
     if isinstance(table, (str, File)):
         refuse_address(table)
         return read_file(File(table)).without_index()
-    if isinstance(table, Frame):
+    if offers(table, Frame):
         return read_frame(table, "the table").without_index()
     if isinstance(table, Mapping):
         return read_columns({str(name): cells for name, cells in table.items()}, "the table")

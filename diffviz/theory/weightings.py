@@ -11,12 +11,12 @@ The same loss has a different weighting on the error of each base:
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import brief, count, finite, number, require
+from diffviz.checks import brief, count, finite, number, offers, require
 from diffviz.protocols import Law, Measured, Weighting
 from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
 from diffviz.theory.frames import Curve
@@ -26,7 +26,6 @@ EVERYWHERE = (-np.inf, np.inf)
 UNEVEN_BINS = 40  # of a table whose rare levels were drawn a few times only
 
 
-@runtime_checkable
 class WithLaw(Protocol):
     """What trains under a law of log-SNR, and so has a weighting on its support only."""
 
@@ -35,7 +34,6 @@ class WithLaw(Protocol):
         """The law of log-SNR."""
 
 
-@runtime_checkable
 class OfCrossEntropy(Protocol):
     """A weighting on a cross-entropy, whose ELBO is not constant in λ."""
 
@@ -55,7 +53,6 @@ class OfCrossEntropy(Protocol):
         """The weighting over that of the ELBO, in the shape of ``logsnr``."""
 
 
-@runtime_checkable
 class MeasuredMasked(Protocol):
     """A measured loss of masked diffusion, which has entries of its own."""
 
@@ -146,16 +143,16 @@ def resolve(w: WeightingLike) -> Resolved | None:
         )
     if isinstance(w, type):
         raise TypeError(f"a weighting is an objective, not the class {w.__name__}; make one first")
-    if isinstance(w, Measured):
+    if offers(w, Measured):
         return _resolve_measured(w)
-    if isinstance(w, MeasuredMasked):
+    if offers(w, MeasuredMasked):
         raise TypeError(
             "a measured loss of masked diffusion is known by its averages over bins: pass "
             'measured.weighting(edges, base="elbo") with the middles of the bins as logsnr; '
             "diffviz.masked.closest_masked(measured) finds the nearest entries"
         )
-    if isinstance(w, Weighting):
-        law = w.law if isinstance(w, WithLaw) else None
+    if offers(w, Weighting):
+        law = w.law if offers(w, WithLaw) else None
         support = EVERYWHERE if law is None else law.support()
         return Resolved(w.weighting, support, weighted_levels(w), law)
     if callable(w):
@@ -194,7 +191,7 @@ def is_of_cross_entropy(w: Any) -> TypeGuard[OfCrossEntropy]:
     Returns:
         Whether it is; not for a class of such objectives.
     """
-    return isinstance(w, OfCrossEntropy) and not isinstance(w, type)
+    return offers(w, OfCrossEntropy) and not isinstance(w, type)
 
 
 def relative_to_elbo(w: WeightingLike) -> WeightingLike:
@@ -222,8 +219,8 @@ def require_one_error(weightings: Iterable[Any]) -> None:
         TypeError: Both kinds are among them.
     """
     members = list(weightings)
-    on_entropy = [w for w in members if isinstance(w, OfCrossEntropy)]
-    others = [w for w in members if isinstance(w, WithLaw) and not isinstance(w, OfCrossEntropy)]
+    on_entropy = [w for w in members if offers(w, OfCrossEntropy)]
+    others = [w for w in members if offers(w, WithLaw) and not offers(w, OfCrossEntropy)]
     if on_entropy and others:
         raise TypeError(
             f"{on_entropy[0]!r} weights a cross-entropy and {others[0]!r} a squared error; "
@@ -298,7 +295,7 @@ def support(w: WeightingLike) -> tuple[float, float]:
     """
     if isinstance(w, Resolved):
         return w.support
-    if isinstance(w, WithLaw) and not isinstance(w, type):  # even without a weighting
+    if offers(w, WithLaw) and not isinstance(w, type):  # even without a weighting
         return w.law.support()
     resolved = resolve(w)
     return EVERYWHERE if resolved is None else resolved.support

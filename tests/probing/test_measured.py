@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 
 from diffviz import protocols
+from diffviz.checks import offers
 from diffviz.probing.binning import (
     Levels,
     bin_averages,
@@ -279,7 +280,7 @@ def test_a_measurement_holds_plain_numbers(probed):
     assert type(probed.scale) is float
     assert {type(value) for value in probed.residuals.values()} == {float}
     assert type(probed.discrete) is bool
-    assert isinstance(probed, protocols.Measured)
+    assert offers(probed, protocols.Measured)
 
 
 @pytest.mark.parametrize("part", ["first", 1.5, None, {}, [0.5], np.array([True])])

@@ -130,6 +130,31 @@ def test_a_mean_that_is_a_sample_says_the_shape_whatever_its_axes():
         dv.sample(Images(3, 8, 8), start=torch.randn(2, 3, 1, 1))
 
 
+class HandedOn:
+    """What hands on to another object, as a compiled or distributed network does."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def __call__(self, z, logsnr):
+        raise AssertionError("the function was called, and not denoise")
+
+
+def test_a_wrapper_hands_on_what_is_behind_it():
+    """From Python 3.12 on, isinstance with a protocol asks the class alone."""
+    (run,) = dv.fit("edm", 3 * X + 5, steps=2, batch=4, progress=False)
+    wrapped = HandedOn(run)
+    for call in (
+        lambda model: dv.sample(model, n=3, generator=generator()).samples,
+        lambda model: dv.elbo(model, X.float(), levels=3, generator=generator()).nats,
+        lambda model: dv.log_likelihood(model, X.float(), generator=generator()),
+    ):
+        assert str(call(wrapped)) == str(call(run))
+
+
 def test_a_trajectory_beyond_a_path_has_no_time_on_it():
     """The path of Karras ends at sigma = 0.002 and 80, λ = 12.43 and −8.76."""
     path = dv.paths.karras()

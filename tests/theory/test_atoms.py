@@ -241,11 +241,22 @@ def test_the_start_of_a_support_is_no_rise():
 def test_what_has_no_levels_has_no_atoms():
     law = laws.atoms([2.0, -1.0])
     histogram = stats.rv_histogram((np.ones(2), np.arange(3.0)), density=False).freeze()
-    for other in (stats.norm(), histogram, law.dist(loc=1.0), None):
+    for other in (stats.norm(), histogram, law.dist(scale=-1.0), law.dist(loc=np.inf), None):
         assert atoms.atomic(other) is None
     for item in (dv.objective("edm"), dv.Objective, np.ones(3), law):
         assert atoms.weighted_levels(item) is None
     np.testing.assert_array_equal(atoms.density(stats.norm(), np.zeros(2)), stats.norm.pdf([0, 0]))
+
+
+def test_a_law_of_levels_that_scipy_moves_and_scales_keeps_its_levels():
+    law = laws.atoms([2.0, -1.0, 0.5], [0.2, 0.5, 0.3])
+    for moved in (law.dist(1.0, 2.0), law.dist(loc=1.0, scale=2.0), law.dist(1.0, scale=2.0)):
+        table = atoms.atomic(moved)
+        np.testing.assert_allclose(table.levels, [-1.0, 2.0, 5.0])
+        np.testing.assert_allclose(table.mass, [0.5, 0.3, 0.2])
+        objective = replace(dv.objective("ddpm-linear"), law=moved)
+        logsnr, _ = objective.draw(1000, np.random.default_rng(0))
+        assert set(np.round(logsnr, 9)) == {-1.0, 2.0, 5.0}
 
 
 def test_there_are_no_fewer_steps_than_levels():

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from diffviz.checks import require
+from diffviz.checks import offers, require
 from diffviz.lab.exercises.answers import number
 from diffviz.lab.exercises.registry import RIGHT, Lesson, exercise
 from diffviz.lab.experiments.training import GRID, NAMES, SMALL, excess_of, excesses, floor
@@ -81,7 +81,7 @@ def buy_the_middle(answer: Any) -> str:
     """An objective that leaves 20 % less excess at λ = 4 than the best of the five."""
     trainable = objective(answer) if isinstance(answer, str) else answer
     require(
-        isinstance(trainable, Trainable),
+        offers(trainable, Trainable),
         "an objective is needed, such as dv.from_weighting(...) makes",
         TypeError,
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from diffviz import plots
+from diffviz.checks import offers
 from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.side_by_side import Training
 from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
@@ -661,7 +662,7 @@ def objective_of_measured(measured: Measured, name: str) -> Objective:
     Raises:
         TypeError: It is no measured loss.
     """
-    if not isinstance(measured, Measured):
+    if not offers(measured, Measured):
         raise TypeError(
             f"objectives[{name!r}] must be an objective or a measured loss, got {measured!r}"
         )

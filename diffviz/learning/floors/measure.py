@@ -184,7 +184,7 @@ def _checked_denoiser(denoiser: Any, held_out: Any) -> Denoise | None:
     """The function of a denoiser, which needs points that it was not trained on."""
     if denoiser is None:
         return None
-    denoise = denoiser.denoise if isinstance(denoiser, Denoiser) else denoiser
+    denoise = denoiser.denoise if checks.offers(denoiser, Denoiser) else denoiser
     checks.require(
         callable(denoise),
         f"denoiser must have a method denoise(z, logsnr) or be such a function, got {denoiser!r}",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from diffviz.checks import brief, require
+from diffviz.checks import brief, offers, require
 from diffviz.delimited import Frame, columns_of_frame
 from diffviz.learning.logs import delimited, events, lines, table, text
 from diffviz.learning.logs.table import Table
@@ -50,7 +50,7 @@ def table_of(log: Any) -> Table:
         named = {str(name): column for name, column in log.items()}
         return table.of_columns(_cells_of(named), "the log", "columns")
     require(not hasattr(log, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
-    if isinstance(log, Frame):
+    if offers(log, Frame):
         return table.of_columns(_cells_of(columns_of_frame(log, "the log")), "the log", "frame")
     if not isinstance(log, Iterable):
         raise TypeError(
