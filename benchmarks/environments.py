@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "psutil", "threadpoolctl")
+EXTRAS = ["torch", "lab", "peers", "cluster", "jax", "site"]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 BOUND = re.compile(r"([A-Za-z0-9_.-]+)>=([0-9.]+)")
 
@@ -58,13 +58,20 @@ def lowest_versions(extras: list[str]) -> dict[str, str]:
     return dict(bound.groups() for _, bound in bounds)
 
 
+def tools() -> list[str]:
+    """Names of what serves the tests alone: pytest, a browser, types, style."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = project["optional-dependencies"]["test"]
+    return [re.split(r"[\[>=]", line)[0] for line in lines if not line.startswith("diffviz[")]
+
+
 def requirements(bounds: str, extras: list[str], borrowed: list[str]) -> list[str]:
     """What pip is asked for."""
     sign = {"lowest": "==", "newest": ">="}[bounds]
     pins = re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
     lowest = lowest_versions(extras)
     own = [f"{name}{sign}{low}" for name, low in lowest.items() if name not in borrowed]
-    return own + [f"{name}=={version}" for name, version in pins if name in TOOLS]
+    return own + [f"{name}=={version}" for name, version in pins if name in tools()]
 
 
 def resolution(python: str, packages: list[str]) -> Outcome:
@@ -144,9 +151,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bounds", nargs="+", default=["lowest", "newest"])
     parser.add_argument("--python", nargs="+", default=[HERE], help="such as 3.12, to dry-run")
-    parser.add_argument("--extras", nargs="*", default=["torch", "peers"], help="of the package")
+    parser.add_argument("--extras", nargs="*", default=EXTRAS, help="of the package")
     parser.add_argument("--borrow", nargs="*", default=[], help="packages of this environment")
-    parser.add_argument("--tests", nargs="+", default=["tests/theory", "tests/recipes"])
+    parser.add_argument("--tests", nargs="+", default=["tests"])
     parser.add_argument("--dry-run", action="store_true", help="ask pip for the wheels only")
     parser.add_argument("--place", type=Path, help="folder of the environments, which are kept")
     options = parser.parse_args()
