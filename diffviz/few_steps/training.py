@@ -36,7 +36,7 @@ class Source(Protocol):
         """Draw n points, shape (n, *shape)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Data, noise and times of a training step.
 

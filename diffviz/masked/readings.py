@@ -35,7 +35,7 @@ class Seen(Exception):
     """Raised by a stand-in that only looks at what the network is given."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """What one run of a loss shows.
 

@@ -29,7 +29,7 @@ MOST_TIMES = 4  # numbers for each sequence that are times, or else one for each
 STEP = np.sqrt(5)  # from batch to batch, of the strata of a row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """What one run of a loss draws.
 

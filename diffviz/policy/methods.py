@@ -49,7 +49,7 @@ class Generators:
         return cls(np.random.default_rng(seed), torch.Generator().manual_seed(seed))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FlowLosses:
     """Diffusion losses of a batch of actions at fixed draws, shape (draws, n)."""
 
@@ -61,7 +61,7 @@ class FlowLosses:
         return surrogates.losses(model, self.actions, self.draws)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepLogProbs:
     """Log-probabilities of the steps of a noisy sampler, shape (steps, n); see ``policy.steps``."""
 
@@ -75,7 +75,7 @@ class StepLogProbs:
         return steps.log_probs(model, self.states, self.levels, self.rule, self.released)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FlowErrors:
     """Errors x_hat − x of a batch of actions at fixed draws, shape (draws, n, 2)."""
 
@@ -88,7 +88,7 @@ class FlowErrors:
         return model.denoise(z, logsnr).reshape(self.draws.eps.shape) - self.actions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairLosses:
     """Diffusion losses of winners and losers at the same draws, shape (2, draws, pairs)."""
 
@@ -396,7 +396,7 @@ METHODS: dict[str, type[Method]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KLTerm:
     """½ ∫ w(λ) E‖eps_hat − eps_hat of the first policy‖² dλ on a batch of actions.
 

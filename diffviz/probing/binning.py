@@ -39,7 +39,7 @@ BESIDE = 2  # levels on either side that are compared with it
 LEAST_REST = 20  # levels from which on a law may have atoms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Levels:
     """Distinct values of log-SNR that a loss draws.
 

@@ -79,7 +79,7 @@ class Method(Enum):
 BY_STATE = (Method.TWO_OUTPUTS, Method.BISECTION)  # which read a target in each state by itself
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Assumptions:
     """What a reading takes for granted about a loss.
 
@@ -118,7 +118,7 @@ class Assumptions:
         return slice(None, None, self.stride)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Coefficients:
     """What was read off each draw, float64; n draws, k recorded noises.
 
@@ -178,7 +178,7 @@ ARRAYS = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observed:
     """z and the target in one state, each of shape (n, components)."""
 
@@ -189,7 +189,7 @@ class Observed:
         return Observed(self.z - other.z, self.target - other.target)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observations:
     """z and the target in all states, and the slope of the gradient.
 
@@ -241,7 +241,7 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
     return joined(parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Noises:
     """The noises that z is made of.
 
@@ -728,7 +728,7 @@ def common_target(part: Coefficients) -> tuple[float, tuple[float, ...]] | None:
     return a, tuple(bs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ObservedState:
     """One state read by itself.
 
@@ -859,7 +859,7 @@ def _bisect(chunk: Chunk, state: State, z: Tensor) -> Tensor:
     return torch.where(weighted, ends.secant(), torch.nan)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Ends:
     """Outputs between which the gradient changes its sign, and the gradients there, (n, d) each."""
 

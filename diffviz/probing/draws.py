@@ -102,7 +102,7 @@ class RandomCall:
         return self.function.endswith("_")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recorded:
     """A draw as it is replayed.
 
@@ -491,7 +491,7 @@ def _rank(values: NDArray) -> NDArray:
     return np.argsort(np.argsort(values, kind="stable"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """The data of one run of the loss, and its place among all runs.
 

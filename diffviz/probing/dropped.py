@@ -27,7 +27,7 @@ MONOTONE = 0.99  # share of the steps of log-SNR that go one way, where a time t
 SAME_LEVEL = 1e-4  # step of log-SNR that goes no way
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dropped:
     """The samples that a loss drops.
 

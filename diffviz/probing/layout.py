@@ -25,7 +25,7 @@ SCOUTS = 4  # components that are read where no groups are found
 SAME_LEVEL = 0.01  # difference of log-SNR up to which components have one level
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """Which numbers of a draw the components of z hold.
 
@@ -76,7 +76,7 @@ class Source:
         return torch.equal(self.inside, torch.arange(len(self.inside)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Traced:
     """A draw that reaches z component by component.
 
@@ -103,7 +103,7 @@ class Traced:
         return len(self.source.places[self.coefficient != 0].unique()) == total
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """How the components of z are made and grouped.
 

@@ -42,7 +42,7 @@ NEAR_AN_ATOM = 1e-3  # nats within which an atom holds more draws than there are
 MOST_NAMED = 3  # atoms that are named one by one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Noise:
     """The noises of a loss, combined to the one eps of unit variance that z holds.
 

@@ -40,7 +40,7 @@ class State(Enum):
         self.noise = noise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Response:
     """What one run of the loss tells.
 

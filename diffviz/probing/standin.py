@@ -48,7 +48,7 @@ class NamedOutput:
         return Output({self.name: output, 0: output})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Call:
     """One call of the network with gradients on.
 

@@ -132,7 +132,7 @@ def _any_of_each_draw(factor: NDArray) -> NDArray:
     return factor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KnownTarget:
     """A target that has a name.
 

@@ -74,7 +74,7 @@ COARSE = Binning(bins=20, mass=0.98)
 WHOLE = Binning(bins=40, mass=0.998)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bins:
     """A measured weighting in bins.
 

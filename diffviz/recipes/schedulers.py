@@ -51,7 +51,7 @@ FLOW_PREDICTIONS = MappingProxyType(
 LEAST_SIGNAL = 2.0**-24  # alpha² that some samplers give the step without signal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Steps:
     """The T steps that a scheduler trains on.
 

@@ -450,7 +450,7 @@ def flow_density(
     return density, change
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DivergenceFlow:
     """The flow dy/dλ = (x_hat − y)/2 with its divergence along each direction.
 

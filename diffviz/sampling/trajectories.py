@@ -142,7 +142,7 @@ def ddim_error(trajectory: Trajectory, k: int) -> float:
 # --- how strongly a prediction counts -----------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UnitPredictions:
     """A denoiser whose k-th prediction is the k-th unit vector, whatever it is asked.
 

@@ -96,7 +96,7 @@ class Masses(NamedTuple):
         return (expit(shifted) * expit(-shifted)) @ self.mass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panels:
     """Neighbouring stretches of λ with a Legendre series of w on each.
 
@@ -205,7 +205,7 @@ def _with_ends(places: NDArray, low: float, high: float) -> NDArray:
     return np.unique(np.concatenate([[low], inside, [high]]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Readings:
     """Values of w between the nodes, at which each panel must agree.
 

@@ -125,7 +125,7 @@ def classes() -> list[Row]:
 # --- exact bounds ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gaps:
     """How far finitely many steps are from the entropy, with the exact predictor.
 
@@ -198,7 +198,7 @@ def noise_areas() -> dict[str, float]:
 # --- training -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainedMasked:
     """A small transformer trained under one objective.
 
