@@ -261,7 +261,7 @@ def verdict(item: Any) -> str:
     rises = ", ".join(f"[{first:.2f}, {last:.2f}]" for first, last in item.rises[:3])
     more = " ..." if len(item.rises) > 3 else ""
     outcome = (
-        "monotone: an ELBO with noise augmentation" if item.monotone else "not monotone: no ELBO"
+        "monotone: a sum of ELBOs of noised data" if item.monotone else "not monotone: no ELBO"
     )
     rows: list[Row] = [
         ("verdict", outcome),

@@ -487,7 +487,7 @@ def masked_objective(name: str) -> MaskedObjective:
 
     Example:
         >>> print(dv.verdict(dv.masked_objective("mdlm")))
-        monotone: an ELBO with noise augmentation
+        monotone: a sum of ELBOs of noised data
         >>> dv.compare(dv.masked_objective("llada"), dv.masked_objective("md4-cosine")).same
         True
     """

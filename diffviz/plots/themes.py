@@ -213,8 +213,30 @@ def _shown(ax: Axes, which: str) -> list[Text]:
     return [text for place, text in pairs if low <= place <= high]
 
 
+def _names_beside(ax: Axes) -> list[Bbox]:
+    """What is written to the left or the right of a panel, such as names at ends of curves."""
+    panel = ax.get_window_extent()
+    texts = [text for text in ax.texts if text.get_text() and ax.axison]
+    boxes = [Text.get_window_extent(text) for text in texts]  # without the lines to the curves
+    return [box for box in boxes if box.x0 >= panel.x1 or box.x1 <= panel.x0]
+
+
+def _names_meet(figure: Figure) -> bool:
+    """Whether a name beside a panel lies on another panel, or on what is written around that."""
+    around = _boxes(figure)
+    for ax in figure.axes:
+        others = [panel.get_window_extent() for panel in figure.axes if panel is not ax]
+        others += [box for owner, box, _ in around if owner is not ax]
+        for name in _names_beside(ax):
+            if any(name.overlaps(other) for other in others):
+                return True
+    return False
+
+
 def _collisions(figure: Figure) -> bool:
-    """Whether a title, label or number covers another, or lies on another panel."""
+    """Whether a title, label, number or name covers another, or lies on another panel."""
+    if _names_meet(figure):
+        return True
     boxes = _boxes(figure)
     for place, (ax, box, is_number) in enumerate(boxes):
         for other_ax, other, other_is_number in boxes[place + 1 :]:

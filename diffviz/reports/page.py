@@ -213,7 +213,7 @@ def report(
     Example:
         >>> page = dv.report(dv.objective("fm-ot"), "card.html")
         >>> print(page.text().splitlines()[6])
-        verdict: monotone: an ELBO with noise augmentation
+        verdict: monotone: a sum of ELBOs of noised data
     """
     file = None if path is None else checked_path(path)
     page = Page(card_of(item, objective=objective, floor=floor, title=title, again=again))

@@ -2,9 +2,9 @@
 
     L_w = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ        (Kingma and Gao 2023, arXiv 2303.00848)
 
-Weightings are compared up to a constant. A w that falls with λ makes the loss an ELBO of noised
-data, with −dw/dλ as the law of the noise level. Where w rises, that law would be negative. The
-product w(λ) E‖eps_hat − eps‖², the *loss density*, is the same in every base.
+Weightings are compared up to a constant. A w that falls with λ makes the loss a sum of ELBOs of
+noised data, with −dw/dλ as the law of the noise level. Where w rises, that law would be negative.
+The product w(λ) E‖eps_hat − eps‖², the *loss density*, is the same in every base.
 
 ``weightings`` says what counts as a weighting: an objective, a measured loss, a callable of λ, or
 values on a grid.
@@ -138,7 +138,7 @@ class Verdict:
 
     def __str__(self) -> str:
         if self.monotone:
-            return "monotone: an ELBO with noise augmentation"
+            return "monotone: a sum of ELBOs of noised data"
         stretches = [
             f"below {last:.2f}" if first == self.logsnr[0] else f"on [{first:.2f}, {last:.2f}]"
             for first, last in self.rises[:3]
@@ -250,7 +250,7 @@ def verdict(
 
     Example:
         >>> print(dv.verdict(dv.objective("fm-ot")))
-        monotone: an ELBO with noise augmentation
+        monotone: a sum of ELBOs of noised data
         >>> edm = dv.verdict(dv.objective("edm"))
         >>> edm.monotone, round(edm.peak, 2)
         (False, -3.31)

@@ -130,7 +130,7 @@ export function drawnText(recipe, isHeld) {
   }
   const { monotone, rises } = verdict(recipe);
   if (monotone) {
-    return "The drawn w never rises with λ: its loss is an ELBO with noise augmentation.";
+    return "The drawn w never rises with λ: its loss is a sum of ELBOs of noised data.";
   }
   const texts = rises.map(([low, high]) => `[${low.toFixed(2)}, ${high.toFixed(2)}]`);
   const more = texts.length > FEW ? ` and ${texts.length - FEW} more stretches` : "";

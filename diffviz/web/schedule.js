@@ -31,7 +31,7 @@ import { expit, logExpit } from "./special.js";
 const SIX = "six views";
 const LIVE = "live loss";
 const LOOKS_AT = "p(λ)";
-const SPENDS = "the best p: w·mmse";
+const SPENDS = "the best p ∝ w·mmse";
 const UNSHIFTED = "no shift";
 const GRID = linspace(-20, 20, 801);
 /** @type {[number, number]} */
@@ -207,7 +207,7 @@ function densityChart(p, best, xlabel, colours) {
     curves: { [LOOKS_AT]: p, [SPENDS]: best },
     xlabel,
     ylabel: "density per nat",
-    title: "where training looks, and should look",
+    title: "where training looks, and where it should",
     xlim: SEEN,
     ylim: [0, 0.25 * 2 ** Math.max(0, Math.ceil(Math.log2(highest / 0.2)))],
     colours,

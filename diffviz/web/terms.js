@@ -2,8 +2,8 @@
 
 const TERMS = {
   verdict:
-    "Monotone: w never rises with λ, and the loss is an ELBO of noisy data. Else: the λ at which " +
-    "w is largest, and the share of its mixture of ELBOs that counts negatively.",
+    "Monotone: w never rises with λ, and the loss is a sum of ELBOs of noised data. Else: the λ " +
+    "at which w is largest, and the share of its mixture of ELBOs that counts negatively.",
   "w below": "Share of the area under w at noise levels with a smaller λ.",
   "loss below":
     "Share of the loss at noise levels with a smaller λ, for the exact denoiser on N(0, I) data.",

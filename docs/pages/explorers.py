@@ -87,7 +87,7 @@ EXPLORERS = (
         "elbo",
         "ELBO",
         "ElboExplorer",
-        "Split a likelihood bound into its three terms, and a weighting into ELBOs of noisy data.",
+        "Split a likelihood bound into its three terms, and a weighting into ELBOs of noised data.",
     ),
     ExplorerPage(
         "masked",

@@ -22,6 +22,11 @@ from diffviz.theory import analysis, paths
 pytestmark = pytest.mark.slow
 
 SCHEDULES = "02_noise_schedules"
+FLOW = "flow_logit_normal"  # what the names of its sliders begin with
+SHOWN = (  # how notebook 1 opens its explorers of weightings
+    {"names": ("sd3", "edm"), "scale": "loss density", f"{FLOW}_mean": 1.0},
+    {"names": ("iddpm-cosine", "fm-ot", "edm", "sd3"), f"{FLOW}_shift": 3.0},
+)
 IDDPM = dv.objective("iddpm-cosine")
 
 
@@ -306,23 +311,38 @@ def test_little_is_gained_by_a_shift_of_flow_matching():
     flows = [dv.families.flow(0.0, 1.0, shift).weighting(grid) for shift in shifts]
     gaps = np.array([abs(w / w.max() - edm / edm.max()).max() for w in flows])
     assert shifts[gaps.argmin()] == pytest.approx(0.9, abs=0.011)
-    said = f"largest gap over the maxima {gaps.min():.3f} and not {gaps[50]:.3f}"
+    said = (
+        f"largest gap over the maxima {gaps.min():.3f}, where that of SD3 itself is {gaps[50]:.3f}"
+    )
     assert_says(prose("01_weightings"), "helps most is near 0.9", said)
 
 
 def test_on_x_the_family_and_edm_come_down_again():
     grid = np.linspace(-10, 10, 2001)
     tops = {}
-    for name in ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"):
+    for name in ("iddpm-cosine", "fm-ot", "edm", "sd3", "sd3-shift3"):
         on_x = dv.objective(name).weighting(grid) * np.exp(grid)
         tops[name] = grid[on_x.argmax()]
         assert (np.diff(on_x[: on_x.argmax()]) > 0).all()
-    family, edm = tops.pop("sd3"), tops.pop("edm")
+    family, sd3, edm = (tops.pop(name) for name in ("sd3-shift3", "sd3", "edm"))
     assert edm == pytest.approx(8.0, abs=0.2)
     assert set(tops.values()) == {10.0}
+    said = f"from λ = {family:.1f} on, SD3 from {sd3:.1f} on, and EDM from 8 on. The other two rise"
+    assert_says(prose("01_weightings"), said.replace("-", "−"))
+
+
+def test_the_family_of_the_explorers_is_sd3_where_it_is_said_to_be():
+    mean, shift = dv.families.flow(0.0, 1.0, 1.0), dv.families.flow(0.0, 1.0, 3.0)
+    assert dv.compare(mean, dv.objective("sd3")).same
+    assert dv.compare(shift, dv.objective("sd3-shift3")).same
+    first, second = (explorers.WeightingExplorer(**state) for state in SHOWN)
+    for one, settings in ((first, (1.0, 1.0)), (second, (0.0, 3.0))):
+        assert (one.state[f"{FLOW}_mean"], one.state[f"{FLOW}_shift"]) == settings
+        assert one.state[f"{FLOW}_std"] == 1
     assert_says(
         prose("01_weightings"),
-        f"comes down again from λ = {family:.1f} on, and EDM from λ = 8 on. The other three rise",
+        "It starts with the mean 1, and with 0 it is SD3",
+        "starts as SD3 with the shift 3. With the shift 1 it is SD3 itself",
     )
 
 

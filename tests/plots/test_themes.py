@@ -122,3 +122,26 @@ def test_an_unknown_theme_and_what_is_no_figure_are_refused():
         plots.restyle(two_panels(), "slides")
     with pytest.raises(TypeError, match=r"such as ax\.figure"):
         plots.restyle(two_panels().axes[0])
+
+
+def test_names_beside_a_panel_stay_clear_of_the_next_one():
+    """Each has a line to its curve, which lies within the panel and is not counted."""
+    left, right = plots.axes(9, 4, columns=2)
+    left.figure.subplots_adjust(wspace=0.45)
+    right.set_ylabel("what is drawn")
+    arrow = {"arrowstyle": "-"}
+    for place in (0.3, 0.6):
+        left.annotate(
+            "a long name",
+            (0.9, place),
+            (1.02, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            arrowprops=arrow,
+        )
+    plots.restyle(left.figure, "slide")
+    left.figure.draw_without_rendering()
+    label = right.yaxis.label.get_window_extent()
+    names = [Text.get_window_extent(text) for text in left.texts]
+    assert all(name.x1 < label.x0 for name in names)
+    assert left.texts[0].get_fontsize() >= 10

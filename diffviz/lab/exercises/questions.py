@@ -571,7 +571,9 @@ prediction(
         "rises, that of FPO's default rises up to λ = 0 and is flatter. Under which of them does "
         "the loss follow the log-ratio better?",
         {
-            "flow matching": "Its loss is an ELBO of noised data, but it hardly counts the fine.",
+            "flow matching": (
+                "Its loss is a sum of ELBOs of noised data, but it hardly counts the fine."
+            ),
             "FPO's default": "What matters is that both changes get nearly the same factor.",
         },
         _flat_or_monotone,

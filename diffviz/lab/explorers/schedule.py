@@ -92,10 +92,10 @@ WEIGHTINGS = (
 RULES = ("kingma-gao", "minimum-variance", "time-warp")
 DRAW, SIX, LIVE = "one draw", "six views", "live loss"
 ANALYTIC, NETWORK = "exact", "network in training"
-LOOKS, SPENDS = "p(λ)", "the best p: w·mmse"
+LOOKS, SPENDS = "p(λ)", "the best p ∝ w·mmse"
 UNSHIFTED = "no shift"
 NOW, BEFORE, EXACT = "average ± its error", "the run before", "exact"
-DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", "w·mmse"
+DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", SPENDS
 GRID = np.linspace(-20, 20, 801)  # λ in nats
 SEEN = (-12.0, 12.0)  # the part of it that is drawn
 BATCHES = 200  # of one live loss
@@ -439,7 +439,7 @@ def density_chart(state: State) -> Chart:
         curves,
         xlabel=plots.LOGSNR,
         ylabel="density per nat",
-        title="where training looks, and should look",
+        title="where training looks, and where it should",
         xlim=SEEN,
         ylim=(0.0, float(top)),
         colours=draw_colours(state),

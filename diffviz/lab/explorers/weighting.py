@@ -718,7 +718,7 @@ def drawn_text(objective: Objective | None, monotone: bool) -> str:
         )
     verdict = analysis.verdict(objective)
     if verdict.monotone:
-        return "The drawn w never rises with λ: its loss is an ELBO with noise augmentation."
+        return "The drawn w never rises with λ: its loss is a sum of ELBOs of noised data."
     rises = [f"[{low:.2f}, {high:.2f}]" for low, high in verdict.rises]
     more = f" and {len(rises) - FEW} more stretches" if len(rises) > FEW else ""
     return f"The drawn w rises with λ on {', '.join(rises[:FEW])}{more}: its loss is no ELBO."

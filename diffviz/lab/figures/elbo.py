@@ -19,7 +19,17 @@ from diffviz.lab.experiments.elbo import (
     routes,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, OTHERS, SHORT_LOGSNR, draw_under, legend, line_of
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    OTHERS,
+    SHORT_LOGSNR,
+    draw_under,
+    label_ends,
+    last_points,
+    legend,
+    line_of,
+    set_gaps,
+)
 from diffviz.plots.style import NEGATIVE
 
 # One colour for one quantity in all pictures of this file.
@@ -55,14 +65,14 @@ def augmentation(losses: Divergences | None = None) -> Axes:
     shades = dict(zip(losses.curves, POINT_SHADES, strict=False))
     drawn: tuple[tuple[str, str, Mapping[str, NDArray]], ...] = (
         (
-            "Two weightings",
+            "one weighting falls, one has a peak",
             "w over its maximum",
             {name: loss.weighting for name, loss in losses.mixtures.items()},
         ),
-        ("Their slopes, turned over", "−w′ over the maximum of w", laws),
-        ("L on gmm1: KL from noise up to λ", "nats", losses.curves),
+        ("the slope −w′: red where w rises", "−w′ over the maximum of w", laws),
+        ("L on gmm1 is almost 0 at the noise end", "L, nats", losses.curves),
         (
-            "What each ELBO adds to the loss",
+            "so −w′ · L has next to no red",
             "−w′ · L, over the maximum of w",
             {name: law * mean for name, law in laws.items()},
         ),
@@ -80,11 +90,29 @@ def augmentation(losses: Divergences | None = None) -> Axes:
             ax=ax,
         )
         ax.xaxis.set_major_locator(MultipleLocator(5))
+    for ax in panels[:2]:
         legend(ax)
+    label_ends(panels[2], last_points(panels[2]), shades.__getitem__, size=10)
     for ax in (panels[1], panels[3]):
         _fill_negative(ax, logsnr, laws, mean if ax is panels[3] else np.ones_like(mean))
     _tell_both_routes(panels[3], losses)
+    _enlarge_red(panels[3], logsnr, laws["edm"] * mean)
+    panels[0].figure.subplots_adjust(wspace=0.42)  # room for names
     return panels[0]
+
+
+def _enlarge_red(ax: Axes, logsnr: NDArray, added: NDArray) -> None:
+    """Draw what EDM has below 0 again in a frame, on a vertical scale of its own."""
+    below = np.minimum(added, 0)
+    left, right = logsnr[0], np.ceil(logsnr[below < 0].max())
+    bottom, height = np.array((0.2, 0.3)) * ax.get_ylim()[1]
+    inset = ax.inset_axes((left, bottom, right - left, height), transform=ax.transData)
+    inset.set_label("enlarged")
+    inset.fill_between(logsnr, below, 0, color=NEGATIVE, alpha=0.6, lw=0)
+    inset.axhline(0, color=NEUTRAL, lw=0.8)
+    inset.set(xlim=(left, right), ylim=(below.min(), 0), xticks=(), yticks=())
+    inset.set_title(f"edm: red × {height / -below.min():.0f}", fontsize=9)
+    inset.spines[["top", "right"]].set_visible(False)
 
 
 def _fill_negative(ax: Axes, logsnr: NDArray, laws: Mapping[str, NDArray], factor: NDArray) -> None:
@@ -129,18 +157,18 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
         {"prior": prior, **ring.terms},
         xlabel=label,
         ylabel="nats",
-        title="Two large terms, a small sum",
+        title="two large terms, a small sum",
         colours=SHADE_OF.__getitem__,
         ax=left,
     )
+    label_ends(left, last_points(left), SHADE_OF.__getitem__, size=10)
     left.axhline(ring.entropy, color=NEUTRAL, ls=":", lw=1.2, gid="entropy", label="entropy")
-    names = ("prior", *ring.terms, "entropy")
-    legend(left, [line_of(left, name) for name in names], labels=names, loc="upper left")
+    legend(left, [line_of(left, "entropy")], loc="upper left")
     gaps = {
         "E[−ELBO] − entropy": ring.reconstruction_gap,
         "½ e^(−λ_max) · 200": ring.leading_gap,
     }
-    title = "What is lost at the data end"
+    title = "what is lost at the data end"
     plots.lines(
         ring.high,
         gaps,
@@ -160,7 +188,7 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
         ends,
         xlabel="$\\lambda_{\\min}$",
         ylabel="nats",
-        title="What is lost at the noise end",
+        title="what is lost at the noise end",
         colours=dict(zip(ends, (SHADE_OF["prior"], NEUTRAL), strict=True)).__getitem__,
         ax=right,
     )
@@ -168,9 +196,12 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     legend(right, [line_of(right, name) for name in ends], labels=told, loc="upper left")
     for ax in (middle, right):
         ax.set_yscale("log")
+    for ax in (left, middle):
+        ax.xaxis.set_major_locator(MultipleLocator(4))
     middle.set_ylim(1e-7, 20)
     right.set_ylim(1e-10, 3)
     right.set_xticks(range(-14, 1, 2))
+    set_gaps((left, middle, right), (1.75, 0.85))  # names stand at the ends of the left one
     return left
 
 
@@ -279,7 +310,9 @@ def vae_stack(layers: int = 2) -> Axes:
     layers = count(layers, "layers", least=1)
     steps = layers + 1
     ax = plots.axes(11, 3.5)[0]
-    names = [*(f"z at λ{chr(0x2080 + k)}" for k in range(1, steps + 1)), "data x"]
+    names = [f"z at λ{chr(0x2080 + k)}" for k in range(1, steps + 1)]
+    names = [f"{names[0]} = $\\lambda_{{\\min}}$", *names[1:], "data x"]
+    names[layers] += " = $\\lambda_{\\max}$"
     for place, name in enumerate(names):
         style = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": NEUTRAL, "lw": 1.5}
         ax.text(place, 0, name, ha="center", va="center", fontsize=11, bbox=style, gid=name)

@@ -223,8 +223,7 @@ def _draw_law(left: Axes, right: Axes, row: int, name: str, statistics: Draws) -
     if np.isfinite(statistics.exact_variance):
         half_width, face, text = statistics.half_width, None, f"{statistics.exact_variance:.2f}"
     else:  # no interval holds for a mean of draws whose variance is infinite
-        half_width, face = np.nan, "white"
-        text = f"infinite (these draws: {statistics.variance:.3g})"
+        half_width, face, text = np.nan, "white", "infinite"
     colour = SAMPLER_COLOURS[name]
     left.errorbar(
         statistics.mean, row, xerr=half_width, fmt="o", color=colour, mfc=face, label=name, gid=name
@@ -235,7 +234,7 @@ def _draw_law(left: Axes, right: Axes, row: int, name: str, statistics: Draws) -
     if goes_on:
         _add_head(right, row, colour)
     place = 0.75 if goes_on else length + 0.5  # inside a bar that reaches the end
-    right.annotate(text, (place, row), va="center", fontsize=9)
+    right.annotate(text, (place, row), va="center", fontsize=10)
 
 
 @figure(
@@ -259,12 +258,14 @@ def invariance(by_law: dict[str, Draws] | None = None) -> Axes:
         _draw_law(left, right, int(row), name, statistics)
     left.axvline(np.pi / 2, color=NEUTRAL, ls=":", lw=1)  # the exact mean
     xlabel = "mean of Y, 20,000 draws   (dotted: π/2)"
-    left.set(xlabel=xlabel, title="the mean does not depend on p")
+    left.set(xlabel=xlabel, title="under each density the mean is π/2")
     left.set_yticks(rows, [*by_law])
-    right.set(xlabel="variance of one Y", xlim=(0, MOST_VARIANCE), title="its noise does")
+    title = "but the variance differs widely"
+    right.set(xlabel="variance of one Y", xlim=(0, MOST_VARIANCE), title=title)
     right.set_yticks(rows, [""] * len(by_law))
     for ax in (left, right):
         ax.set_ylim(-0.6, len(by_law) - 0.4)  # so that the rows of both panels line up
         ax.grid(False, axis="y")
+        ax.set_axisbelow(True)
     left.figure.subplots_adjust(left=0.17, wspace=0.08)
     return left

@@ -1,6 +1,6 @@
 """What several figures share: colours of roles, short legends, text with a typographic minus."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.gridspec import GridSpec
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
@@ -91,6 +92,24 @@ def legend(ax: Axes, handles: Iterable[Artist] | None = None, **options: Any) ->
     return ax.legend(**chosen, **{"frameon": False, "fontsize": 9, **options})
 
 
+def set_gaps(panels: Sequence[Axes], gaps: Sequence[float]) -> None:
+    """Set what is free between panels of a row, which stay equally wide.
+
+    Args:
+        panels: The panels, from left to right.
+        gaps: Free widths in inches, one fewer than panels.
+    """
+    figure = panels[0].get_figure(root=True)
+    assert figure is not None
+    margins = figure.subplotpars
+    free = (margins.right - margins.left) * figure.get_figwidth() - sum(gaps)
+    widths = [free / len(panels)] * (2 * len(panels) - 1)
+    widths[1::2] = gaps
+    grid = GridSpec(1, len(widths), figure=figure, width_ratios=widths, wspace=0)
+    for place, ax in enumerate(panels):
+        ax.set_subplotspec(grid[0, 2 * place])
+
+
 def headline(ax: Axes, words: str) -> None:
     """Write what several panels show together in a line of its own above them.
 
@@ -149,8 +168,10 @@ def label_ends(
     sign = 1 if side == "right" else -1
     at, heights = (ax.transScale + ax.transLimits).transform([ends[name] for name in ends]).T
     edge = at.max() if side == "right" else at.min()
+    order = np.argsort(heights, kind="stable")  # before those beyond the limits meet at the edge
     heights = np.clip(heights, 0, 1)
-    moved = spread_out(heights, apart)
+    moved = np.empty(len(heights))
+    moved[order] = spread_out(heights[order], apart)
     has_leaders = leaders and bool((abs(moved - heights) > LEADER_FROM * apart).any())
     gap = sign * (LEADER if has_leaders else NO_LEADER)
     beside = offset_copy(ax.transAxes, ax.get_figure(root=True), x=gap, units="points")

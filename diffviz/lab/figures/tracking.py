@@ -338,6 +338,7 @@ def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> N
     ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
     ax.minorticks_off()
     ax.grid(False, axis="y")
+    ax.set_axisbelow(True)
 
 
 @figure(

@@ -7,6 +7,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
@@ -40,6 +41,7 @@ from diffviz.lab.figures.style import (
     line_of,
     minus,
     put_under,
+    set_gaps,
 )
 from diffviz.learning.floors.record import Floor
 
@@ -52,6 +54,8 @@ KINDS = (  # which draws of λ: their name, the shift of their dots, their face
 ANCHOR = 4.0  # λ in nats where all five networks lose most
 HIGHEST = 1.7  # of a loss over its floor that is drawn
 SAMPLE_SIZE = 2.6  # points, of a dot
+REACH = 2.6  # of a panel of samples, from its middle
+NAMED, BESIDE = 1.95, 0.2  # inches between panels, with names and an axis or with neither
 FACES = {SMALL: "", LARGE: "white"}  # of dots, by the width of the network
 
 
@@ -205,7 +209,8 @@ def capacity(
         The left panel.
     """
     spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
-    left, *others = plots.axes(4.2 * (1 + len(spread)), 4.4, columns=1 + len(spread), legend=1.25)
+    columns = 1 + len(spread)
+    left, *others = plots.axes(4.1 * columns, 4.4, columns=columns, legend=1.1)
     weightings = dict(zip(NAMES, chosen(), strict=True))
     title = "what each weights, beside λ = 4"
     plots.weighting_curves(GRID, weightings, anchor=ANCHOR, outside=None, title=title, ax=left)
@@ -213,11 +218,25 @@ def capacity(
     draw_under(left, "fm-ot")  # ε-cosine runs along it on the right
     for ax, (width, logs) in zip(others, spread.items(), strict=True):
         _draw_excess(ax, width, logs)
-    label_ends(others[-1], last_points(others[-1]), plots.colour, size=10)
+    _share_heights(others)
+    set_gaps((left, *others), (NAMED, *[BESIDE] * (len(others) - 1)))
+    for ax in (left, others[-1]):
+        label_ends(ax, last_points(ax), plots.colour, size=10)
     put_under((left, *others), strip)
     for ax in (left, *others):
         _mark_anchor(ax)
     return left
+
+
+def _share_heights(panels: Sequence[Axes]) -> None:
+    """Give panels of a row one vertical scale, and leave its numbers to the first."""
+    top = max(ax.get_ylim()[1] for ax in panels)
+    low = min(ax.get_ylim()[0] for ax in panels)
+    for ax in panels:
+        ax.set_ylim(low, top)
+    for ax in panels[1:]:
+        ax.set_ylabel("")
+        ax.yaxis.set_major_formatter(NullFormatter())
 
 
 def _mark_anchor(ax: Axes) -> None:
@@ -407,7 +426,7 @@ def _draw_truth(ax: Axes) -> None:
     "between two sets of true points",
 )
 def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None = None) -> Axes:
-    """Draw the truth once, and samples of each run, a row for each width.
+    """Draw the truth and samples of each run, a row for each width.
 
     Args:
         qualities: By two widths, what ``experiments.training.sample_quality`` returned; widths 8
@@ -418,30 +437,21 @@ def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None =
     """
     if qualities is None:
         qualities = {width: sample_quality(width) for width in (SMALL, LARGE)}
-    panels = plots.axes(12.5, 5.6, columns=6, rows=2)
-    left, *upper = panels[:6]
-    _stand_over_both_rows(left, panels[6])
-    _draw_truth(left)
-    _square(left, 2.4)
-    for row, (width, runs) in zip((upper, panels[7:]), qualities.items(), strict=True):
-        for ax, (name, quality) in zip(row, runs.items(), strict=True):
+    panels = plots.axes(12.5, 5.9, columns=6, rows=2)
+    headline(panels[0], "the wider networks leave fewer samples between the modes")
+    for row, (width, runs) in zip((panels[:6], panels[6:]), qualities.items(), strict=True):
+        _draw_truth(row[0])
+        _square(row[0], REACH)
+        for ax, (name, quality) in zip(row[1:], runs.items(), strict=True):
             cloud(ax, quality.points, name, plots.colour(name), size=SAMPLE_SIZE)
             numbers = f"{quality.floors:.1f} × truth\n{quality.astray:.1%} astray"
             ax.set_title(f"{name}\n{numbers}", fontsize=10)
-            _square(ax, 2.4)
-        row[0].set_ylabel(f"width {width}")
-    left.figure.subplots_adjust(
-        left=0.01, right=0.99, bottom=0.02, top=0.87, wspace=0.12, hspace=0.4
+            _square(ax, REACH)
+        row[1].set_ylabel(f"width {width}")
+    panels[0].figure.subplots_adjust(
+        left=0.01, right=0.99, bottom=0.02, top=0.83, wspace=0.12, hspace=0.38
     )
-    return left
-
-
-def _stand_over_both_rows(above: Axes, below: Axes) -> None:
-    """Give a panel the place of the one below it, too."""
-    grid = above.get_gridspec()
-    assert grid is not None
-    below.remove()
-    above.set_subplotspec(grid[:, 0])
+    return panels[0]
 
 
 @figure(
@@ -453,16 +463,19 @@ def astray_over_excess(
     shares: Mapping[int, Mapping[str, NDArray]] | None = None,
     spread: Mapping[int, Mapping[str, NDArray]] | None = None,
     levels: Sequence[float] = (-6.0, 4.0, 10.0),
+    *,
+    title: str = "the share of samples that is astray, over the excess at a few noise levels",
 ) -> Axes:
     """Draw the share of samples that is astray over the excess, a dot for each network.
 
-    The title of a panel has the rank correlation of its dots.
+    The title of a panel has the rank correlation of its dots. Each panel has a range of its own.
 
     Args:
         shares: By two widths, what ``experiments.training.shares_astray`` returned; widths 8 and 64
             by default.
         spread: By the same widths, what ``experiments.training.excesses`` returned.
         levels: λ in nats, a panel each; the nearest of ``GRID`` is drawn.
+        title: What is seen, in a line above the panels.
 
     Returns:
         The first panel.
@@ -473,7 +486,8 @@ def astray_over_excess(
     """
     shares = {width: shares_astray(width) for width in (SMALL, LARGE)} if shares is None else shares
     spread = {width: excesses(width) for width in shares} if spread is None else spread
-    panels = plots.axes(3.9 * len(levels), 3.9, columns=len(levels))
+    panels = plots.axes(3.6 * len(levels), 4.1, columns=len(levels))
+    headline(panels[0], title)
     for ax, level in zip(panels, levels, strict=True):
         at = abs(GRID - number(level, "a level")).argmin()
         dots = [
@@ -489,17 +503,10 @@ def astray_over_excess(
         words = f"λ = {GRID[at]:g}: rank correlation {rank.statistic:.2f}"
         ax.set(title=minus(words), xlabel="log₁₀ excess", ylim=(0, None))
     panels[0].set_ylabel("samples astray  [%]")
-    _give_one_length(panels)
+    _share_heights(panels)
+    set_gaps(panels, [BESIDE] * (len(panels) - 1))
     _tell_objectives_and_widths(panels[0], shares)
     return panels[0]
-
-
-def _give_one_length(panels: Sequence[Axes]) -> None:
-    """Axes of one length, about the middle of each, so that a factor looks the same in all."""
-    middles = [float(np.mean(ax.get_xlim())) for ax in panels]
-    half = max(float(np.ptp(ax.get_xlim())) for ax in panels) / 2
-    for ax, middle in zip(panels, middles, strict=True):
-        ax.set_xlim(middle - half, middle + half)
 
 
 def _tell_objectives_and_widths(ax: Axes, shares: Mapping[int, Mapping[str, NDArray]]) -> None:

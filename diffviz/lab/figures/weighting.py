@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MultipleLocator, NullFormatter
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -31,17 +32,17 @@ from diffviz.lab.figures.style import (
     NEUTRAL,
     SHORT_LOGSNR,
     draw_under,
+    headline,
+    label_ends,
+    last_points,
     legend,
     line_of,
-    named_lines,
     put_under,
 )
-from diffviz.plots.style import FOCUS, NEGATIVE, REFERENCE
+from diffviz.plots.style import DASHES, FOCUS, NEGATIVE, REFERENCE
 
 BASES = ("eps", "x", "v", "u")
-COLUMN, ROW = 0.38, 0.075  # inner edge of a column of names and their distance, over the axes
-CLEAN = 2.0  # λ in nats: curves with tops beyond it have their names on the left
-LEADER = {"arrowstyle": "-", "lw": 0.7, "shrinkA": 1, "shrinkB": 0}  # from a name to its curve
+TAILS = (-6.6, 3.2)  # log₁₀ w of the classics on the whole axis
 SMALL = 0.01  # negative share below which the red area cannot be seen
 
 
@@ -51,6 +52,8 @@ SMALL = 0.01  # negative share below which the red area cannot be seen
 )
 def classics(objectives: Sequence[str] = CLASSICS, strip: plots.Strip | None = None) -> Axes:
     """Draw weightings on two scales: anchored at λ = 0, and over their maxima.
+
+    The names stand between the panels, at the ends of the curves of the left one.
 
     Args:
         objectives: Names of the catalogue.
@@ -62,15 +65,19 @@ def classics(objectives: Sequence[str] = CLASSICS, strip: plots.Strip | None = N
     Raises:
         ValueError: A name is unknown.
     """
-    left, right = plots.axes(10.5, 4.4, columns=2, legend=1.7)
+    left, right = plots.axes(10.5, 4.4, columns=2)
+    left.figure.subplots_adjust(wspace=0.5)  # room for names
     curves = chosen(*objectives)
     title = "logarithms: tails show"
     plots.weighting_curves(WIDE, curves, ax=left, outside=None, title=title)
-    title = "over the maximum: peaks show"
-    plots.weighting_curves(WIDE, curves, scale="w / max", ax=right, title=title)
-    left.set_ylim(-4.2, 3.2)
-    for line, as_in_legend in zip(left.lines, right.lines, strict=True):
-        line.set_linestyle(as_in_legend.get_linestyle())
+    title = "the same over the maximum: peaks show"
+    plots.weighting_curves(WIDE, curves, scale="w / max", ax=right, outside=None, title=title)
+    left.set_ylim(*TAILS)
+    for ax in (left, right):
+        ax.set_xlabel(SHORT_LOGSNR)
+    for line, on_the_right in zip(left.lines, right.lines, strict=True):
+        line.set_linestyle(on_the_right.get_linestyle())
+    label_ends(left, last_points(left), plots.colour)
     put_under((left, right), strip)
     return left
 
@@ -214,9 +221,10 @@ def base_switch(
     curves = chosen(*objectives)
     for ax, base in zip(panels, BASES, strict=True):
         outside = False if ax is panels[0] else None
-        title = f"base {plots.ERROR_OF[base]}: on the error of {plots.ERROR_OF[base]}"
+        title = f"base {plots.ERROR_OF[base]}"
         plots.weighting_curves(WIDE, curves, base=base, ax=ax, outside=outside, title=title)
         ax.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR, ylabel="log₁₀ w, 0 at λ = 0")
+    headline(panels[0], "whether w falls, rises or peaks depends on the base")
     put_under(panels[2:], strip)
     return panels[0]
 
@@ -229,28 +237,25 @@ def base_switch(
 def loss_density(
     spent: Mapping[str, Mapping[str, Spending]] | None = None,
     strip: plots.Strip | None = None,
-    shares: bool = True,
 ) -> Axes:
     """Draw weightings and loss densities, with the shares of all below λ = 0 in a legend.
 
     Args:
         spent: What ``experiments.weighting.spending_on_data`` returned; computed by default.
         strip: One example at several noise levels, drawn under the axes.
-        shares: Whether a legend tells the shares; else the curves have their names at their tops.
 
     Returns:
         The left panel.
     """
     spent = spending_on_data() if spent is None else spent
-    width, legend = (13.5, 3.1) if shares else (12.0, 0.0)
-    first, *others = plots.axes(width, 4.2, columns=1 + len(spent), legend=legend)
+    first, *others = plots.axes(13.5, 4.2, columns=1 + len(spent), legend=3.1)
     records = next(iter(spent.values()))
     weightings = {name: record.weighting for name, record in records.items()}
     title = "weighting alone (ε base)"
     plots.weighting_curves(WIDE, weightings, scale="unit area", ax=first, outside=None, title=title)
     for ax, (data, of_data) in zip(others, spent.items(), strict=True):
         losses = {name: record.loss for name, record in of_data.items()}
-        outside = True if shares and ax is others[-1] else None
+        outside = True if ax is others[-1] else None
         title = f"loss density, {data}"
         plots.weighting_curves(WIDE, losses, scale="unit area", ax=ax, outside=outside, title=title)
         ax.set_ylabel("share of the loss per nat (base-free)")
@@ -260,56 +265,9 @@ def loss_density(
     for ax in (first, *others):
         ax.set_xlabel(SHORT_LOGSNR)
     others[-1].figure.subplots_adjust(wspace=0.36)
-    if shares:
-        _tell_shares(others[-1], spent)
-    else:
-        _name_tops(first, *others)
+    _tell_shares(others[-1], spent)
     put_under((first, *others), strip)
     return first
-
-
-def _name_tops(*panels: Axes) -> None:
-    """Write the names of curves in a column, the highest first, with thin lines to their tops.
-
-    A curve that does not fall towards clean data is named at its end.
-    """
-    for ax in panels:
-        _write_column(ax, _name_ends(ax))
-
-
-def _name_ends(ax: Axes) -> dict[str, tuple[float, float, str]]:
-    """Name what is highest at its end there, and return name to top and colour of the others."""
-    tops = {}
-    for line in named_lines(ax):
-        x, y = np.asarray(line.get_data(), dtype=float)
-        name, colour = str(line.get_gid()), str(line.get_color())
-        if y[-1] > 0.999 * y.max():
-            end = float(x[-1]), float(y[-1])
-            up = "offset points"
-            ax.annotate(name, end, (0, 4), textcoords=up, ha="right", color=colour, fontsize=9)
-        else:
-            tops[name] = (float(x[y.argmax()]), float(y.max()), colour)
-    return tops
-
-
-def _write_column(ax: Axes, tops: Mapping[str, tuple[float, float, str]]) -> None:
-    """Write names in a column where there is more room, and lead each to its top."""
-    right = sum(x for x, _, _ in tops.values()) <= CLEAN * len(tops)
-    column, side, edge = (1 - COLUMN, "left", 0.0) if right else (COLUMN, "right", 1.0)
-    high_first = sorted(tops, key=lambda name: -tops[name][1])
-    for row, name in enumerate(high_first):
-        x, y, colour = tops[name]
-        ax.annotate(
-            name,
-            (x, y),
-            xytext=(column, 0.97 - ROW * row),
-            textcoords="axes fraction",
-            ha=side,
-            va="center",
-            color=colour,
-            fontsize=9,
-            arrowprops={**LEADER, "color": colour, "relpos": (edge, 0.5)},
-        )
 
 
 def _tell_shares(ax: Axes, spent: Mapping[str, Mapping[str, Spending]]) -> None:
@@ -321,6 +279,70 @@ def _tell_shares(ax: Axes, spent: Mapping[str, Mapping[str, Spending]]) -> None:
     for text, name in zip(legend.get_texts(), records, strict=True):
         shares = [f"{of_data[name].loss_below:.3f}" for of_data in spent.values()]
         text.set_text(f"{name}  {records[name].weighting_below:.3f} / {' / '.join(shares)}")
+
+
+def loss_by_data(
+    spent: Mapping[str, Mapping[str, Spending]] | None = None,
+    *,
+    title: str = "where each loss lies, by the data",
+) -> Axes:
+    """Draw the loss density of each objective on all kinds of data, in a panel of its own.
+
+    The title of a panel has the shares of its losses below λ = 0, in the order of the data.
+
+    Args:
+        spent: What ``experiments.weighting.spending_on_data`` returned; computed by default.
+        title: What is seen, in a line above the panels.
+
+    Returns:
+        The first panel.
+
+    Raises:
+        ValueError: The objectives do not fill two rows.
+    """
+    spent = spending_on_data() if spent is None else spent
+    names = list(next(iter(spent.values())))
+    columns = _in_two_rows(names)
+    panels = plots.axes(3.4 * columns, 5.6, columns=columns, rows=2)
+    for ax, name in zip(panels, names, strict=True):
+        _draw_losses(ax, name, {data: records[name] for data, records in spent.items()})
+    top = max(ax.get_ylim()[1] for ax in panels)
+    for place, ax in enumerate(panels):
+        ax.set_ylim(0, top)  # one scale, so that heights compare
+        if place % columns:
+            ax.yaxis.set_major_formatter(NullFormatter())
+        else:
+            ax.set_ylabel("share of the loss per nat")
+    for ax in panels[columns:]:
+        ax.set_xlabel(SHORT_LOGSNR)
+    panels[0].figure.subplots_adjust(wspace=0.1)
+    dashes = zip(spent, reversed(DASHES[: len(spent)]), strict=True)
+    handles = [Line2D([], [], color=NEUTRAL, lw=2, ls=dash, label=data) for data, dash in dashes]
+    legend(panels[0], handles, loc="upper left", handlelength=3)
+    headline(panels[0], title)
+    return panels[0]
+
+
+def _in_two_rows(names: Sequence[str]) -> int:
+    """The number of columns in which panels of these names fill two rows."""
+    columns, rest = divmod(len(names), 2)
+    require(columns and not rest, f"objectives must fill two rows, got {len(names)}")
+    return columns
+
+
+def _draw_losses(ax: Axes, name: str, by_data: Mapping[str, Spending]) -> None:
+    """Loss densities of one objective with unit area, whole and shaded on the last data."""
+    curves = {
+        data: plots.scaled(record.loss, WIDE, "unit area") for data, record in by_data.items()
+    }
+    for (data, values), dash in zip(curves.items(), reversed(DASHES[: len(curves)]), strict=True):
+        gid = f"{name}:{data}"
+        ax.plot(WIDE, values, color=plots.colour(name), lw=2, ls=dash, gid=gid)
+    ax.fill_between(WIDE, values, 0, color=plots.colour(name), alpha=0.12, lw=0)
+    ax.axvline(0, color=NEUTRAL, lw=1, zorder=1)
+    ax.xaxis.set_major_locator(MultipleLocator(5))
+    shares = " → ".join(f"{record.loss_below:.0%}" for record in by_data.values())
+    ax.set_title(f"{name}: {shares} below 0", fontsize=11)
 
 
 @figure(
@@ -386,7 +408,7 @@ def _enlarge_negative(ax: Axes, counted: NDArray) -> None:
 
 @figure(
     "monotone",
-    "Which classics are ELBOs with noise augmentation: how much each level of noise counts, "
+    "Which classics are sums of ELBOs of noised data: how much each level of noise counts, "
     "−dw/dλ times the ELBO there, its negative part in red",
 )
 def monotone(
@@ -404,8 +426,7 @@ def monotone(
     Raises:
         ValueError: A name is unknown, or their number is odd.
     """
-    columns, rest = divmod(len(objectives), 2)
-    require(columns and not rest, f"objectives must fill two rows, got {len(objectives)}")
+    columns = _in_two_rows(objectives)
     panels = plots.axes(2.4 * max(columns, 4), 5.4, columns=columns, rows=2)
     for ax, name in zip(panels, objectives, strict=True):
         draw_augmentation(ax, name)
@@ -470,7 +491,7 @@ def historical_bugs(strip: plots.Strip | None = None) -> Axes:
         )
         line_of(ax, meant).set(lw=6, ls="-", solid_capstyle="butt")
         line_of(ax, wrong).set_linestyle("-")
-        ax.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR, ylabel="log₁₀ w on the ε error")
+        ax.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR, ylabel="log₁₀ w on the ε error, 0 at λ = 0")
         legend(ax)
     put_under(panels[2:], strip)
     return panels[0]

@@ -57,6 +57,20 @@ def test_only_edms_law_is_negative_and_its_elbos_by_0_35_percent(drawn):
     assert share == pytest.approx(0.0035, abs=5e-5)
 
 
+def test_what_edm_has_below_zero_is_drawn_again_in_a_frame(drawn):
+    panel = drawn["augmentation"].axes[3]
+    (frame,) = [ax for ax in panel.child_axes if ax.get_label() == "enlarged"]
+    logsnr, counted = data(drawn["augmentation"], 3, "edm")
+    (area,) = (shade.get_paths()[0].vertices for shade in frame.collections)
+    assert area[:, 1].min() == pytest.approx(counted.min())
+    assert area[:, 0].min() == pytest.approx(logsnr[0])
+    (low, _), (left, right) = frame.get_ylim(), panel.get_xlim()
+    times = int(frame.get_title().split("×")[1])
+    inches = frame.bbox.height / panel.bbox.height * np.ptp(panel.get_ylim())
+    assert times == pytest.approx(inches / -low, abs=0.5)
+    assert left < frame.get_xlim()[0] < frame.get_xlim()[1] < right
+
+
 def test_single_kl_curves_are_half_the_integral_of_their_errors_and_a_gaussians_is_closed():
     """KL(q(z|x) ‖ q(z)) of N(0, 1): ½(σ² + α²x² − 1 − ln σ²), since z is N(0, 1) at every λ."""
     logsnr, x = np.linspace(-8, 8, 33), np.array([-1.0, 0.3, 2.0])
@@ -103,6 +117,8 @@ def test_terms_over_the_end_points_are_those_of_the_table(drawn):
     assert slope == pytest.approx(1, abs=1e-3)
     shades = {line.get_color() for line in drawn["elbo-terms"].axes[0].lines}
     assert len(shades) == 5 and not drawn["elbo-terms"].axes[0].child_axes
+    names = {text.get_text() for text in drawn["elbo-terms"].axes[0].texts}
+    assert names == {"prior", "diffusion", "reconstruction", "−ELBO"}
 
 
 def test_the_gap_of_the_reconstruction_is_half_the_noise_times_the_fisher_information(drawn):
@@ -158,7 +174,8 @@ def test_probes_have_the_known_spread_and_average_out(name, std, drawn):
 def test_the_stack_has_a_box_for_each_variable_and_all_three_terms(drawn):
     (ax,) = drawn["vae-stack"].axes
     boxes = [text.get_text() for text in ax.texts if text.get_gid()]
-    assert boxes == ["z at λ₁", "z at λ₂", "z at λ₃", "data x"]
+    low, high = "$\\lambda_{\\min}$", "$\\lambda_{\\max}$"
+    assert boxes == [f"z at λ₁ = {low}", "z at λ₂", f"z at λ₃ = {high}", "data x"]
     spans = {line.get_gid(): line.get_xdata() for line in ax.lines}
     assert list(spans) == ["prior", "diffusion: one KL for each learnt decoder", "reconstruction"]
     prior, diffusion, reconstruction = spans.values()

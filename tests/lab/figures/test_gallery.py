@@ -14,6 +14,7 @@ from diffviz.compute import cache
 from diffviz.lab import figures
 from diffviz.lab.experiments import popular, strips
 from diffviz.lab.experiments import schedule as schedule_experiments
+from diffviz.lab.experiments import weighting as weighting_experiments
 from diffviz.lab.experiments.perception import spectrum
 from diffviz.lab.figures import gallery
 from diffviz.recipes.entries import CATALOGUE
@@ -183,16 +184,36 @@ def test_base_switch_turns_flow_matching_round():
     )
 
 
-def test_names_stand_beside_the_tops_of_the_losses():
-    panels = figures.weighting.loss_density(shares=False).figure.axes
-    assert not any(ax.get_legend() for ax in panels)
-    for ax in panels:
-        names = {text.get_text(): text for text in ax.texts}
-        lines = {str(line.get_gid()): line for line in ax.lines}
-        for name, text in names.items():
-            y = np.asarray(lines[name].get_ydata())
-            assert text.xy[1] == y.max() or text.xy[1] == y[-1]
-    check_nothing_is_cut(panels[0].figure)
+def test_the_loss_of_each_objective_is_drawn_on_both_data():
+    """The title has the shares below λ = 0, and the losses have unit area."""
+    spent = weighting_experiments.spending_on_data(("elbo", "fm-ot", "edm", "sd3"))
+    figure = figures.weighting.loss_by_data(spent, title="what is seen").figure
+    assert figure.get_suptitle() == "what is seen"
+    for panel, (name, shares) in enumerate(
+        {"elbo": "7% → 1%", "fm-ot": "50% → 26%", "edm": "31% → 11%", "sd3": "50% → 35%"}.items()
+    ):
+        assert figure.axes[panel].get_title() == f"{name}: {shares} below 0"
+        for place, of_data in spent.items():
+            x, density = data(figure, panel, f"{name}:{place}")
+            assert np.trapezoid(density, x) == pytest.approx(1)
+            below = np.trapezoid(np.where(x <= 0, density, 0), x)
+            assert below == pytest.approx(of_data[name].loss_below, abs=0.01)
+    check_nothing_is_cut(figure)
+    check_type(figure)
+    with pytest.raises(ValueError, match="two rows"):
+        figures.weighting.loss_by_data(weighting_experiments.spending_on_data(("elbo",)))
+
+
+def test_the_classics_are_named_at_their_ends_and_no_tail_is_cut():
+    left, right = figures.draw("weightings").axes
+    names = {text.get_text(): to_hex(text.get_color()) for text in left.texts}
+    assert names == {name: dv.plots.colour(name).lower() for name in weighting_experiments.CLASSICS}
+    low, high = left.get_ylim()
+    for line, other in zip(left.lines, right.lines, strict=True):
+        y = np.asarray(line.get_ydata())
+        assert y.size == 0 or low < y.min() <= y.max() < high
+        assert line.get_linestyle() == other.get_linestyle()
+    assert not left.get_legend() and not right.get_legend()
 
 
 def test_loss_density_prints_the_shares_below_zero():

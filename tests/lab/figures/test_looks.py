@@ -1,5 +1,7 @@
 """Figures at the size of a slide, by name and from the command line."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from pictures import check_nothing_is_cut
@@ -43,10 +45,29 @@ def test_names_stand_beside_the_ends_with_lines_to_those_that_are_moved(scale, s
     assert ax.texts[-1].arrow_patch is None
 
 
+def test_names_of_curves_beyond_the_limits_keep_their_order():
+    (ax,) = plots.axes(6, 4)
+    ax.set(xlim=(0, 10), ylim=(0, 1))
+    style.label_ends(ax, {"low": (10.0, -2.0), "lowest": (10.0, -3.0)}, plots.colour)
+    heights = {text.get_text(): text.xyann[1] for text in ax.texts}
+    assert heights["lowest"] < heights["low"]
+
+
 def test_the_last_points_are_the_last_that_are_drawn():
     curves = {"edm": [1.0, 2.0, 3.0], "elbo": [4.0, 5.0, np.nan]}
     ax = plots.lines([0.0, 1.0, 2.0], curves, xlabel="x", ylabel="y")
     assert style.last_points(ax) == {"edm": (2.0, 3.0), "elbo": (1.0, 5.0)}
+
+
+def test_gaps_are_as_wide_as_asked_and_panels_equally_wide():
+    panels = plots.axes(10, 4, columns=3)
+    style.set_gaps(panels, (1.5, 0.5))
+    style.headline(panels[0], "what they show together")
+    places = [ax.get_position() for ax in panels]
+    gaps = [10 * (after.x0 - before.x1) for before, after in pairwise(places)]
+    assert gaps == pytest.approx([1.5, 0.5])
+    assert np.ptp([place.width for place in places]) < 1e-9
+    assert places[-1].x1 == pytest.approx(panels[0].figure.subplotpars.right)
 
 
 def test_a_headline_stands_above_the_titles_of_panels():

@@ -169,7 +169,7 @@ def test_width_buys_most_in_the_middle():
 def test_samples_print_the_distance_of_the_dots():
     figure = figures.draw("samples")
     there, floor, floors = training_experiments.held()
-    assert len(figure.axes) == 11  # the truth once, and five runs of two widths
+    assert len(figure.axes) == 12  # the truth and five runs, for each of two widths
     for panel, ax in enumerate(figure.axes):
         name, words = ax.get_title().split("\n", 1)
         x = np.stack(data(figure, panel, name), 1)
@@ -186,6 +186,7 @@ def test_samples_print_the_distance_of_the_dots():
         )
         assert float(percent) == pytest.approx(100 * training_experiments.astray(x), abs=0.051)
         assert (float(percent) > 15) == (panel < 6)  # width 8 above, 64 below
+    assert figure.get_suptitle() == "the wider networks leave fewer samples between the modes"
 
 
 def test_the_bounds_of_a_floor_are_named_beside_their_lines():
@@ -281,9 +282,14 @@ def test_a_level_between_those_that_are_known_is_drawn_and_named_at_the_nearest(
         training_figures.equal_draws(levels=(np.nan,))
 
 
-def test_excesses_have_axes_of_one_length():
-    ends = [ax.get_xlim() for ax in figures.draw("astray-over-excess").axes]
-    assert np.ptp(ends, axis=1) == pytest.approx(np.ptp(ends[0]))
+def test_the_dots_of_each_level_fill_its_panel_and_share_their_heights():
+    axes = figures.draw("astray-over-excess").axes
+    assert len({ax.get_ylim() for ax in axes}) == 1
+    for ax in axes:
+        places = np.concatenate([np.asarray(line.get_xdata()) for line in ax.lines])
+        low, high = ax.get_xlim()
+        assert low < places.min() <= places.max() < high
+        assert np.ptp(places) > 0.85 * (high - low)
 
 
 def test_a_dot_is_the_share_astray_of_one_network_over_its_excess():
@@ -355,14 +361,12 @@ def test_what_is_left_to_win_is_drawn_as_it_is_given_and_named_at_the_ends():
     check_type(ax.figure)
 
 
-def test_each_objective_of_the_capacity_figure_is_named_once():
+def test_objectives_are_named_beside_their_weightings_and_beside_the_excess():
     panels = figures.draw("capacity").axes
     level = "λ = 4"  # at which all weightings are equal, beside its line
-    assert [[text.get_text() for text in ax.texts] for ax in panels] == [
-        [level],
-        [level],
-        [*training_experiments.NAMES, level],
-    ]
+    names = [*training_experiments.NAMES, level]
+    assert [[text.get_text() for text in ax.texts] for ax in panels] == [names, [level], names]
+    assert panels[1].get_ylim() == panels[2].get_ylim()
     for ax in panels:
         (line,) = [line for line in ax.lines if line.get_gid() == "anchor"]
         assert set(line.get_xdata()) == {4}
