@@ -165,6 +165,18 @@ def test_a_level_in_the_very_middle_is_in_the_bin_above_it(bins, reach):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_level_on_an_edge_is_in_the_bin_above_it(dtype):
+    """But for the last edge. Even bins are found by a product, others by a search."""
+    for first, last, bins in ((0, 4, 4), (-10, 14, 48), (-13.3, 5.1, 100), (10, 12, 20), (-7, 3, 9)):
+        edges = np.linspace(first, last, bins + 1)
+        nearly = edges + np.where(np.arange(bins + 1) == 1, 0.1 * (edges[1] - edges[0]), 0.0)
+        for on in (edges, nearly):
+            tracker = LossByLogSNR(on)
+            tracker.update(torch.tensor(on, dtype=dtype), torch.ones(bins + 1, dtype=dtype))
+            assert tracker.count.tolist() == [0, *[1] * (bins - 1), 2, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_both_ends_of_the_edges_are_inside(dtype):
     for edges in (
         np.linspace(-13.3, 5.1, 101),
