@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diffviz.checks import array, brief, count, offers, require
 from diffviz.protocols import Law
+from diffviz.theory.laws import exceeded, survival
 
 
 def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArray:
@@ -32,7 +33,7 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
     Raises:
         TypeError: ``law`` is no law, ``steps`` no whole number, or an end no number.
         ValueError: ``steps`` is below 1, an end is NaN or stays infinite, not low < high, or the
-            law has no mass between them.
+            law has no mass between them, or so little that levels coincide.
 
     Example:
         >>> dv.grid(dv.paths.LINEAR.schedule, 3, -4, 4).round(3)
@@ -47,12 +48,21 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
     first, last = _ends(law, low, high)
     mass_before, mass_until = law.cdf(first), law.cdf(last)
     require(
-        mass_until > mass_before,
+        mass_until > mass_before or survival(law, first) > survival(law, last),
         f"the law has no mass between low and high, {low!r} and {high!r}; its support is "
         "{:g} to {:g}".format(*law.support()),
     )
-    inner = law.ppf(np.linspace(mass_before, mass_until, steps + 1)[1:-1])
-    return np.concatenate([[first], inner, [last]])
+    below = np.linspace(mass_before, mass_until, steps + 1)[1:-1]
+    above = np.linspace(survival(law, first), survival(law, last), steps + 1)[1:-1]
+    # near the clean end the probability below a level is 1 to all digits, and the rest is not
+    inner = np.where(below <= 0.5, law.ppf(below), exceeded(law, above))
+    levels = np.concatenate([[first], inner, [last]])
+    require(
+        (np.diff(levels) > 0).all(),
+        f"{steps} steps are too many between {first:g} and {last:g}: their levels coincide under "
+        "this law; take fewer, or move low and high to where it has mass",
+    )
+    return levels
 
 
 def _ends(law: Law, low: Any, high: Any) -> tuple[float, float]:

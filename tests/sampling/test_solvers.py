@@ -799,6 +799,17 @@ def test_shapes_are_as_documented_and_the_same_seed_gives_the_same_samples():
     assert torch.isfinite(dv.sample(mixture, [-8, 3], n=5, solver="adaptive").z).all()
 
 
+def test_a_grid_far_in_a_tail_has_equal_shares_of_what_is_there():
+    """The linear path's λ has the probability 1/(1 + exp(λ/2)) above it, exp(−λ/2) far out."""
+    share = np.linspace(math.exp(-35), math.exp(-45), 11)
+    expected = -2 * np.log(share)
+    np.testing.assert_allclose(grids.grid(LINEAR.schedule, 10, 70, 90), expected, atol=1e-12)
+    noisy = grids.grid(LINEAR.schedule, 10, -90, -70)
+    np.testing.assert_allclose(-noisy[::-1], expected, atol=1e-12)
+    with pytest.raises(ValueError, match="4000 steps are too many between 1 and 1: .* take fewer"):
+        grids.grid(LINEAR.schedule, 4000, 1, 1 + 1e-13)
+
+
 def test_a_grid_has_equal_shares_of_its_law_and_its_ends():
     grid = grids.grid(LINEAR.schedule, 6, -3, 5)
     assert (grid[0], grid[-1], len(grid)) == (-3, 5, 7)
