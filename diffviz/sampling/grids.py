@@ -45,15 +45,15 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
             "law must be a law of log-SNR, such as path.schedule or objective.law; "
             f"got {brief(law)}"
         )
-    first, last = _ends(law, low, high)
-    mass_before, mass_until = law.cdf(first), law.cdf(last)
+    first, last = ends = _ends(law, low, high)
+    below, above = law.cdf(np.array(ends)), survival(law, np.array(ends))
     require(
-        mass_until > mass_before or survival(law, first) > survival(law, last),
+        below[1] > below[0] or above[0] > above[1],
         f"the law has no mass between low and high, {low!r} and {high!r}; its support is "
         "{:g} to {:g}".format(*law.support()),
     )
-    below = np.linspace(mass_before, mass_until, steps + 1)[1:-1]
-    above = np.linspace(survival(law, first), survival(law, last), steps + 1)[1:-1]
+    below = np.linspace(below[0], below[1], steps + 1)[1:-1]
+    above = np.linspace(above[0], above[1], steps + 1)[1:-1]
     # near the clean end the probability below a level is 1 to all digits, and the rest is not
     inner = np.where(below <= 0.5, law.ppf(below), exceeded(law, above))
     levels = np.concatenate([[first], inner, [last]])

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from scipy.special import expit
 
 from diffviz.checks import finite, number, positive, real_numbers, require
@@ -144,10 +145,10 @@ def _even_edges(low: float, high: float) -> NDArray:
         return np.linspace(low, high, int(np.ceil(2 * (high - low))) + 1)
     beyond = EVEN * np.exp(GROWTH * np.arange(1, np.log(FARTHEST / EVEN) / GROWTH))
     middle = np.linspace(-EVEN, EVEN, int(4 * EVEN) + 1)
-    return _with_ends(np.concatenate([-beyond, middle, beyond]), low, high)
+    return with_ends(np.concatenate([-beyond, middle, beyond]), low, high)
 
 
-def _landmarks(law: Any) -> NDArray:
+def _landmarks(law: Any) -> list[NDArray]:
     """Levels between which the density of a law has no narrow features.
 
     They are quantiles of the law, and of every law that it is put together from: a component that
@@ -157,20 +158,36 @@ def _landmarks(law: Any) -> NDArray:
         law: Law of λ, a frozen SciPy distribution or what has its methods.
 
     Returns:
-        Finite λ in nats in no order, shape (n,).
+        Finite λ in nats, increasing, one array for each component of the law.
     """
     made = getattr(law, "dist", None)
     is_moved = bool(getattr(law, "args", ()) or getattr(law, "kwds", {}))
     if isinstance(made, Mixture) and not is_moved:
-        return np.concatenate([_landmarks(part) for part in made.components])
+        return [places for part in made.components for places in _landmarks(part)]
     if isinstance(made, Transformed) and not is_moved:
         if isinstance(made.change, Truncation):
             return _landmarks(made.change.law)
         if isinstance(getattr(made.base, "dist", None), Mixture | Transformed):
-            return _finite(made.change.forward, _landmarks(made.base))
+            return [_finite(made.change.forward, places) for places in _landmarks(made.base)]
     below = _finite(law.ppf, np.concatenate([TAIL_SHARES, EVEN_SHARES]))
     above = _finite(partial(exceeded, law), TAIL_SHARES)
-    return np.concatenate([below, above])
+    return [np.unique(np.concatenate([below, above]))]
+
+
+def narrow_places(resolved: Resolved, width: float) -> NDArray:
+    """Quantiles of the narrow components of an objective's law, which an even grid may miss.
+
+    Args:
+        resolved: The weighting.
+        width: Distance in nats of the quartiles of the landmarks of a component, below which it is
+            narrow.
+
+    Returns:
+        Finite λ in nats in no order, shape (n,); none without a law.
+    """
+    found = [] if resolved.law is None else _landmarks(resolved.law)
+    narrow = [places for places in found if len(places) and stats.iqr(places) < width]
+    return np.concatenate([np.empty(0), *narrow])
 
 
 def _knots(part: Any) -> list[NDArray]:
@@ -187,9 +204,9 @@ def _knots(part: Any) -> list[NDArray]:
 
 def _known_places(resolved: Resolved) -> NDArray:
     """Levels at which a weighting may be narrow or have a kink, as far as it says so itself."""
-    law = np.empty(0) if resolved.law is None else _landmarks(resolved.law)
+    law = [] if resolved.law is None else _landmarks(resolved.law)
     owner = getattr(resolved.curve, "__self__", resolved.curve)
-    return np.concatenate([law, *_knots(getattr(owner, "multiplier", owner))])
+    return np.concatenate([np.empty(0), *law, *_knots(getattr(owner, "multiplier", owner))])
 
 
 def _finite(curve: Curve, places: NDArray) -> NDArray:
@@ -199,8 +216,17 @@ def _finite(curve: Curve, places: NDArray) -> NDArray:
     return values[np.isfinite(values)]
 
 
-def _with_ends(places: NDArray, low: float, high: float) -> NDArray:
-    """Places between two ends, in order and without repetition, and the ends."""
+def with_ends(places: NDArray, low: float, high: float) -> NDArray:
+    """Places between two ends, in order and without repetition, and the ends.
+
+    Args:
+        places: λ in nats in any order, shape (n,).
+        low: Least λ in nats.
+        high: Largest λ in nats.
+
+    Returns:
+        Increasing λ in nats, the first ``low`` and the last ``high``.
+    """
     inside = places[(places > low) & (places < high)]
     return np.unique(np.concatenate([[low], inside, [high]]))
 
@@ -333,10 +359,10 @@ def panels(
         return evaluate(resolved, logsnr)
 
     if resolved.levels is not None:
-        edges = _with_ends(resolved.levels.knots, start, stop)
+        edges = with_ends(resolved.levels.knots, start, stop)
         return _fit_panels(curve, edges, Readings(np.empty(0), np.empty(0)))
     even = _even_edges(start, stop)
-    edges = _with_ends(np.concatenate([even, named.ravel(), _known_places(resolved)]), start, stop)
+    edges = with_ends(np.concatenate([even, named.ravel(), _known_places(resolved)]), start, stop)
     digits = real_numbers(resolved.curve(edges), "weighting").dtype
     hint = f". It returns {digits}: compute it in float64" if digits in SHORT else ""
     return _fit_panels(curve, edges, _readings(curve, even), hint)

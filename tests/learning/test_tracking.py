@@ -167,7 +167,13 @@ def test_a_level_in_the_very_middle_is_in_the_bin_above_it(bins, reach):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_level_on_an_edge_is_in_the_bin_above_it(dtype):
     """But for the last edge. Even bins are found by a product, others by a search."""
-    for first, last, bins in ((0, 4, 4), (-10, 14, 48), (-13.3, 5.1, 100), (10, 12, 20), (-7, 3, 9)):
+    for first, last, bins in (
+        (0, 4, 4),
+        (-10, 14, 48),
+        (-13.3, 5.1, 100),
+        (10, 12, 20),
+        (-7, 3, 9),
+    ):
         edges = np.linspace(first, last, bins + 1)
         nearly = edges + np.where(np.arange(bins + 1) == 1, 0.1 * (edges[1] - edges[0]), 0.0)
         for on in (edges, nearly):

@@ -806,7 +806,7 @@ def test_a_grid_far_in_a_tail_has_equal_shares_of_what_is_there():
     np.testing.assert_allclose(grids.grid(LINEAR.schedule, 10, 70, 90), expected, atol=1e-12)
     noisy = grids.grid(LINEAR.schedule, 10, -90, -70)
     np.testing.assert_allclose(-noisy[::-1], expected, atol=1e-12)
-    with pytest.raises(ValueError, match="4000 steps are too many between 1 and 1: .* take fewer"):
+    with pytest.raises(ValueError, match=r"4000 steps are too many .*; take fewer"):
         grids.grid(LINEAR.schedule, 4000, 1, 1 + 1e-13)
 
 

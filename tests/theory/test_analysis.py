@@ -1,7 +1,7 @@
 """Multipliers, tables, and what a weighting says: verdicts, shares and comparisons."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -240,6 +240,26 @@ def test_shares_stay_within_zero_and_one():
     o = dv.objective("ncsn")
     assert share_below(o, -3) == share_below(o, 0) == 0.0
     assert share_below(o, 30) == share_below(o, 10) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("std", [1e-5, 1e-3, 5e-3, 0.03, 0.3])
+def test_a_narrow_law_has_its_share_and_its_peak(std):
+    """On eps and without a multiplier w is twice the density of levels."""
+    objective = replace(dv.objective("iddpm-cosine"), law=stats.norm(3.0013, std))
+    assert share_below(objective, 5.0) == pytest.approx(1.0, abs=1e-9)
+    place = 3.0013 + 0.7 * std
+    assert share_below(objective, place) == pytest.approx(stats.norm.cdf(0.7), abs=1e-9)
+    assert verdict(objective).peak == pytest.approx(3.0013, abs=0.01 * std)
+
+
+def test_a_narrow_component_that_is_drawn_as_often_is_found():
+    law = dv.laws.mixture([stats.norm(-6, 1), stats.norm(3.005, 4e-4)], [0.5, 0.5])
+    objective = replace(dv.objective("iddpm-cosine"), law=law)
+    above = 0.5 * stats.norm.cdf(4)  # the range begins at -10
+    assert share_below(objective, 0.0) == pytest.approx(above / (above + 0.5), abs=1e-9)
+    found = verdict(objective)
+    assert found.peak == pytest.approx(3.005, abs=1e-5)
+    assert [last for _, last in found.rises] == pytest.approx([-6, 3.005], abs=0.01)
 
 
 def test_the_share_of_a_function_is_none_below_the_range_and_all_above():
