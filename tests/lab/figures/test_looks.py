@@ -49,6 +49,20 @@ def test_the_last_points_are_the_last_that_are_drawn():
     assert style.last_points(ax) == {"edm": (2.0, 3.0), "elbo": (1.0, 5.0)}
 
 
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_a_name_beside_a_curve_belongs_to_its_point(scale):
+    ax = plots.lines([0.0, 1.0, 2.0], {"edm": [1.0, 3.0, 10.0]}, xlabel="x", ylabel="y")
+    ax.set_yscale(scale)
+    style.name_curve(ax, "edm", 0.5, (3, -8), label="EDM", ha="left")
+    style.name_curve(ax, "edm", 2.0)
+    first, last = ax.texts
+    assert (first.get_text(), last.get_text()) == ("EDM", "edm")
+    assert (first.xy, last.xy) == ((0.5, 2.0), (2.0, 10.0))
+    assert first.xyann == (3, -8)
+    assert (first.get_ha(), last.get_ha()) == ("left", "center")
+    assert first.get_color() == last.get_color() == plots.colour("edm")
+
+
 def test_a_headline_stands_above_the_titles_of_panels():
     panels = plots.axes(8, 4, columns=2)
     for ax in panels:
