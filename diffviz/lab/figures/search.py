@@ -81,7 +81,9 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
     side = "right" if result.optimum[0] > (low + high) / 2 else "left"
     offset = (-11 if side == "right" else 11, 0)
-    ax.annotate("least", result.optimum, offset, ha=side, gid="least: name", **NAMED)
+    ax.annotate(
+        "least", (result.optimum[0], result.optimum[1]), offset, ha=side, gid="least: name", **NAMED
+    )
     guess = GUESSES.get(result.settings["family"])
     if guess is not None:
         ax.plot(*guess, "D", **GUESS)
