@@ -181,8 +181,8 @@ def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
         seeds[0][0].logsnr,
         {name: of_seeds.mean(0) for name, of_seeds in excess.items()},
         xlabel=SHORT,
-        ylabel="nats above the floor, log scale",
-        title="elbo has most left to learn at every λ (thin: seeds)",
+        ylabel="nats above the floor   [thin: seeds]",
+        title="elbo: most left to learn, at every λ",
         colours=colour,
         outside=None,
         ax=ax,
@@ -193,7 +193,7 @@ def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
         style: dict[str, Any] = {"color": colour(name), "lw": 0.9, "alpha": 0.55, "zorder": 2}
         for seed, values in enumerate(of_seeds):
             ax.plot(seeds[0][0].logsnr, values, gid=f"{name}, seed {seed}", **style)
-    label_ends(ax, ends, colour, leaders=False)
+    label_ends(ax, ends, colour, leaders=False, apart=0.05)
 
 
 def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:

@@ -76,8 +76,8 @@ GRID_DASHES: dict[str, Any] = dict(
 )
 BAND_COLOURS = BLUES  # coarse to fine; no colour of a grid
 BAND_NAMES = {  # of bands: where on the cosine grid's line, and how far from it, in points
-    "below 2": (0.26, (44, -11)),
-    "2 to 8": (0.4, (40, -31)),
+    "below 2": (0.26, (38, -12)),
+    "2 to 8": (0.4, (36, -31)),
     "8 to 32": (0.52, (-25, 24)),
 }
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
@@ -385,7 +385,7 @@ def _draw_bands(ax: Axes) -> None:
         np.linspace(0, 1, 101),
         curves,
         xlabel="share of the steps   [dotted: VP cosine]",
-        ylabel="",
+        ylabel="R² by cycles per image (share of Var)",
         title="photographs: coarse first",
         colours=colours.__getitem__,
         outside=None,
@@ -395,7 +395,7 @@ def _draw_bands(ax: Axes) -> None:
         line_of(ax, f"{band}, {grid[:2]}").set_linestyle(GRID_DASHES[grid])
     for band, share in band_shares().items():
         at, offset = BAND_NAMES[band]
-        label = f"{band} cycles\n({share:.0%} of Var)"
+        label = f"{band}\n({share:.0%})"
         name_curve(ax, f"{band}, VP", at, offset, label=label)
 
 

@@ -425,7 +425,7 @@ def test_the_names_of_bands_say_how_much_variance_they_hold(drawn):
     labels = [text.get_text() for text in drawn["early-commitment"].axes[2].texts]
     shares = sampling_experiments.band_shares()
     assert sum(shares.values()) == pytest.approx(1, abs=0.02)  # the corners are left out
-    assert [label.split(" cycles")[0] for label in labels] == list(shares)
+    assert [label.split("\n")[0] for label in labels] == list(shares)
     said = [float(label.split("(")[1].split("%")[0]) / 100 for label in labels]
     assert said == pytest.approx(list(shares.values()), abs=0.005)
 
