@@ -279,7 +279,7 @@ function identityView(state, data) {
     title: "its velocities, at each t",
     xlim: [0, 1],
     colours,
-    dashes: { [VELOCITY]: 0, [AVERAGE]: 0, [TARGET]: 1 },
+    dashes: { [VELOCITY]: 0, [AVERAGE]: 0, [TARGET]: 2 },
     dots: { [VELOCITY]: dot(VELOCITY), [AVERAGE]: dot(AVERAGE) },
   });
   const words =

@@ -349,10 +349,23 @@ def test_a_loss_of_square_rates_is_judged(loss, said, capsys):
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("wrong", "hint"), [(1, "two objectives"), (1 / 12, "divides by k")])
+def test_the_two_means_are_told_apart(wrong, hint, capsys, text):
+    rng = np.random.default_rng(0)
+    spent, hidden = rng.random((20_000, 16)), rng.random((20_000, 16)) < rng.random((20_000, 1))
+    count = hidden.sum(1)
+    weights = {k: (spent * hidden)[count == k].sum() for k in (1, 12)}  # by k, as a batch adds up
+    own = {k: ((spent * hidden)[count == k].sum(1) / k).sum() for k in (1, 12)}
+    assert (weights[12] / weights[1]) / (own[12] / own[1]) == pytest.approx(12)
+    assert_says(text, "`answer = 12`: the mean over each sequence has $\\omega_k \\propto 1/k$")
+    check("two-means", wrong)
+    assert hint in capsys.readouterr().out
+
+
 def test_the_exercises_take_the_right_answers(capsys, text):
     token = float(dv.masked_objective("elbo").weighting([2.0], base="token")[0])
     assert_says(text, f"gives {token:.3f}", "`answer = 2 / 3`")
-    answers = {"masked-token-base": token, "masked-negative-share": 2 / 3}
+    answers = {"masked-token-base": token, "masked-negative-share": 2 / 3, "two-means": 12}
     for name, answer in answers.items():
         check(name, answer)
         assert "not yet" not in capsys.readouterr().out

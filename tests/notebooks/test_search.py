@@ -125,6 +125,20 @@ def test_flow_matchings_lead_does_not_survive_its_own_levels(text, own_laws):
     assert_says(text, "by 13 % to 1 %")
 
 
+def test_the_two_on_the_floor_in_both_searches_are_as_said(text, same_law, own_laws):
+    worst = {
+        name: max(abs(found.beside[name][0]) for found in (same_law, own_laws))
+        for name in same_law.beside
+    }
+    assert worst.pop("fm-ot") < 0.01 and worst.pop("rate-distortion") < 0.01
+    assert min(worst, key=worst.get) == "sd3" and worst["sd3"] < 0.02
+    assert min(worst.values()) > 0.01
+    assert_says(
+        text,
+        "Flow matching and the rate–distortion weighting are, and no other. SD3 lies about at the",
+    )
+
+
 def test_what_each_gained_by_levels_of_its_own(text, same_law, own_laws):
     flow, optimum = (
         same_law.second[name].mean() - own_laws.second[name].mean() for name in ("fm-ot", "optimum")

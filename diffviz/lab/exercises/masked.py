@@ -6,12 +6,15 @@ import numpy as np
 from scipy.special import expit
 
 from diffviz.checks import require
-from diffviz.lab.exercises.answers import near
+from diffviz.lab.exercises.answers import near, number
 from diffviz.lab.exercises.functions import UNANSWERED
 from diffviz.lab.exercises.registry import RIGHT, exercise
+from diffviz.masked.entries import masked_objective
 from diffviz.masked.objectives import MaskedObjective
 from diffviz.masked.schedules import kept_power
 from diffviz.theory.analysis import verdict
+
+TWO_MEANS = "masked-mean", "simple-batch"  # of each sequence, and of the batch
 
 
 @exercise("masked-token-base")
@@ -64,6 +67,17 @@ def negative_share(answer: Any) -> str:
     """The negative share of the schedule m = 1 − ∛ρ: its ratio is alpha², so ∫ 2 alpha² dalpha."""
     hint = "The ratio is a power of α, and 1 at α = 1. Integrate its slope times α."
     return near(answer, verdict(_of_a_cube_root()).negative_share, hint)
+
+
+@exercise("two-means")
+def two_means(answer: Any) -> str:
+    """How much more often the mean of a large batch counts 12 masked tokens than that of each."""
+    each, batch = (masked_objective(name).count_weights(16) for name in TWO_MEANS)
+    truth = (batch[11] / batch[0]) / (each[11] / each[0])
+    if number(answer) == 1:
+        return "The two means are two objectives: what does each divide by?"
+    hint = "The mean of each sequence divides by k, that of a large batch by one number for all."
+    return near(answer, truth, hint)
 
 
 def _of_a_cube_root() -> MaskedObjective:

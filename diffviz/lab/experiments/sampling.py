@@ -453,7 +453,7 @@ class OneStep(NamedTuple):
     densities: dict[str, NDArray]
 
 
-def ddpm_step(n: int = 20_000) -> OneStep:
+def ddpm_step(n: int = 500_000) -> OneStep:
     """One step on gmm1 from z = 0.4 at λ = −1 to λ = 1, by DDPM and by DDIM and noise.
 
     Args:

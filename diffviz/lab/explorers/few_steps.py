@@ -290,7 +290,7 @@ def identity_view(state: State) -> View:
         title="its velocities, at each t",
         xlim=(0.0, 1.0),
         colours=COLOURS,
-        dashes={VELOCITY: 0, AVERAGE: 0, TARGET: 1},
+        dashes={VELOCITY: 0, AVERAGE: 0, TARGET: 2},
         dots={name: (place, curves[name][here - 1 : here]) for name in (VELOCITY, AVERAGE)},
     )
     words = (

@@ -1,6 +1,7 @@
 """The figure of few-step objectives: where they look, and what is learned of the flow map."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ from diffviz.lab.experiments.few_steps import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, label_ends, legend
-from diffviz.plots.style import FOCUS, OTHERS
+from diffviz.plots.style import BEST, FOCUS, OTHERS
 
 COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
 LEAST = 1e-5  # of the probability of a bin, below which the plane is left white
@@ -36,11 +37,10 @@ FINDINGS = {
     DATA[1]: "two clusters: only shortcut is near throughout",
 }
 MAP_FINDINGS = {
-    DATA[0]: "one Gaussian: both MeanFlows bend away",
-    DATA[1]: "two clusters: both MeanFlows step too far left",
+    DATA[0]: "one Gaussian: no MeanFlow follows the map",
+    DATA[1]: "two clusters: no MeanFlow follows the map",
 }
-EXACT = "exact map"
-ROOM = 1.9  # for the names at the ends of maps, over the reach of the states
+EXACT, UNMOVED = "exact map", "not moved"
 TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
 REACH = 2.5  # of states near pure noise that are drawn, in standard deviations
 SIDE_BY_SIDE = 0.05  # by which share of their place points of neighbours are apart
@@ -128,7 +128,7 @@ def _explain_shades(ax: Axes, mesh: QuadMesh) -> None:
 def _draw_hill(ax: Axes, name: str, on: NDArray) -> None:
     """How often each level is drawn on the diagonal, as a hill on the lower edge of the plane."""
     share = few_step(name).diagonal_share
-    text, ink = "no loss on the diagonal", "0.2"
+    text, ink = "neighbours, less than a cell\napart: no loss on the diagonal", "0.2"
     if on.any():
         height = EDGES[0] + HILL * on
         ax.stairs(
@@ -141,7 +141,7 @@ def _draw_hill(ax: Axes, name: str, on: NDArray) -> None:
 def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     """Draw where one step of each network ends, over where it starts, beside the exact map.
 
-    A pale line is one seed, and the bold one their mean.
+    A line is one seed. The names stand at the right, where the mean of the seeds ends.
 
     Args:
         ax: Axes to draw on.
@@ -155,40 +155,83 @@ def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
         of_seeds = learned_map(name, data)[:, likely]
         maps[name] = of_seeds.mean(0)
         for seed, ends in enumerate(of_seeds):
-            ax.plot(starts, ends, color=COLOURS[name], lw=1.0, alpha=0.35, gid=f"{name}:{seed}")
-        ax.plot(starts, maps[name], color=COLOURS[name], lw=2.4, gid=f"{name}:mean")
+            ax.plot(starts, ends, color=COLOURS[name], lw=1.5, alpha=0.8, gid=f"{name}:{seed}")
     maps[EXACT] = exact
-    ax.plot(starts, exact, color="black", lw=2.2, ls="--", gid="exact")
+    ax.plot(starts, exact, color=BEST, lw=2.6, ls=plots.DASHES[1], gid="exact")
     ax.set(
-        xlabel=f"z at t = {ENDS[0]:g}   [pale: {len(SEEDS)} seeds, bold: their mean]",
+        xlabel=f"z at t = {ENDS[0]:g}   [a line for each of {len(SEEDS)} seeds]",
         ylabel=f"z at r = {ENDS[1]:g}, after one step",
         title=(MAP_FINDINGS if set(names) == set(NAMES) else TITLES)[data],
-        xlim=(-REACH, ROOM * REACH),
+        xlim=(-REACH, REACH),
     )
     ax.set_xticks(range(-2, 3))
     ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room
     tips = {name: (float(starts[-1]), float(ends[-1])) for name, ends in maps.items()}
-    label_ends(ax, tips, (COLOURS | {EXACT: "black"}).__getitem__)
+    label_ends(ax, tips, (COLOURS | {EXACT: BEST}).__getitem__)
 
 
-def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
+def one_step_maps(names: Sequence[str] = NAMES) -> Axes:
+    """Draw the maps of one step beside the exact one, a panel for each data set.
+
+    Args:
+        names: Objectives to show, of the experiment's ``NAMES``.
+
+    Returns:
+        The first panel.
+    """
+    panels = _two_panels()
+    for ax, data in zip(panels, DATA, strict=True):
+        draw_maps(ax, data, names)
+    return panels[0]
+
+
+def distances(names: Sequence[str] = NAMES) -> Axes:
+    """Draw the errors of one, two and four steps, a panel for each data set, with names at lines.
+
+    Args:
+        names: Objectives to show, of the experiment's ``NAMES``.
+
+    Returns:
+        The first panel.
+    """
+    panels = _two_panels()
+    for ax, data in zip(panels, DATA, strict=True):
+        draw_errors(ax, data, names, at_ends=True)
+    return panels[0]
+
+
+def _two_panels() -> list[Axes]:
+    """Two panels with room for names on the right of each."""
+    panels = plots.axes(11.4, 4.5, columns=2, legend=1.0)
+    panels[0].figure.subplots_adjust(wspace=0.5)
+    return panels
+
+
+def draw_errors(
+    ax: Axes, data: str, names: Sequence[str] = NAMES, *, at_ends: bool = False
+) -> None:
     """Draw the error of one, two and four steps.
 
     Args:
         ax: Axes to draw on.
         data: One of the experiment's ``DATA``.
         names: Objectives to show, of the experiment's ``NAMES``.
+        at_ends: Whether the names stand beside the lines, for which the right margin needs room;
+            else there is a legend.
     """
+    ends_of_lines: dict[str, tuple[float, float]] = {}
     for number, name in enumerate(names):
         by_seed = errors_by_seed(name, data)
         mean = by_seed.mean(0)
         place = np.array(STEPS) * (1 + SIDE_BY_SIDE * (number - (len(names) - 1) / 2))
         ax.plot(place, mean, "o-", color=COLOURS[name], ms=5, label=name)
+        last = np.flatnonzero(np.isfinite(mean))[-1]
+        ends_of_lines[name] = (place[last], mean[last])
         ends = mean - by_seed.min(0), by_seed.max(0) - mean
         ax.errorbar(place, mean, ends, fmt="none", color=COLOURS[name], lw=1.4, capsize=4)
     unmoved = errors(names[0], data).unmoved
     is_whole = set(names) == set(NAMES)
-    ax.axhline(unmoved, color="0.3", lw=1.4, ls="--", label="not moved")
+    ax.axhline(unmoved, color="0.3", lw=1.4, ls="--", label=UNMOVED)
     ax.set(
         xlabel=f"steps   [mean and range of {len(SEEDS)} seeds]",
         ylabel="RMS distance from the exact map",
@@ -199,10 +242,22 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     ax.set_ylim(0, 1.1 * max(unmoved, ax.dataLim.y1))
     ax.set_xticks(STEPS, [str(each) for each in STEPS])
     ax.minorticks_off()
-    if data == DATA[0]:  # where the lines leave room
+    if at_ends:
+        _name_errors(ax, ends_of_lines, unmoved)
+    elif data == DATA[0]:  # where the lines leave room
         legend(ax, loc="center right", bbox_to_anchor=(1.0, 0.6))
     else:
         legend(ax, loc="upper right")
+
+
+def _name_errors(ax: Axes, ends: dict[str, tuple[float, float]], unmoved: float) -> None:
+    """Write names at the ends of lines, and beside a point where there is but one."""
+    whole = {name: (ax.get_xlim()[1], height) for name, (at, height) in ends.items() if at > 2}
+    colours = COLOURS | {UNMOVED: "0.3"}
+    label_ends(ax, whole | {UNMOVED: (ax.get_xlim()[1], unmoved)}, colours.__getitem__)
+    for name in ends.keys() - whole.keys():
+        style: dict[str, Any] = {"color": COLOURS[name], "fontsize": 9, "va": "center"}
+        ax.annotate(name, ends[name], (9, 8), textcoords="offset points", **style)
 
 
 @figure(

@@ -1,6 +1,7 @@
 """Figures of masked diffusion: weightings on one axis, exact bounds, trainings, other noises."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from scipy.special import expit
 from diffviz import plots
 from diffviz.lab.experiments import masked
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, label_ends, legend, minus, named_lines
+from diffviz.lab.figures.style import NEUTRAL, label_ends, last_points, legend, minus, named_lines
 from diffviz.plots.style import FOCUS, OTHERS
 
 NOISED_LOGSNR = "log-SNR λ = log(α/(1 − α))   [all noised ← → none]"
@@ -74,7 +75,7 @@ def masked_weightings() -> Axes:
         masked.LEVELS,
         ratios,
         xlabel=SHORT,
-        ylabel="w / sigmoid(λ), 1 at λ = 0",
+        ylabel="ratio r to the ELBO's, 1 at λ = 0",
         title="over the ELBO's: only the ELBO is flat everywhere",
         outside=None,
         colours=colour,
@@ -170,23 +171,29 @@ def masked_elbo() -> Axes:
 
 
 def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
-    """What is left to learn by log-SNR: the mean over seeds in a band from least to most."""
+    """What is left to learn by log-SNR: a thin line for each seed, and their mean."""
     floor = masked.WORLD.floor(seeds[0][0].logsnr)
-    means = {}
-    for number, run in enumerate(seeds[0]):
-        excess = np.array([runs[number].exact for runs in seeds]) - floor
-        means[run.name] = excess.mean(0)
-        low, high = excess.min(0), excess.max(0)
-        ax.fill_between(run.logsnr, low, high, color=colour(run.name), alpha=0.15, lw=0)
+    excess = {
+        run.name: np.array([runs[number].exact for runs in seeds]) - floor
+        for number, run in enumerate(seeds[0])
+    }
     plots.lines(
         seeds[0][0].logsnr,
-        means,
+        {name: of_seeds.mean(0) for name, of_seeds in excess.items()},
         xlabel=SHORT,
-        ylabel="Σ cross-entropy above the floor, nats",
-        title="what is left to learn, by λ: mean and range of seeds",
+        ylabel="nats above the floor   [thin: seeds]",
+        title="elbo: most left to learn, at every λ",
         colours=colour,
+        outside=None,
         ax=ax,
     )
+    ax.set_yscale("log")
+    ends = last_points(ax)
+    for name, of_seeds in excess.items():
+        style: dict[str, Any] = {"color": colour(name), "lw": 0.9, "alpha": 0.55, "zorder": 2}
+        for seed, values in enumerate(of_seeds):
+            ax.plot(seeds[0][0].logsnr, values, gid=f"{name}, seed {seed}", **style)
+    label_ends(ax, ends, colour, leaders=False, apart=0.05)
 
 
 def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
@@ -222,6 +229,7 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
 def masked_training() -> Axes:
     """Draw the excess of each training, its bound and its likelihood; returns the left panel."""
     left, right = plots.axes(11.5, 4.6, columns=2)
+    left.figure.subplots_adjust(wspace=0.38)  # for the names at the ends of lines
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
     _draw_left(left, seeds)
     _draw_bars(right, seeds)

@@ -35,11 +35,12 @@ from diffviz.lab.figures.style import (
     legend,
     line_of,
     minus,
+    name_curve,
     named_lines,
 )
 from diffviz.perception.sensitivities import Curve, a_weighting
 from diffviz.perception.spectra import Implied
-from diffviz.plots.style import FOCUS
+from diffviz.plots.style import BEST, FOCUS
 from diffviz.recipes.entries import CATALOGUE
 
 REFERENCES = ("elbo", "fm-ot")  # drawn beside what is implied
@@ -84,7 +85,22 @@ SHORT_LABELS = {  # where names stand beside lines
     "Daly 1993": "Daly",
     "Movshon–Kiorpes 1988": "Movshon–Kiorpes",
 }
-NAMED_FROM = -18.0  # λ at which axes begin whose lines are named at their left ends
+FINDINGS = {  # what the two panels of a group of eyes show
+    "five curves of people": (
+        "rate–distortion: near flow matching in the middle",
+        "projection: nearly flat, and it rises from noise",
+    ),
+    "seven species, six lines": (
+        "rate–distortion: low peaks weight noise most",
+        "projection: five lean to noise, one to data",
+    ),
+}
+SPENDER_NAMES = {  # of loss densities: at which λ, and how far from it, in points
+    "elbo": (7.6, (-16, 6)),
+    "edm": (4.6, (0, 9)),
+    "fm-ot": (-5.0, (-4, 10)),
+    "sd3": (1.1, (0, 9)),
+}
 MAIN_EYE = "Barten 2004"  # which most pictures have
 PEOPLE, ANIMALS = "people", "animals"
 SENSITIVITY_PANELS = {  # title, and place of the legend
@@ -92,7 +108,7 @@ SENSITIVITY_PANELS = {  # title, and place of the legend
     ANIMALS: ("one shape, at published peaks", "lower left"),
 }
 SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
-GROUP_COLOURS = {SCENE: "0.5", TEXTURE: plots.PALETTE[7], ALL: "black"}
+GROUP_COLOURS = {SCENE: "0.5", TEXTURE: plots.PALETTE[7], ALL: BEST}
 NOISED = plots.PALETTE[2]
 SHADES = "0.3", "0.48", "0.64", "0.78"  # from the largest picture to the smallest; no black
 
@@ -181,7 +197,7 @@ def _group_colour(name: str) -> str:
 
 
 def _draw_photographs(ax: Axes, power: Power) -> None:
-    """Power of photographs, scenes in one colour and close-ups in another, that of all in black."""
+    """Power of photographs, scenes and close-ups in a colour each, that of all in a dark one."""
     plots.lines(
         power.frequency,
         power.curves,
@@ -205,7 +221,7 @@ def _draw_photographs(ax: Axes, power: Power) -> None:
 def _draw_noised(ax: Axes, power: NoisedPower) -> None:
     """Power of one photograph under noise: measured in pale thick lines, predicted in thin ones."""
     curves: dict[str, NDArray] = {power.name: power.image, "noise, λ = 0": power.noise}
-    colours = {power.name: "black", "noise, λ = 0": "0.75"}
+    colours = {power.name: BEST, "noise, λ = 0": "0.75"}
     for level in power.measured:
         name = minus(f"λ = {level:g}")
         curves[f"{name}, noised"] = power.measured[level]
@@ -305,6 +321,63 @@ def frequency_map(times: Sequence[int] = DIVISORS[:4], names: Sequence[str] = SP
     legend(left, loc="upper left", handlelength=3)
     _draw_spending(right, names)
     return left
+
+
+def drowned(levels: Mapping[str, tuple[NDArray, NDArray]]) -> Axes:
+    """Draw at which λ the frequencies of one picture drown, by its size; lines are named.
+
+    Args:
+        levels: Such as "64² pixels" to cycles per image and λ, as ``experiments.perception.
+            drowning`` returns them.
+
+    Returns:
+        The Axes.
+    """
+    ax = plots.lines(
+        {name: cycles for name, (cycles, _) in levels.items()},
+        {name: drowns for name, (_, drowns) in levels.items()},
+        xlabel="cycles per image",
+        ylabel="λ at which it drowns, −log S",
+        title="the smaller picture drowns at a higher λ",
+        colours=shade_of,
+        outside=None,
+    )
+    for name, (cycles, _) in levels.items():
+        name_curve(ax, name, float(cycles[-1]), (-6, 10), ha="right")
+    highest = max(float(np.max(drowns)) for _, drowns in levels.values())
+    ax.set(xscale="log", ylim=(None, highest + 1.4))
+    return ax
+
+
+def spending(
+    logsnr: NDArray, spent: Mapping[str, NDArray], strip: plots.Strip | None = None
+) -> Axes:
+    """Draw loss densities of objectives on photographs, each of unit area and named.
+
+    Args:
+        logsnr: λ in nats, shape (n,).
+        spent: Name of an objective to its loss at each λ, shape (n,), as ``experiments.perception.
+            photo_spending`` returns it.
+        strip: Pictures under the axis; none by default.
+
+    Returns:
+        The Axes.
+    """
+    density = {name: plots.scaled(loss, logsnr, "unit area") for name, loss in spent.items()}
+    ax = plots.lines(
+        logsnr,
+        density,
+        xlabel=plots.LOGSNR,
+        ylabel="share of the loss per nat",
+        title="on photographs most of each loss is spent above λ = 0",
+        colours=plots.colour,
+        outside=None,
+        strip=strip,
+    )
+    ax.axvline(0, color="0.5", lw=0.8, zorder=1)
+    for name in spent:
+        name_curve(ax, name, *SPENDER_NAMES.get(name, (0.0, (0, 9))))
+    return ax
 
 
 def _draw_spending(ax: Axes, names: Sequence[str]) -> None:
@@ -451,21 +524,28 @@ def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
     """Both kinds of weighting of one group of eyes, at one scale; returns the first panel."""
     ((title, views),) = columns.items()
     left, right = plots.axes(12.0, 4.8, columns=2)
+    left.figure.subplots_adjust(left=0.115, right=0.94, wspace=0.43)
     kinds = {
         "rate–distortion": {name: view.rate_distortion for name, view in views.items()},
         "projection": {name: view.projection for name, view in views.items()},
     }
     for ax, (kind, curves) in zip((left, right), kinds.items(), strict=True):
         _draw_implied(ax, curves, title=f"{kind}: {title}", xlabel=plots.LOGSNR)
+        ax.yaxis.tick_right()  # on the left stand the names of the lines
+        ax.spines["left"].set_visible(False)
+        ax.spines["right"].set_visible(True)
         _widen_main_eye(ax)
         _dash_curves(ax)
     lines = [line for ax in (left, right) for line in named_lines(ax)]
     highest = max(float(np.max(np.asarray(line.get_ydata()))) for line in lines)
     for ax in (left, right):
-        ax.set(xlim=(NAMED_FROM, 10), ylim=(-4, highest + 0.3), xticks=range(-10, 11, 5))
+        ax.set_ylim(-4, highest + 0.3)
         ends = {str(line.get_gid()): _first_point(line) for line in named_lines(ax)}
         label_ends(ax, ends, colour_of, labels=SHORT_LABELS, side="left", apart=0.055)
-    left.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
+    right.yaxis.set_label_position("right")
+    right.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
+    for ax, finding in zip((left, right), FINDINGS.get(title, ()), strict=False):
+        ax.set_title(finding)
     return left
 
 
@@ -534,6 +614,6 @@ def hearing(view: Implied | None = None) -> Axes:
     )
     left.set(xscale="log", xlim=(20, 20000), ylim=(-55, 5))
     view = heard() if view is None else view
-    _draw_both(right, view, "what an ear implies on pink noise")
+    _draw_both(right, view, "towards noise an ear's weighting stops rising")
     _name_curves(right)
     return left

@@ -33,7 +33,7 @@ from diffviz.lab.experiments.policy import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, label_ends, last_points, legend, line_of
-from diffviz.plots.style import FOCUS, OTHERS
+from diffviz.plots.style import BEST, FOCUS, OTHERS
 from diffviz.policy.environment import FourGoals
 
 # One colour for each method of learning, in all figures; the same in those of two roads.
@@ -54,7 +54,7 @@ RATIO_COLOURS = {
     "exponential first": FOCUS,
     "average first": plots.colour("fm-ot"),
     "FM without noise": plots.colour("fm-ot"),
-    "exact ratio": plots.colour("elbo"),
+    "exact ratio": BEST,
 }
 LABEL_OFFSETS = {  # in points
     "elbo": (-34, -14),
@@ -98,6 +98,11 @@ def gain_law(
     """
     finest = number(finest, "finest", SCALES[0], 1.0)
     start = np.log10(finest)
+    whole = finest == SCALES[0]
+    if ax is None:
+        ax = plots.axes(8.4, 4.8)[0]
+        if not whole:
+            _make_room_on_the_left(ax)
     log_c = np.r_[start, np.log10(SCALES[finest * 1.001 < SCALES])]
     curves = {name: np.interp(log_c, np.log10(SCALES), np.log10(gains(name))) for name in names}
     ax = plots.lines(
@@ -108,19 +113,27 @@ def gain_law(
         title="only a constant w counts fine and coarse changes alike",
         outside=None,
         colours=plots.colour,
-        ax=ax or plots.axes(8.4, 4.8)[0],
+        ax=ax,
     )
-    whole = finest == SCALES[0]
     for name, curve in curves.items():
         height = curve[0] + (END_OFFSETS.get(name, 0.0) if whole else 0.0)
         label = name if whole else f"{name}: {_times_less(curve[0])}"
         style = {"color": plots.colour(name), "fontsize": 9, "ha": "right", "va": "center"}
         ax.text(start - 0.06, height, label, style)
-    room = 1.05 if whole else 0.45 * (1 - start)  # for the labels, in units of log₁₀ c
+    room = 1.05 if whole else 0.0  # for the labels, in units of log₁₀ c
     lowest = min(curve[0] for curve in curves.values())
     ax.set(xlim=(start - room, 1.05), ylim=(lowest - 0.2, 1.1))
     ax.set_xticks(range(int(np.ceil(start)), 2))
     return ax
+
+
+def _make_room_on_the_left(ax: Axes) -> None:
+    """Move the vertical axis to the right, since names of lines stand on the left of the Axes."""
+    ax.figure.subplots_adjust(left=0.26, right=0.89)
+    ax.yaxis.tick_right()
+    ax.yaxis.set_label_position("right")
+    ax.spines["left"].set_visible(False)
+    ax.spines["right"].set_visible(True)
 
 
 def _times_less(log_ratio: float) -> str:

@@ -38,9 +38,10 @@ from diffviz.lab.figures.style import (
     legend,
     line_of,
     minus,
+    name_curve,
     named_lines,
 )
-from diffviz.plots.style import FOCUS
+from diffviz.plots.style import BEST, FOCUS
 from diffviz.theory import prior
 
 SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))
@@ -164,14 +165,14 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     return ax
 
 
-def _draw_ratio(ax: Axes, curves: dict[int, NDArray], title: str) -> None:
+def _draw_ratio(ax: Axes, curves: dict[int, NDArray], what: str, title: str) -> None:
     """A ratio to the data over the log-SNR at the end, by size."""
     labelled = {size_label(side): curve for side, curve in curves.items()}
     plots.lines(
         LAST_LEVELS,
         labelled,
         xlabel=END,
-        ylabel="samples / data",
+        ylabel=f"{what} of brightness, samples / data",
         colours=size_colour,
         outside=None,
         ax=ax,
@@ -218,10 +219,10 @@ def terminal_snr(measured: tuple[NDArray, NDArray] | None = None) -> Axes:
     bias = terminal_bias(LAST_LEVELS)
     measured_mean, measured_std = measured_brightness() if measured is None else measured
     means = {side: mean for side, (mean, _) in bias.items()}
-    _draw_ratio(left, means, "the mean brightness that samples keep")
+    _draw_ratio(left, means, "mean", "the larger the image, the less of its mean is kept")
     _mark_ends(left, ALL_ENDS)
     spreads = {side: spread for side, (_, spread) in bias.items()}
-    _draw_ratio(right, spreads, "the spread of brightness that they keep")
+    _draw_ratio(right, spreads, "spread", "the spread falls later than the mean")
     _mark_ends(right, ALL_ENDS)
     _draw_measured(left, measured_mean / MEAN)
     _draw_measured(right, measured_std / STD)
@@ -317,15 +318,15 @@ def offset_noise(largest: float = 0.3) -> Axes:
         curves,
         xlabel=label,
         ylabel="samples / data, from λ = −5.364",
-        title="64² pixels: with a plain start the spread is lost",
+        title="64² pixels: with a plain start the spread shrinks",
         outside=None,
         colours=colours.__getitem__,
         ax=right,
     )
-    right.set(ylim=(0, 1.06))
-    labels = ["mean, either start", *list(curves)[1:]]
-    place = {"loc": "center right", "bbox_to_anchor": (1.0, 0.42)}
-    legend(right, named_lines(right), labels=labels, **place)
+    right.set(ylim=(0, 1.1))
+    name_curve(right, "mean", 0.2, (0, -13), label="mean, either start")
+    name_curve(right, "spread, offset in the start too", 0.2, (0, 9))
+    name_curve(right, "spread, plain start", 0.2, (0, 10))
     _mark_usual_strength(right, colours, last)
     return left
 
@@ -422,11 +423,11 @@ def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled, colour
         ax.set(yticks=(-5, 0, 5))
         ax.plot(*points[:, 0].T, ".", ms=4, color="0.45", gid="source", label="source")
         end = "data" if kind == "pairs" else "end of a path"
-        ax.plot(*points[:, 1].T, ".", ms=4, color="black", gid="data", label=end)
+        ax.plot(*points[:, 1].T, ".", ms=4, color=BEST, gid="data", label=end)
     numbers = coupling.numbers()
-    title = f"{name}: {numbers['crossings']:.1%} cross, cost {numbers['cost']:.1f}"
+    title = f"{name}: {numbers['crossings']:.0%} cross, cost {numbers['cost']:.1f}"
     top.set_title(title, fontsize=11)
-    title = f"its flow: S = {numbers['S']:.3f}, path ratio {numbers['path ratio']:.3f}"
+    title = f"its flow: S = {numbers['S']:.2g}, path ratio {numbers['path ratio']:.2f}"
     bottom.set_title(title, fontsize=11)
 
 

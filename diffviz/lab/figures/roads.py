@@ -18,7 +18,7 @@ from diffviz.lab.experiments.policy import SCALES
 from diffviz.lab.experiments.roads import COUNTS, ENDS, ROADS, RULES, equal_etas, excess, learned
 from diffviz.lab.figures.policy import METHOD_COLOURS
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import draw_under, legend, spread_out
+from diffviz.lab.figures.style import draw_under, label_ends, last_points, legend
 
 AWM_RELEASED = FORWARD[2]
 LEVELS = np.linspace(-7, 7, 141)  # λ in nats
@@ -27,9 +27,9 @@ POLICY_TITLES = {
     LEARNED: "w at a policy that keeps to four goals",
 }
 RATIOS = (1, 2, 5, 10, 20)  # ticks of KL over KL
-ROOM = 1.32  # for names beside the ends of lines, over the length of the longest
 OTHER_WEIGHTING = {"FPO": "FPO under fm-ot"}  # elsewhere FPO has its default
-PALE = 0.55  # share of its colour that such a line has
+PALE = 0.75  # share of its colour that such a line has
+AS_FM = {"AWM": "AWM: flow matching"}  # whose weighting it has
 ROAD_DASHES = {
     "AWM": plots.DASHES[1],
     "NFT": plots.DASHES[2],
@@ -58,13 +58,22 @@ def _road_colour(name: str) -> str:
     return to_hex((1 - PALE * (1 - np.array(to_rgb(colour)))).tolist())
 
 
-def draw_noise(ax: Axes, steps: int = 10, rules: Sequence[str] = RULES) -> None:
+def _weighting_colour(name: str) -> str:
+    """The colour of a method's weighting: that of flow matching where it is the same."""
+    return plots.colour("fm-ot") if name in AS_FM else method_colour(name)
+
+
+def draw_noise(
+    ax: Axes, steps: int = 10, rules: Sequence[str] = RULES, *, at_ends: bool = False
+) -> None:
     """Draw the η of DDIM that adds as much noise as each rule does.
 
     Args:
         ax: Axes to draw on.
         steps: Number of equal steps of t.
         rules: Names of rules, of the experiment's ``RULES``.
+        at_ends: Whether the names stand beside the lines, for which the right margin needs room;
+            else there is a legend.
     """
     times = np.linspace(*ENDS, steps + 1)[:-1]
     for name in rules:
@@ -76,15 +85,28 @@ def draw_noise(ax: Axes, steps: int = 10, rules: Sequence[str] = RULES) -> None:
         title=f"{steps} steps: noise over ancestral noise",
     )
     ax.set_ylim(bottom=0)
-    legend(ax, loc="upper center")
+    if at_ends:
+        _name_rules(ax)
+    else:
+        legend(ax, loc="upper center")
 
 
-def draw_excess(ax: Axes, rules: Sequence[str] = RULES) -> None:
+def _name_rules(ax: Axes) -> None:
+    """Write the name of each rule beside the end of its line."""
+    ends = {}
+    for line in ax.lines:
+        x, y = np.asarray(line.get_data(), dtype=float)
+        ends[str(line.get_label())] = (float(x[-1]), float(y[-1]))
+    label_ends(ax, ends, method_colour)
+
+
+def draw_excess(ax: Axes, rules: Sequence[str] = RULES, *, at_ends: bool = False) -> None:
     """Draw the KL of trajectories over that of the actions, by the number of steps.
 
     Args:
         ax: Axes to draw on.
         rules: Names of rules, of the experiment's ``RULES``.
+        at_ends: Whether the names stand beside the lines, as in ``draw_noise``.
     """
     for name in rules:
         ratios = [excess(name, each) for each in COUNTS]
@@ -100,7 +122,26 @@ def draw_excess(ax: Axes, rules: Sequence[str] = RULES) -> None:
     ax.set_yticks(RATIOS, [str(each) for each in RATIOS])
     ax.minorticks_off()
     ax.set_ylim(0.8, 40)
-    legend(ax, loc="upper right")
+    if at_ends:
+        _name_rules(ax)
+    else:
+        legend(ax, loc="upper right")
+
+
+def noise_and_cost(steps: int = 10) -> Axes:
+    """Draw the noise of the rules and their excess KL, with the names at the lines.
+
+    Args:
+        steps: Number of equal steps of t in the first panel.
+
+    Returns:
+        The first panel.
+    """
+    noise, kl = plots.axes(11.8, 4.4, columns=2, legend=1.5)
+    noise.figure.subplots_adjust(wspace=0.62)
+    draw_noise(noise, steps, at_ends=True)
+    draw_excess(kl, at_ends=True)
+    return noise
 
 
 def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = False) -> None:
@@ -109,8 +150,8 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
     Args:
         ax: Axes to draw on.
         roads: Names of roads, of the experiment's ``ROADS``.
-        at_ends: Whether the names stand beside the ends of the lines, for which wide axes have
-            room; else there is a legend.
+        at_ends: Whether the names stand beside the ends of the lines, for which the right margin
+            needs room; else there is a legend.
     """
     ends: dict[str, tuple[float, float]] = {}
     for name in roads:
@@ -125,7 +166,7 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
     ax.set(
         xlabel="calls of the network for each action",
         ylabel="mean reward",
-        title="one clip: the tempered learn faster",
+        title="tempered, Flow-GRPO learns faster",
         ylim=(0, 1.02),
     )
     if at_ends:
@@ -137,21 +178,19 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
 def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
     """Write each name beside the end of its line; below it where other lines go on."""
     longest = max(calls for calls, _ in ends.values())
-    last = {name: reward for name, (calls, reward) in ends.items() if calls == longest}
-    top = ax.get_ylim()[1]
-    spread = top * spread_out(np.array([*last.values()]) / top, 0.06)
-    heights = dict(zip(last, spread, strict=True))
-    for name, (calls, reward) in ends.items():
+    ax.set_xlim(0, longest)
+    last = {name: end for name, end in ends.items() if end[0] == longest}
+    label_ends(ax, last, method_colour, leaders=False, size=10)
+    for name in ends.keys() - last.keys():
         ax.annotate(
             OTHER_WEIGHTING.get(name, name),
-            (calls, heights.get(name, reward)),
-            (6, 0 if calls == longest else -9),
+            ends[name],
+            (4, -12),
             textcoords="offset points",
             va="center",
             color=method_colour(name),
             fontsize=10,
         )
-    ax.set_xlim(0, ROOM * longest)
 
 
 @figure(
@@ -195,13 +234,14 @@ def draw_local(ax: Axes, policy: str = FIRST, methods: Sequence[str] = FORWARD) 
         xlabel=plots.LOGSNR,
         ylabel="log₁₀ w on the ε error, 0 at λ = 0",
         title=POLICY_TITLES[policy],
-        colours=method_colour,
+        colours=_weighting_colour,
         outside=None,
         ax=ax,
     )
     if AWM_RELEASED in methods:
         draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
     ax.set_ylim(-2.8, 2.4)
+    ax.set_xticks(range(-6, 7, 3))
 
 
 def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
@@ -217,13 +257,14 @@ def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
         xlabel="log₁₀ c, c the variance of what changes",
         ylabel="log₁₀ κ(c)/κ(1)",
         title="the released losses are the steepest",
-        colours=method_colour,
+        colours=_weighting_colour,
         outside=None,
         ax=ax,
     )
     if AWM_RELEASED in methods:
         draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
-    legend(ax, loc="lower right", handlelength=3)
+    ax.set_xlim(right=np.log10(SCALES[-1]))
+    label_ends(ax, last_points(ax), _weighting_colour, labels=AS_FM)
 
 
 @figure(
@@ -237,7 +278,7 @@ def forward_process() -> Axes:
     Returns:
         The first panel.
     """
-    first, learned_policy, gains = plots.axes(13.6, 4.4, columns=3)
+    first, learned_policy, gains = plots.axes(13.6, 4.4, columns=3, legend=1.6)
     draw_local(first, FIRST)
     draw_local(learned_policy, LEARNED)
     draw_forward_gains(gains)

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -49,6 +48,7 @@ from diffviz.lab.figures.style import (
     label_ends,
     legend,
     line_of,
+    name_curve,
     named_lines,
 )
 from diffviz.plots.style import BLUES, LIGHTER, OTHERS, REFERENCE
@@ -75,11 +75,20 @@ GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
 BAND_COLOURS = BLUES  # coarse to fine; no colour of a grid
-BAND_DASH: Any = (0, (3, 1.5))
+BAND_NAMES = {  # of bands: where on the cosine grid's line, and how far from it, in points
+    "below 2": (0.26, (38, -12)),
+    "2 to 8": (0.4, (36, -31)),
+    "8 to 32": (0.52, (-25, 24)),
+}
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
 SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": OTHERS[6]}
 EULER = "Euler"
 EULER_SHADES = *LIGHTER, OTHERS[5]  # from the linear frame to the VP frame
+CHURN_NAMES = {  # of lines of 100 steps: at which step, and how far from them, in points
+    "DDIM": (8, (0, 9)),
+    "half of DDPM's noise, η = 0.5": (76, (0, 9)),
+    "DDPM, η = 1": (60, (-34, 6)),
+}
 NOISE = "0.5"  # what is added on the way; no solver
 VARIANCE_SHADES = ("0.75", "0.52", "0.3")  # from the least variance to the largest
 CALLS_ASKED = (10, 100)  # the calls at which the notebook asks for the best solver
@@ -203,13 +212,16 @@ def _draw_paths(ax: Axes, path: str, title: str, variances: Sequence[float]) -> 
     curves = {f"c = {c:g}": exact_path(c, path, t) for c in variances}
     shades = dict(zip(curves, cycle(VARIANCE_SHADES), strict=False))
     colour = shades.__getitem__
-    plots.lines(t, curves, xlabel=TIME, ylabel="z", title=title, colours=colour, ax=ax)
+    labels: dict[str, Any] = {"xlabel": TIME, "ylabel": "z", "title": title}
+    plots.lines(t, curves, colours=colour, outside=None, ax=ax, **labels)
     for name in curves:
         line_of(ax, name).set_linestyle("-")  # the shades tell them apart
     for c in variances:
         ax.plot([0, 1], [np.sqrt(c), 1], color=colour(f"c = {c:g}"), lw=1, ls=":")
     ax.set_ylim(0, 1.05 * max(1.0, np.sqrt(max(variances))))
     from_noise(ax)
+    ends = {name: (0.0, float(curve[0])) for name, curve in curves.items()}
+    label_ends(ax, ends, colour, leaders=False)
 
 
 @figure(
@@ -227,11 +239,10 @@ def vp_vs_fm(shown: Sequence[float] = (0.01, 0.1, 1.0)) -> Axes:
         The first panel.
     """
     linear, cosine, straight = plots.axes(12.5, 4.2, columns=3)
-    _draw_paths(linear, "FM", "linear path (FM); dotted: chords", shown)
-    _draw_paths(cosine, "VP", "cosine path (VP)", shown)
-    drawn = cosine.get_legend()
-    if drawn is not None:
-        drawn.remove()  # the shades are those of the first panel
+    linear.figure.subplots_adjust(wspace=0.46)  # for the names at the ends of paths
+    _draw_paths(linear, "FM", "linear path (FM): bent more for larger c", shown)
+    _draw_paths(cosine, "VP", "cosine path (VP): c = 1 does not move", shown)
+    legend(linear, [Line2D([], [], color="0.5", lw=1, ls=":", label="chord")], loc="lower left")
     variances = np.geomspace(0.005, 4, 60)
     colours = {"FM": grid_colour("FM, uniform t"), "VP": grid_colour("VP cosine")}
     plots.lines(
@@ -275,11 +286,14 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
         np.arange(1, steps + 1),
         curves,
         xlabel="step   [noise ← → data]",
-        ylabel="|weight| of the step's v in the last z",
+        ylabel="|weight| of its v in the last z",
         title=f"DDIM counts all predictions alike, DDPM forgets the early ones ({steps} steps)",
         colours=_churn_colours(curves),
+        outside=None,
         ax=ax,
     )
+    for name in curves:
+        name_curve(ax, name, *CHURN_NAMES.get(name, (0.5 * steps, (0, 9))))
     flat = np.sin(np.pi / (2 * steps))
     ax.axhline(flat, color=NEUTRAL, ls=":", lw=1)
     ax.annotate(f"sin(π/{2 * steps}) = {flat:.6f}", (0.62 * steps, 0.91 * flat), fontsize=9)
@@ -350,7 +364,7 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
         step.densities,
         xlabel="z at λ = 1, one step after z = 0.4 at λ = −1",
         ylabel="density",
-        title="20,000 draws each way: one law",
+        title="one step, drawn both ways: one law",
         outside=None,
         colours=colours.__getitem__,
         ax=right,
@@ -363,29 +377,26 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
 
 
 def _draw_bands(ax: Axes) -> None:
-    """R² in bands of frequency: a blue for each band, the cosine grid dashed."""
+    """R² in bands of frequency: a blue for each band, and for each grid its dash."""
     bands = settled_bands()
     curves = {f"{band}, {grid[:2]}": values for (grid, band), values in bands.items()}
     colours = {name: BAND_COLOURS[k % len(BANDS)] for k, name in enumerate(curves)}
     plots.lines(
         np.linspace(0, 1, 101),
         curves,
-        xlabel=STEPS,
-        ylabel="",
+        xlabel="share of the steps   [dotted: VP cosine]",
+        ylabel="R² by cycles per image (share of Var)",
         title="photographs: coarse first",
         colours=colours.__getitem__,
         outside=None,
         ax=ax,
     )
     for grid, band in bands:
-        line_of(ax, f"{band}, {grid[:2]}").set_linestyle("-" if grid[:2] == "FM" else BAND_DASH)
-    handles = [Patch(color=colour) for colour in BAND_COLOURS]
-    grids = [Line2D([], [], color="0.3", ls=dash, lw=2) for dash in ("-", BAND_DASH)]
-    shares = [f"{band} ({share:.0%} of Var)" for band, share in band_shares().items()]
-    labels = [*shares, "FM, uniform t", "VP cosine"]
-    place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-    drawn = legend(ax, [*handles, *grids], labels=labels, handlelength=2.5, **place)
-    drawn.set_title("cycles per image", prop=FontProperties(size=9))
+        line_of(ax, f"{band}, {grid[:2]}").set_linestyle(GRID_DASHES[grid])
+    for band, share in band_shares().items():
+        at, offset = BAND_NAMES[band]
+        label = f"{band}\n({share:.0%})"
+        name_curve(ax, f"{band}, VP", at, offset, label=label)
 
 
 def _name_by_place(ax: Axes, names: Sequence[str]) -> None:
@@ -417,7 +428,7 @@ def early_commitment(size: int = 64) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(12, 5.0, columns=3, legend=1.9)
+    panels = plots.axes(12, 4.8, columns=3)
     photos, digits, bands = panels
     plots.lines(
         np.linspace(0, 1, 101),

@@ -25,6 +25,7 @@ FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
 GUESS: dict[str, Any] = {"ms": 8, "color": "white", "mec": "black", "gid": "guess", "zorder": 4}
+NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 10, "zorder": 5}
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.5, "gid": "optima"}
 AXES = {  # what stands at the axis of a parameter, where its name alone would not do
     "share": "share   [power of the eye's weighting]",
@@ -69,17 +70,24 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     ax.plot(*fitted.optima.T, ".", ms=6, mew=0, zorder=2, clip_on=False, label=label, **SPREAD)
     kept = fitted.kept
     dots: dict[str, Any] = {
-        "ms": 4,
-        "color": "black",
+        "ms": 5,
+        "mfc": "white",
+        "mec": "0.25",
         "gid": "points",
         "label": "trained weightings",
     }
-    ax.plot(*fitted.points[kept].T, "o", zorder=3, **dots)
+    ax.plot(*fitted.points[kept].T, "o", zorder=3, clip_on=False, **dots)
     ax.plot(*fitted.points[~kept].T, "x", ms=7, color="red", gid="failed", zorder=3)
-    ax.plot(*result.optimum[:, None], "*", clip_on=False, label="least", **STAR)
+    ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
+    side = "right" if result.optimum[0] > (low + high) / 2 else "left"
+    offset = (-11 if side == "right" else 11, 0)
+    ax.annotate(
+        "least", (result.optimum[0], result.optimum[1]), offset, ha=side, gid="least: name", **NAMED
+    )
     guess = GUESSES.get(result.settings["family"])
     if guess is not None:
-        ax.plot(*guess, "D", label="theory's guess", **GUESS)
+        ax.plot(*guess, "D", **GUESS)
+        ax.annotate("theory's guess", guess, (10, 9), gid="guess: name", **NAMED)
     ax.contour(x, y, z, [z.min() + FLOOR], colors=[EDGE], linewidths=1.2, linestyles=":")
     ax.plot([], [], color=EDGE, lw=1.2, ls=":", label=f"within {FLOOR:g} of the least")
     best = f"best {fitted.box[0][0]} for each {other.removesuffix('s')}"
@@ -217,10 +225,10 @@ def drawn(result: search_report.Search, titles: Sequence[str] = ()) -> Axes:
     beside(result, right)
     for ax, title in zip((left, right), titles, strict=False):
         ax.set_title(title, pad=12)
-    left.figure.subplots_adjust(left=0.06, bottom=0.24, right=0.86, wspace=0.65)
+    left.figure.subplots_adjust(left=0.06, bottom=0.21, right=0.86, wspace=0.65)
     named = [line for line in left.lines if not str(line.get_label()).startswith("_")]
     place: dict[str, Any] = {"loc": "lower center", "frameon": False, "fontsize": 10}
-    left.figure.legend(handles=named, ncols=3, **place)
+    left.figure.legend(handles=named, ncols=len(named), **place)
     return left
 
 

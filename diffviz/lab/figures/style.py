@@ -141,6 +141,33 @@ def last_points(ax: Axes) -> dict[str, tuple[float, float]]:
     return points
 
 
+def name_curve(
+    ax: Axes,
+    name: str,
+    at: float,
+    offset: tuple[float, float] = (0, 7),
+    *,
+    label: str | None = None,
+    ha: Literal["left", "center", "right"] = "center",
+) -> None:
+    """Write the name of a curve beside its point at one place, in its colour.
+
+    Args:
+        ax: The Axes, on which ``plots.lines`` drew the curve.
+        name: Name of the curve.
+        at: Place on the horizontal axis.
+        offset: From the point to the text, in points.
+        label: What is written; the name by default.
+        ha: Which part of the text stands there.
+    """
+    line = line_of(ax, name)
+    x, y = (np.asarray(values, dtype=float) for values in line.get_data())
+    point = (at, float(np.interp(at, x, y)))
+    style: dict[str, Any] = {"color": line.get_color(), "fontsize": 9, "ha": ha, "va": "center"}
+    text = name if label is None else label
+    ax.annotate(text, point, offset, textcoords="offset points", gid=f"{name}: name", **style)
+
+
 def label_ends(
     ax: Axes,
     ends: Mapping[str, tuple[float, float]],

@@ -70,6 +70,20 @@ def test_gaps_are_as_wide_as_asked_and_panels_equally_wide():
     assert places[-1].x1 == pytest.approx(panels[0].figure.subplotpars.right)
 
 
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_a_name_beside_a_curve_belongs_to_its_point(scale):
+    ax = plots.lines([0.0, 1.0, 2.0], {"edm": [1.0, 3.0, 10.0]}, xlabel="x", ylabel="y")
+    ax.set_yscale(scale)
+    style.name_curve(ax, "edm", 0.5, (3, -8), label="EDM", ha="left")
+    style.name_curve(ax, "edm", 2.0)
+    first, last = ax.texts
+    assert (first.get_text(), last.get_text()) == ("EDM", "edm")
+    assert (first.xy, last.xy) == ((0.5, 2.0), (2.0, 10.0))
+    assert first.xyann == (3, -8)
+    assert (first.get_ha(), last.get_ha()) == ("left", "center")
+    assert first.get_color() == last.get_color() == plots.colour("edm")
+
+
 def test_a_headline_stands_above_the_titles_of_panels():
     panels = plots.axes(8, 4, columns=2)
     for ax in panels:

@@ -80,7 +80,7 @@ def test_the_bound_falls_by_halves_and_the_sampler_by_quarters(drawn):
 
 
 def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
-    """Means over seeds, whose own values are dots; bands go from the least to the most."""
+    """Means over seeds, whose own values are dots, and thin lines on the left."""
     panel = drawn["masked-training"].axes[1]
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
     bounds = np.array([[run.elbo for run in runs] for runs in seeds]) - masked.WORLD.entropy
@@ -99,6 +99,12 @@ def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
     _, mean = data(drawn["masked-training"], 0, run.name)
     floor = masked.WORLD.floor(run.logsnr)
     assert mean == pytest.approx(np.mean([runs[0].exact for runs in seeds], axis=0) - floor)
+    for number, runs in enumerate(seeds):
+        left = {each.name: each.exact - floor for each in runs}
+        _, thin = data(drawn["masked-training"], 0, f"simple, seed {number}")
+        assert thin == pytest.approx(left["simple"])
+        most = np.max([*left.values()], axis=0)
+        assert left["elbo"] == pytest.approx(most)  # as the title says
 
 
 def test_the_moving_loss_is_above_its_floor_within_its_errors(drawn):

@@ -236,6 +236,46 @@ def test_a_single_group_of_eyes_has_its_two_kinds_side_by_side_at_one_scale():
     check_type(left.figure)
 
 
+def test_the_titles_of_a_group_of_eyes_are_true_of_each_of_its_lines():
+    people, _, species = perception_experiments.implied_by_column().values()
+    for title, views in zip(perception_figures.FINDINGS, (people, species), strict=True):
+        figure = perception_figures.csf_weighting({title: views}).figure
+        said = [ax.get_title() for ax in figure.axes]
+        assert said == list(perception_figures.FINDINGS[title])
+    logsnr = np.linspace(-10, 10, 201)
+    for view in people.values():
+        middle = np.log(view.rate_distortion(-4.0) / view.rate_distortion(2.0)) / 6
+        assert 0.35 < middle < 0.75  # flow matching's is 0.5
+        w = view.projection(logsnr)
+        assert w.max() / w.min() < 6.1 and w[0] < w.max() / 1.9
+    ends = {name: view.projection(np.array([-10.0, 10.0])) for name, view in species.items()}
+    assert [name for name, (noise, data_end) in ends.items() if noise < data_end] == ["human"]
+    assert len(ends) == 6
+    at_noise = [
+        view.rate_distortion(-10.0) / view.rate_distortion(0.0) for view in species.values()
+    ]
+    assert at_noise == sorted(at_noise)  # from the highest peak to the lowest
+
+
+def test_pictures_of_sizes_and_of_spending_name_their_curves():
+    levels = {"64² pixels": perception_experiments.drowning(4)}
+    ax = perception_figures.drowned(levels)
+    np.testing.assert_array_equal(data(ax.figure, 0, "64² pixels"), levels["64² pixels"])
+    assert [text.get_text() for text in ax.texts] == ["64² pixels"]
+    logsnr = np.linspace(-10, 10, 201)
+    names = ("elbo", "edm", "fm-ot", "sd3")
+    spent = perception_experiments.photo_spending(logsnr, names)
+    ax = perception_figures.spending(logsnr, spent)
+    assert [text.get_text() for text in ax.texts] == list(names)
+    for name in names:
+        x, y = data(ax.figure, 0, name)
+        assert np.trapezoid(y, x) == pytest.approx(1, rel=1e-6)
+        assert np.trapezoid(y[x <= 0], x[x <= 0]) < 0.5  # as the title says
+    for each in (ax.figure, perception_figures.drowned(levels).figure):
+        check_nothing_is_cut(each)
+        check_type(each)
+
+
 def test_slopes_by_distance_are_drawn_and_named_where_they_end():
     rates = np.array([10.0, 30.0, 90.0])
     slopes = {"fm-ot": np.full(3, -0.5), "Barten 2004": np.array([-0.3, -0.5, -0.9])}
