@@ -9,6 +9,7 @@ is written so that nothing cancels where alpha or sigma is tiny.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -145,10 +146,20 @@ def gauss_legendre(breaks: Tensor, order: int) -> tuple[Tensor, Tensor]:
     Returns:
         Nodes and weights, shape (panels · order,) both.
     """
-    node, weight = map(torch.from_numpy, np.polynomial.legendre.leggauss(order))
+    node, weight = map(torch.from_numpy, _legendre(order))
     low = breaks[:-1, None]
     half = breaks.diff()[:, None] / 2
     return (low + half * (1 + node)).flatten(), (half * weight).flatten()
+
+
+@cache
+def _legendre(order: int) -> tuple[NDArray, NDArray]:
+    """Nodes in (−1, 1) and weights, shape (order,) each; not to be written to.
+
+    NumPy finds them as eigenvalues anew each time, which takes longer than most of what they are
+    for.
+    """
+    return np.polynomial.legendre.leggauss(order)
 
 
 # --- mixtures of Gaussians ----------------------------------------------------------------------

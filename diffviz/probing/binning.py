@@ -21,6 +21,7 @@ FAMILIES = (
     stats.laplace,
     stats.cauchy,
 )
+NODES, RULE = np.polynomial.legendre.leggauss(5)  # in (−1, 1), of the integral over a part
 FEWEST_REGULAR = 200  # gaps from which on a quantile function is smooth enough to differentiate
 REACH = 0.01  # half-width of the derivative, as a share of the distance to the nearer end
 JUMP = 0.3  # difference of the log derivatives to the left and to the right that is no curvature
@@ -295,12 +296,11 @@ def _averages_of_quantiles(levels: Levels, value: NDArray, edges: NDArray) -> ND
     left = np.maximum(fine[:-1], ends[0])
     right = np.minimum(fine[1:], ends[-1])
     half = np.maximum(right - left, 0) / 2
-    nodes, rule = np.polynomial.legendre.leggauss(5)
-    points = left + half * (1 + nodes[:, None])
+    points = left + half * (1 + NODES[:, None])
     reach = _reach(len(levels.logsnr))
     log_density = _log_density(levels.logsnr, reach)
     density = np.exp(np.interp(points, levels.logsnr, log_density))
-    integral = rule @ (density * _between(points, levels.logsnr, value)) * half
+    integral = RULE @ (density * _between(points, levels.logsnr, value)) * half
     counted = np.diff(np.interp(fine, ends, np.append(0, np.cumsum(levels.mass * value))))
     is_rough = _holds_any(_near_jumps(levels.logsnr, reach), ends, fine)
     integral = np.where(is_rough, counted, integral)

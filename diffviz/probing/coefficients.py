@@ -340,8 +340,8 @@ def _apart_from_rounding(error: Tensor, part: Tensor, other: Tensor) -> Tensor:
 
     A loss that turns the output into another target by z leaves such rounding.
     """
-    sizes = [values.nan_to_num().norm(dim=1) for values in (part, other)]
-    return torch.where(sizes[0] < ROUNDING * sizes[1], 0, error)
+    size, beside = (_sizes(values.nan_to_num()) for values in (part, other))
+    return torch.where(size < ROUNDING * beside, 0, error)
 
 
 def _size_of_changed_data(
@@ -928,11 +928,11 @@ def solve(basis: Sequence[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
         Coefficients of shape (n, k), NaN where nothing is known, and the relative size of what is
         left, shape (n,).
     """
-    known = ~y.isnan()
-    nothing_known = ~known.any(1)
-    if not known.all():
-        y = torch.where(known, y, 0)
-        basis = [torch.where(known, values, 0) for values in basis]
+    unknown = y.isnan()
+    has_gaps = bool(unknown.any()) or not y.shape[1]
+    if has_gaps:
+        y = torch.where(unknown, 0, y)
+        basis = [torch.where(unknown, 0, values) for values in basis]
     if len(basis) == 1:
         (row,) = basis
         coefficients = ((row * y).sum(1) / row.square().sum(1))[:, None]
@@ -941,8 +941,10 @@ def solve(basis: Sequence[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
         rows = torch.stack(list(basis), 1)
         coefficients = torch.linalg.solve_ex(rows @ rows.mT, rows @ y[..., None])[0][..., 0]
         rest = y - (rows.mT @ coefficients[..., None])[..., 0]
-    left = (rest.norm(dim=1) / y.norm(dim=1)).nan_to_num(0)
-    return torch.where(nothing_known[:, None], torch.nan, coefficients), left
+    left = (_sizes(rest) / _sizes(y)).nan_to_num(0)
+    if has_gaps:
+        coefficients = torch.where(unknown.all(1, keepdim=True), torch.nan, coefficients)
+    return coefficients, left
 
 
 def relative_error(y: Tensor, expected: Tensor) -> Tensor:
@@ -955,7 +957,12 @@ def relative_error(y: Tensor, expected: Tensor) -> Tensor:
     Returns:
         The relative error of each sample, shape (n,); 0 for 0/0 and 1 where 0 was expected.
     """
-    return ((y - expected).norm(dim=1) / expected.norm(dim=1)).nan_to_num(0, posinf=1)
+    return (_sizes(y - expected) / _sizes(expected)).nan_to_num(0, posinf=1)
+
+
+def _sizes(values: Tensor) -> Tensor:
+    """Norm of each row, shape (n,), without the other kinds that ``Tensor.norm`` chooses from."""
+    return torch.linalg.vector_norm(values, dim=1)
 
 
 def _float64(values: Tensor) -> NDArray:

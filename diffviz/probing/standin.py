@@ -202,7 +202,7 @@ class StandIn:
         part, whole = self._part(z, args, kwargs)
         with _outside_transforms():
             output = self._next_output(z.detach(), part, whole).requires_grad_()
-        scalars = _scalars(args, kwargs, len(z))
+        scalars = _scalars(args, kwargs, z.shape[0])
         self.calls.append(Call(z.detach(), output, scalars, part))
         answer = output
         if self._answers.slope and part is None:
@@ -245,12 +245,12 @@ class StandIn:
             return z.new_zeros(whole)
         size = z[:1].numel()
         require(
-            self._output.numel() in (size, len(z) * size),
+            self._output.numel() in (size, z.shape[0] * size),
             f"the network gets {size} numbers a sample, and other numbers in other calls: where "
             "the loss crops or resizes x to several sizes, probe each by itself, with x of that "
             "size and without that step",
         )
-        output = self._output.reshape(-1, size).expand(len(z), -1).to(z.dtype)
+        output = self._output.reshape(-1, size).expand(z.shape[0], -1).to(z.dtype)
         if part is None:
             return output.reshape(z.shape).clone()
         return z.new_zeros(whole.numel()).index_put((part,), output.reshape(-1)).reshape(whole)

@@ -3,8 +3,8 @@
 The probe itself reads nothing of the catalogue, so that each can check the other. Here they meet.
 """
 
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ NO_DIFFERENCE = 0.001  # of deviations where each bin is known
 FITS = 3.0  # standard errors, in the mean over bins, up to which an entry may be that of the loss
 CHANCE = 9.0  # difference of chi-squares that chance makes: three standard errors
 KNOWN = 0.05  # relative standard error up to which a fine bin is known
+KEPT = 32  # sets of edges whose averages are kept, each of a quarter of a megabyte
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,8 @@ class Bins:
     w: NDArray
     error: NDArray
     binning: Binning
-    _known: dict[Objective, NDArray] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
-    @property
+    @cached_property
     def middles(self) -> NDArray:
         """Middles of the bins in nats, shape (n,)."""
         return (self.edges[1:] + self.edges[:-1]) / 2
@@ -101,11 +99,17 @@ class Bins:
     def average(self, objective: Objective) -> NDArray:
         """The weighting of an objective averaged over each bin, shape (n,); not to be written to.
 
-        A ranking asks for the same averages again and again, so that they are kept.
+        A ranking asks for the same averages again and again, and so does the next look at the same
+        measurement, so that they are kept.
         """
-        if objective not in self._known:
-            self._known[objective] = self._averaged(objective)
-        return self._known[objective]
+        if objective not in self._averages:
+            self._averages[objective] = self._averaged(objective)
+        return self._averages[objective]
+
+    @cached_property
+    def _averages(self) -> dict[Objective, NDArray]:
+        """What is kept of averages over these bins."""
+        return _kept_averages(self.edges.tobytes(), self.binning.bins)
 
     def _averaged(self, objective: Objective) -> NDArray:
         """The averages of ``average``.
@@ -123,7 +127,7 @@ class Bins:
             average[jumps] = objective.weighting(finer).mean(0)
         return average
 
-    @property
+    @cached_property
     def relative_error(self) -> NDArray:
         """Standard error over the weighting, shape (n,); 0 where that is 0."""
         return np.divide(self.error, self.w, out=np.zeros_like(self.w), where=self.w > 0)
@@ -133,8 +137,25 @@ class Bins:
 
         A table of steps reaches half a step beyond its continuous limit.
         """
-        low, high = objective.law.support()
+        low, high = _support(objective)
         return (self.edges[:-1] >= low) & (self.edges[1:] <= high)
+
+
+@cache
+def _support(objective: Objective) -> tuple[float, float]:
+    """Support of the law in nats, which SciPy works out anew each time."""
+    return objective.law.support()
+
+
+@lru_cache(KEPT)
+def _kept_averages(edges: bytes, bins: int) -> dict[Objective, NDArray]:
+    """Averages of weightings over bins, which fill up as they are asked for.
+
+    Args:
+        edges: The edges of the bins, as bytes.
+        bins: How many bins were asked for, which says at how many points each is averaged.
+    """
+    return {}
 
 
 @lru_cache
@@ -313,7 +334,7 @@ class Ranking:
     count: int
     whole: Bins
 
-    @property
+    @cached_property
     def least(self) -> float:
         """The distance of the nearest entry."""
         return min(self.distances.values(), default=0.0)
@@ -323,23 +344,28 @@ class Ranking:
 
         Where distances are in standard errors, a tenth is no difference.
         """
-        distance = self._rounded(match.name)
+        distance = self._rounded[match.name]
         other_target = CATALOGUE[match.name].target.name != self.kind
         if distance != round(self.least, 3):
             return distance, 0.0, other_target
-        same = [
-            name
-            for name in self.distances
-            if self._rounded(name) == distance and self._is_same(name, match.name)
-        ]
-        return distance, min(map(self._over_nearly_all, same)), other_target
+        same = [name for name in self._nearest if self._is_same(name, match.name)]
+        return distance, min(self._nearest[name] for name in same), other_target
 
-    def _rounded(self, name: str) -> float:
-        """Distance to three digits, without what is no difference."""
-        distance = self.distances[name]
-        if not self.is_even and distance - self.least < LEEWAY:
-            distance = self.least
-        return round(distance, 3)
+    @cached_property
+    def _rounded(self) -> dict[str, float]:
+        """Distances to three digits, without what is no difference."""
+        no_difference = 0.0 if self.is_even else LEEWAY
+        return {
+            name: round(self.least if distance - self.least < no_difference else distance, 3)
+            for name, distance in self.distances.items()
+        }
+
+    @cached_property
+    def _nearest(self) -> dict[str, float]:
+        """The entries whose rounded distance is the least, with that over nearly all draws."""
+        least = round(self.least, 3)
+        names = [name for name, distance in self._rounded.items() if distance == least]
+        return {name: self._over_nearly_all(name) for name in names}
 
     def _over_nearly_all(self, name: str) -> float:
         """The distance over nearly all draws: deviations to two digits, errors to one."""

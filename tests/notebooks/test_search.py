@@ -33,11 +33,12 @@ def own_laws():
 
 def test_the_cell_runs_the_search_of_the_figure(text):
     sources = [cell.source for cell in cells(NOTEBOOK)]
-    (source,) = [source for source in sources if "found = search.search(" in source]
-    numbers = dict(re.findall(r'"(\w+)": (\d+)', source))
-    names = re.findall(r'[( ]"([\w-]+)",', source)
+    assert sum("found = experiments.search.small()" in source for source in sources) == 1
+    (call,) = re.findall(r'search\.search\(("digits"[^)]*)\)', text)
+    numbers = dict(re.findall(r"(\w+)=(\d+)", call))
+    names = re.findall(r'(?:^| )"([\w-]+)",', call)
     named = dict(zip(("data", "goal", "family"), names, strict=True))
-    surface = dict(re.findall(r'(surface)="(\w+)"', source))
+    surface = dict(re.findall(r'(surface)="(\w+)"', call))
     expected = {key: str(value) for key, value in search_experiments.SMALL.items()}
     assert numbers | named | surface == expected
     assert_says(text, "24 points of the family are trained under three seeds", "250 steps of 128")

@@ -37,7 +37,7 @@ def test_a_tenth_of_a_standard_error_is_no_difference_and_a_deviation_is_one():
     def rounded(distance, is_even):
         distances = {"edm": 1.0, "sd3": distance}
         ranking = nearest.Ranking("eps", is_even, distances, count=10, whole=None)
-        return ranking._rounded("sd3")
+        return ranking._rounded["sd3"]
 
     assert rounded(1.05, is_even=False) == 1.0
     assert rounded(1.15, is_even=False) == 1.15
@@ -61,6 +61,17 @@ def test_a_mixture_is_averaged_right_over_bins_in_which_its_law_jumps(name, binn
     points = measured.edges[:-1] + shares[:, None] * np.diff(measured.edges)
     exact = objective.weighting(points).mean(0)
     np.testing.assert_allclose(measured.average(objective), exact, rtol=5e-3)
+
+
+def test_averages_are_kept_for_the_same_bins_and_no_others():
+    objective = dv.objective("edm")
+    first, again = (nearest.in_bins(Known(objective), nearest.COARSE) for _ in range(2))
+    finer = nearest.in_bins(Known(objective), nearest.Binning(bins=40, mass=0.98))
+    moved = nearest.Bins(first.edges + 0.1, first.w, first.error, first.binning)
+    assert first.average(objective) is again.average(objective)
+    assert len(finer.average(objective)) == 40
+    assert (moved.average(objective) != first.average(objective)).all()
+    assert (first.average(dv.objective("sd3")) != first.average(objective)).all()
 
 
 def test_of_equals_the_one_with_the_same_target_comes_first():

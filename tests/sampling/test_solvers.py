@@ -47,13 +47,15 @@ def model(denoise, d=2):
 
 @model
 def mixture(z, logsnr):
+    """The mean over parts of m + g (z - alpha m), where g = alpha V / total."""
     alpha, total = (
         torch.sigmoid(logsnr).sqrt(),
         torch.sigmoid(logsnr) * VARIANCE + torch.sigmoid(-logsnr),
     )
-    d = z[:, None] - alpha * MEANS
-    share = (SHARE.log() - d.square().sum(-1) / (2 * total) - total.log()).softmax(1)
-    return (share[..., None] * (MEANS + (alpha * VARIANCE / total)[:, None] * d)).sum(1)
+    gain = alpha * VARIANCE / total
+    x, y = z.mT[:, None] - (alpha * MEANS).mT[..., None]
+    share = ((SHARE / total).log()[:, None] - (x * x + y * y) / (2 * total)[:, None]).softmax(0)
+    return share.mT @ ((1 - alpha * gain)[:, None] * MEANS) + (gain @ share)[:, None] * z
 
 
 def normal(variance):

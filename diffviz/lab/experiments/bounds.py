@@ -12,7 +12,7 @@ process. The model of the data themselves has the ratio E[h_b(z_b) | x].
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.polynomial import hermite_e, legendre
@@ -41,6 +41,10 @@ GRID = np.linspace(-9, 9, 901)  # z and x, on which densities are integrated
 LEVELS = np.linspace(*PICTURE_RANGE, 201)  # λ in nats, at which losses are computed
 OUTER, INNER = 24, 16  # Gauss–Hermite nodes of the noise on x and of that on z
 
+# nodes and weights, which NumPy finds anew each time; not to be written to
+_legendre = cache(legendre.leggauss)
+_hermite = cache(hermite_e.hermegauss)
+
 
 # --- the levels of bounds -------------------------------------------------------------------------
 
@@ -53,10 +57,10 @@ def heights() -> tuple[NDArray, NDArray]:
     Returns:
         Heights and weights, each shape (n,).
     """
-    node, weight = legendre.leggauss(16)
+    node, weight = _legendre(16)
     root = np.sqrt(0.9) * (1 + node) / 2
     top, top_weight = 1 - root**2, np.sqrt(0.9) * weight * root
-    node, weight = legendre.leggauss(20)
+    node, weight = _legendre(20)
     span = np.log(1e6)
     logs = np.log(1e-7) + span * (1 + node) / 2
     bottom = np.exp(logs)
@@ -155,13 +159,13 @@ class Mistaken:
 
     def path_divergence(self, low: float, high: float) -> float:
         """KL of the paths if the network decodes from ``low`` to ``high``: the integral of loss."""
-        node, weight = legendre.leggauss(80)
+        node, weight = _legendre(80)
         half = (high - low) / 2
         return float(half * weight @ self.loss(low + half * (1 + node)))
 
     def log_ratio(self, z: NDArray, low: float, high: float) -> NDArray:
         """Logarithm of h of the module at z, for a network that decodes from low to high."""
-        node, weight = hermite_e.hermegauss(INNER)
+        node, weight = _hermite(INNER)
         ratio = np.exp((log_expit(low) - log_expit(high)) / 2)  # of the scales alpha
         spread = np.sqrt(expit(-low) - ratio**2 * expit(-high))
         noisier = ratio * z[..., None] + spread * node
@@ -179,7 +183,7 @@ class Mistaken:
         Returns:
             KL(q(x) ‖ p(x)) and KL(q(z) ‖ p(z)) in nats.
         """
-        node, weight = hermite_e.hermegauss(OUTER)
+        node, weight = _hermite(OUTER)
         x = GRID[np.abs(GRID) < 6.5][::4]
         alpha, sigma = np.sqrt(expit(high)), np.sqrt(expit(-high))
         inner = self.log_ratio(alpha * x[:, None] + sigma * node, low, high)
