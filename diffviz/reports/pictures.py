@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
-from matplotlib.ticker import LogLocator, MultipleLocator
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MultipleLocator
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -146,6 +146,8 @@ def draw_losses(card: Card, ax: Axes) -> None:
     spare = max(1.0, np.sqrt(LEAST / (high / low)))
     ax.set_ylim(low / spare, high * spare)
     ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))  # more labels would overlap
+    # in a range of little more than a decade too, which Matplotlib before 3.11 leaves bare
+    ax.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.4)))
     _show_all(ax, losses.logsnr)
     # the longer words need a higher picture
     ax.set_ylabel(f"squared {ERROR_OF[losses.base]} error, summed")

@@ -20,7 +20,7 @@ DOORS = {name: entry.call for name, entry in test_doors.DOORS.items()} | {
 UNDECIDED = {"Run.denoise_with"}  # for torch.func, which hides sizes: the caller decides
 # Functions that ask for properties, make, move or look at numbers, but do not compute with them.
 ASK = """
-    __array__ __bool__ __get__ __getitem__ __index__ __invert__ __len__ __repr__ __set__
+    __array__ has_names __bool__ __get__ __getitem__ __index__ __invert__ __len__ __repr__ __set__
     _has_compatible_shallow_copy_type _parse_to _set_grad_enabled data_ptr device dim is_complex
     is_contiguous is_floating_point item numel size storage_offset stride type untyped_storage
 """

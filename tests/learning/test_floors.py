@@ -48,7 +48,7 @@ def half_mean_squared_distance(x, draws, logsnr):
         s = np.exp(-value / 2)
         y = draws.x + s * draws.eps
         weight = torch.softmax(-torch.cdist(y, x).square() / (2 * s**2), 1)
-        found[level] = (weight * torch.cdist(draws.x, x).square()).sum(1) / 2
+        found[level] = ((weight * torch.cdist(draws.x, x).square()).sum(1) / 2).numpy()
     return found
 
 
