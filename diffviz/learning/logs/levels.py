@@ -166,9 +166,7 @@ def _of_timestep(timestep: NDArray, known: Objective | None) -> Levels:
     if known.path.frame == VE:
         return _of_c_noise(timestep, known.name)
     if table is not None:
-        # λ falls with the step; steps without signal, which have no atom, come last
-        without_signal = np.full(table.steps - len(table.levels), -np.inf)
-        return _of_step(timestep, np.r_[table.levels[::-1], without_signal], known.name)
+        return _of_step(timestep, table.table, known.name)
     require(
         np.nanmax(timestep, initial=0.0) <= 1,
         f"{known.name!r} has a continuous time in [0, 1], but timesteps reach "
@@ -188,7 +186,8 @@ def _of_flow_time(timestep: NDArray, name: str, steps: int) -> Levels:
     outside = (timestep < 0) | (timestep > scale)
     require(
         not outside.any(),
-        f"timesteps of {name!r} lie in [0, {scale}], got {timestep[outside][:1]}",
+        f"timesteps of {name!r} lie in [0, {scale}], got {timestep[outside][:1]}; another "
+        "scheduler, or sigma= instead of timestep=?",
     )
     sigma = timestep / scale
     meaning = "timestep is sigma" if scale == 1 else f"timestep/{scale} is sigma"
