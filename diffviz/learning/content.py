@@ -9,11 +9,10 @@ of Python, and by what it closes over. Where a random generator stands is left o
 as it is drawn from.
 """
 
-import copyreg
 import json
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cached_property, partial
@@ -134,15 +133,28 @@ def _content(value: Any) -> Any:
     if is_dataclass(value):
         return _attributes(value)
     try:
-        reduced = value.__reduce_ex__(PICKLED)
+        reduced: Any = value.__reduce_ex__(PICKLED)
     except Exception:  # what does not pickle may raise anything
         return _attributes(value)
     if isinstance(reduced, str):
         return {}
-    make, args, state, *more = (*reduced, None)
-    parts = [list(part) for part in more if part is not None and not callable(part)]
+    return _of_pickle(value, *reduced)
+
+
+def _of_pickle(
+    value: Any,
+    make: Any,
+    args: tuple,
+    state: Any = None,
+    elements: Iterable | None = None,
+    pairs: Iterable | None = None,
+    *_: Any,
+) -> Any:
+    """What pickle would keep of an object, in the order in which ``__reduce_ex__`` returns it."""
     held = _without_computed(value, state) if isinstance(state, Mapping) else state
-    if make is copyreg.__newobj__ and args == (type(value),) and not any(parts):
+    parts = [list(elements or ()), list(pairs or ())]
+    is_plain = getattr(make, "__name__", "") == "__newobj__" and args == (type(value),)
+    if is_plain and not any(parts):
         return held or {}
     return [make, args, held, parts]
 

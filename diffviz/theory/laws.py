@@ -508,10 +508,10 @@ def _every_step(levels: NDArray, steps: int | None, table: ArrayLike | None) -> 
     require(steps is None, "the table tells the number of steps: pass steps= or table=, not both")
     every = np.sort(array(table, "table of the atoms", ndim=1, infinite=True))
     finite_steps = every[np.isfinite(every)]
-    require(
-        len(finite_steps) > 0,
-        f"table of the atoms must hold the logsnr of every step, got {brief(table)}",
-    )
+    if not len(finite_steps):
+        raise ValueError(
+            f"table of the atoms must hold the logsnr of every step, got {brief(table)}"
+        )
     away = abs(finite_steps[nearest_level(finite_steps, levels)] - levels)
     missing = levels[away > ROUNDING * (1 + abs(levels))]
     require(
