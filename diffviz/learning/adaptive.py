@@ -199,7 +199,9 @@ class AdaptiveObjective:
         if self._levels is None:
             return law
         levels = self._levels.logsnr
-        return atoms(levels, np.diff(law.cdf(cell_edges(levels))), self._levels.steps)
+        table = atomic(self.objective.law)
+        every = None if table is None else table.table
+        return atoms(levels, np.diff(law.cdf(cell_edges(levels))), table=every)
 
     @cached_property
     def _levels(self) -> WeightedLevels | None:

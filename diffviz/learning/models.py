@@ -17,22 +17,17 @@ Example:
 """
 
 import math
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from types import CodeType, FunctionType
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from diffviz import checks
+from diffviz.learning.content import name_of, settings_of
 
 Weights = list[tuple[tuple[int, ...], float]]
 LEVEL = 7  # number of features of the log-SNR
@@ -373,99 +368,15 @@ def describe(model: Network) -> dict[str, Any]:
         model: The network.
 
     Returns:
-        {"class": name, "settings": {...}}. The settings are the fields of a dataclass, else the
+        {"class": name, "settings": {...}}. The settings are the fields of a dataclass and the
         attributes of the object. What JSON does not know is described by what it holds, so that it
-        reads the same in another process: a function or class by its name, an array or tensor by
-        shape and check sum, another object as its class and attributes. A lambda or a function made
-        within another stands by what it does, too, since many have one name: by a check sum of its
-        compiled code, which differs between versions of Python, and by what it closes over.
+        reads the same in another process; see ``content``.
     """
     check_network(model)
     cls = type(model)
     own = NETWORKS.get(cls.__name__) is cls
-    name = cls.__name__ if own else _name_of(cls)
-    return {"class": name, "settings": _settings_of(model, ())}
-
-
-def _name_of(code: Any) -> str:
-    """Module and name of a class or function."""
-    return f"{code.__module__}.{code.__qualname__}"
-
-
-def _settings_of(value: Any, within: tuple[int, ...]) -> dict[str, Any]:
-    """Fields of a dataclass or attributes of an object, each as JSON has it."""
-    names = [field.name for field in fields(value)] if is_dataclass(value) else vars(value)
-    return {name: _plain(getattr(value, name), within) for name in names}
-
-
-def _plain(value: Any, within: tuple[int, ...]) -> Any:
-    """A value as JSON has it; what it lies in is known by ``id``, so that a circle ends."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if id(value) in within:
-        return "itself"
-    within = (*within, id(value))
-    if isinstance(value, Mapping):
-        return {str(_plain(key, within)): _plain(part, within) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part, within) for part in value]
-    if isinstance(value, set | frozenset):
-        return sorted((_plain(part, within) for part in value), key=repr)
-    return _object_as_text(value, within)
-
-
-def _object_as_text(value: Any, within: tuple[int, ...]) -> Any:
-    """An array, a function, a class or another object as JSON has it."""
-    if isinstance(value, Tensor | np.ndarray):
-        return _array_as_text(value)
-    if isinstance(value, partial):
-        return {"partial": _plain([value.func, value.args, value.keywords], within)}
-    if hasattr(value, "__qualname__"):
-        return _code_as_text(value, within)
-    if type(value).__repr__ is not object.__repr__ and " at 0x" not in repr(value):
-        return repr(value)
-    attributes = _settings_of(value, within) if hasattr(value, "__dict__") else {}
-    return {_name_of(type(value)): attributes}
-
-
-def _code_as_text(value: Any, within: tuple[int, ...]) -> Any:
-    """A function or class by its name, and by its code where others may have the same name."""
-    name = _name_of(value)
-    if "<" not in name or not isinstance(value, FunctionType):
-        return name
-    defaults = [value.__defaults__, value.__kwdefaults__]
-    content = zlib.crc32(repr(_instructions(value.__code__)).encode())
-    return {f"{name} with check sum {content}": _plain([defaults, _enclosed(value)], within)}
-
-
-def _enclosed(function: FunctionType) -> list[Any]:
-    """The values of the variables that a function takes from around it, where they have one."""
-    values = []
-    for cell in function.__closure__ or ():
-        with suppress(ValueError):  # a variable that is not set yet
-            values.append(cell.cell_contents)
-    return values
-
-
-def _instructions(code: CodeType) -> list[Any]:
-    """What compiled code does, without the place where it stands in a file."""
-    return [code.co_code, code.co_names, *(_constant(one) for one in code.co_consts)]
-
-
-def _constant(value: Any) -> Any:
-    """A constant of compiled code in a form whose text is the same in each process."""
-    if isinstance(value, CodeType):
-        return _instructions(value)
-    if isinstance(value, frozenset):
-        return sorted(map(repr, value))
-    return value
-
-
-def _array_as_text(value: Tensor | NDArray) -> str:
-    """Type, shape and check sum of an array or tensor."""
-    numbers = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-    content = zlib.crc32(np.ascontiguousarray(numbers).tobytes())
-    return f"{numbers.dtype} {numbers.shape} with check sum {content}"
+    name = cls.__name__ if own else name_of(cls)
+    return {"class": name, "settings": settings_of(model)}
 
 
 def checked_description(description: Any) -> dict[str, Any]:

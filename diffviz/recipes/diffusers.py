@@ -99,7 +99,7 @@ def law_of(steps: Steps, time: Any) -> tuple[Any, float]:
         f"of num_train_timesteps={len(held)} steps {held.sum()} hold signal, but a law of log-SNR "
         "needs two or more: take the config of the training",
     )
-    law = laws.atoms(steps.logsnr[held], mass[held], steps=len(steps.logsnr))
+    law = laws.atoms(steps.logsnr[held], mass[held], table=steps.logsnr)
     return law, float(mass[~held].sum())
 
 

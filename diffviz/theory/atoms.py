@@ -38,6 +38,19 @@ def cell_edges(levels: NDArray) -> NDArray:
     return np.concatenate([[first], inner, [last]])
 
 
+def nearest_level(levels: NDArray, logsnr: NDArray) -> NDArray:
+    """The place of the level that is nearest to each λ.
+
+    Args:
+        levels: Increasing λ in nats, shape (T,).
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        Places from 0 to T − 1, same shape as ``logsnr``.
+    """
+    return np.searchsorted((levels[1:] + levels[:-1]) / 2, logsnr)
+
+
 class AtomicLaw(stats.rv_histogram):
     """Law of discrete levels. Its draws are the levels.
 
@@ -48,14 +61,15 @@ class AtomicLaw(stats.rv_histogram):
     Args:
         levels: Increasing λ in nats, shape (T,).
         mass: Probabilities up to a constant, shape (T,).
-        steps: Number of steps of the table, with those that have no level.
+        table: Falling λ of every step of the table, from step 0 on, shape (steps,): those that are
+            never drawn too, −inf without signal, inf without noise.
         **options: Of ``scipy.stats.rv_continuous``, which passes them when it freezes a law.
     """
 
-    def __init__(self, levels: NDArray, mass: NDArray, steps: int, **options: Any):
+    def __init__(self, levels: NDArray, mass: NDArray, table: NDArray, **options: Any):
         self.levels = levels
         self.mass = mass / mass.sum()
-        self.steps = steps
+        self.table = table
         super().__init__((self.mass, cell_edges(levels)), density=False, **options)
 
     def _updated_ctor_param(self) -> dict:
@@ -63,11 +77,30 @@ class AtomicLaw(stats.rv_histogram):
         parts = super()._updated_ctor_param()
         del parts["histogram"]
         del parts["density"]
-        return parts | {"levels": self.levels, "mass": self.mass, "steps": self.steps}
+        return parts | {"levels": self.levels, "mass": self.mass, "table": self.table}
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of the table, with those that are never drawn."""
+        return len(self.table)
 
     def _rvs(self, *args: Any, size: Any = None, random_state: Any = None) -> NDArray:
         """Draws of levels, as SciPy asks for them."""
         return self.levels_at(random_state.uniform(size=size))
+
+    def exceeded(self, logsnr: NDArray) -> NDArray:
+        """The probability of a larger λ, and half of that of the same: the time of a step.
+
+        Args:
+            logsnr: λ in nats, any shape.
+
+        Returns:
+            Probabilities, same shape.
+        """
+        below = np.concatenate([[0.0], np.cumsum(self.mass)])
+        first = np.searchsorted(self.levels, logsnr, "left")
+        last = np.searchsorted(self.levels, logsnr, "right")
+        return np.clip(1 - (below[first] + below[last]) / 2, 0, 1)
 
     def levels_at(self, probability: NDArray) -> NDArray:
         """Levels at which the probability of at most as much reaches a number.
@@ -102,7 +135,8 @@ def atomic(law: Any) -> AtomicLaw | None:
     loc, scale = moved.get("loc", 0.0), moved.get("scale", 1.0)
     if not (np.isfinite(loc) and 0 < scale < np.inf):  # SciPy answers NaN everywhere
         return None
-    return AtomicLaw(loc + scale * distribution.levels, distribution.mass, distribution.steps)
+    levels = loc + scale * distribution.levels
+    return AtomicLaw(levels, distribution.mass, loc + scale * distribution.table)
 
 
 def quantiles(law: Any, probability: NDArray) -> NDArray:

@@ -33,7 +33,7 @@ from diffviz.checks import (
     require,
 )
 from diffviz.protocols import Law
-from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges, quantiles
+from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges, nearest_level, quantiles
 from diffviz.theory.frames import Curve
 from diffviz.theory.mixed_laws import BlendedTime, Mixture, SqueezedTime
 
@@ -41,6 +41,7 @@ CurveWithSlope = Callable[[NDArray], tuple[NDArray, NDArray]]
 
 LAST_STEP = 1e-10  # a Newton step this small, relative to x, leaves an error of its square
 FURTHEST_MEAN = 1e300  # of logit t, so that the level −2 mean is finite
+ROUNDING = 1e-12  # of a level and the step that it is, relative to 1 + |λ|
 MOST_STEPS = 200  # of a root search; halving alone needs 60
 
 
@@ -444,7 +445,12 @@ def inverted(curve: CurveWithSlope, value: NDArray, start: NDArray) -> NDArray:
     return root.reshape(np.shape(value))
 
 
-def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = None) -> Any:
+def atoms(
+    logsnr: ArrayLike,
+    mass: ArrayLike | None = None,
+    steps: int | None = None,
+    table: ArrayLike | None = None,
+) -> Any:
     """Law of discrete levels λ_i.
 
     Draws are levels. Quantiles run through the cell of each level, which ends midway to its
@@ -458,6 +464,8 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = 
         mass: Probabilities up to a constant, shape (T,). By default all are equal.
         steps: Number of steps of the table, with those without signal that have no level. By
             default it is the number of levels.
+        table: λ of every step in nats, any order, shape (steps,), where some are never drawn: −inf
+            without signal, inf without noise. It tells which step a level is, and their number.
 
     Returns:
         A frozen SciPy distribution.
@@ -465,7 +473,8 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = 
     Raises:
         TypeError: ``steps`` is no whole number.
         ValueError: Levels repeat or are not finite (a step of zero SNR has λ = −inf and no cell:
-            leave it out), a mass is negative, or there are fewer steps than levels.
+            leave it out), a mass is negative, there are fewer steps than levels, or a level does
+            not stand in ``table``.
     """
     levels = array(logsnr, "logsnr of the atoms", ndim=1)
     order = np.argsort(levels)
@@ -487,8 +496,30 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = 
             f"mass is one probability >= 0 for each of the {len(levels)} levels, not all 0; "
             f"got {weight}"
         )
-    number_of_steps = count(len(levels) if steps is None else steps, "steps", len(levels))
-    return AtomicLaw(levels, weight[order], number_of_steps).freeze()
+    return AtomicLaw(levels, weight[order], _every_step(levels, steps, table)).freeze()
+
+
+def _every_step(levels: NDArray, steps: int | None, table: ArrayLike | None) -> NDArray:
+    """Falling λ of every step of a table, shape (steps,); see ``atoms``."""
+    if table is None:
+        number_of_steps = count(len(levels) if steps is None else steps, "steps", len(levels))
+        without_signal = np.full(number_of_steps - len(levels), -np.inf)
+        return np.concatenate([levels[::-1], without_signal])
+    require(steps is None, "the table tells the number of steps: pass steps= or table=, not both")
+    every = np.sort(array(table, "table of the atoms", ndim=1, infinite=True))
+    finite_steps = every[np.isfinite(every)]
+    if not len(finite_steps):
+        raise ValueError(
+            f"table of the atoms must hold the logsnr of every step, got {brief(table)}"
+        )
+    away = abs(finite_steps[nearest_level(finite_steps, levels)] - levels)
+    missing = levels[away > ROUNDING * (1 + abs(levels))]
+    require(
+        not len(missing),
+        f"each level must stand in the table of the atoms, but {missing[:3].tolist()} does not: "
+        "give table= the logsnr of every step, of those that are drawn too",
+    )
+    return every[::-1]
 
 
 @dataclass(frozen=True)
@@ -595,7 +626,8 @@ def quantile_of(time: Any, law: Any) -> Any:
         return _kept(table, mass, "the law of time draws")
     at_times = atomic(time)
     if at_times is not None:
-        return atoms(law.isf(at_times.levels), at_times.mass, at_times.steps)
+        every = np.where(np.isfinite(at_times.table), law.isf(at_times.table), -np.inf)
+        return atoms(law.isf(at_times.levels), at_times.mass, table=every)
     rest = reflected(time)
     if rest is None:
         return Transformed(time, SurvivalMap(law)).freeze()
@@ -613,7 +645,7 @@ def _kept(table: AtomicLaw, mass: NDArray, what: str) -> Any:
             f"[{table.levels[0]:g}, {table.levels[-1]:g}]; a law needs two or more, since one "
             "level has no spacing: keep two, or take a law with a density"
         )
-    return atoms(table.levels[kept], mass[kept], table.steps)
+    return atoms(table.levels[kept], mass[kept], table=table.table)
 
 
 def moved(law: Any, move: float) -> Any:
@@ -628,7 +660,7 @@ def moved(law: Any, move: float) -> Any:
     """
     table = atomic(law)
     if table is not None:
-        return atoms(table.levels + move, table.mass, table.steps)
+        return atoms(table.levels + move, table.mass, table=table.table + move)
     return Transformed(law, AffineMap(move), rising=True).freeze()
 
 
@@ -964,7 +996,8 @@ def stretched(density: Any, low: float, high: float) -> Any:
     start, end = ordered(low, high)
     table = atomic(law)
     if table is not None:
-        return atoms(start + (end - start) * table.levels, table.mass, table.steps)
+        every = start + (end - start) * table.table
+        return atoms(start + (end - start) * table.levels, table.mass, table=every)
     return Transformed(law, AffineMap(start, end - start), rising=True).freeze()
 
 

@@ -1029,10 +1029,17 @@ def interpolated(low: Path, high: Path) -> Path:
     table = _table_of_both(low, high)
     if table is None:
         return path_of(name, high.frame, InterpolatedSchedule(low.schedule, high.schedule))
-    time = 1 - np.cumsum(table.mass) + table.mass / 2
-    at_low, at_high = (_levels_at(path.schedule, time) for path in (low, high))
-    between = time * at_low + (1 - time) * at_high
-    return Path(name, high.frame, atoms(between, table.mass, table.steps))
+    drawn = table.exceeded(table.levels)
+    every = table.exceeded(table.table)
+    levels = _between(drawn, *(_levels_at(path.schedule, drawn) for path in (low, high)))
+    steps = _between(every, *(_steps_at(path.schedule, every) for path in (low, high)))
+    return Path(name, high.frame, atoms(levels, table.mass, table=steps))
+
+
+def _between(time: NDArray, at_low: NDArray, at_high: NDArray) -> NDArray:
+    """λ between those of two paths by time, infinite where one of them is."""
+    outside = ~np.isfinite(at_low + at_high)
+    return np.where(outside, at_low + at_high, time * at_low + (1 - time) * at_high)
 
 
 def _levels_at(schedule: Any, time: NDArray) -> NDArray:
@@ -1041,11 +1048,17 @@ def _levels_at(schedule: Any, time: NDArray) -> NDArray:
     return schedule.isf(time) if table is None else table.levels
 
 
+def _steps_at(schedule: Any, time: NDArray) -> NDArray:
+    """Every step of a table, or the levels of a continuous schedule at given times."""
+    table = atomic(schedule)
+    return schedule.isf(time) if table is None else table.table
+
+
 def _table_of_both(low: Path, high: Path) -> AtomicLaw | None:
     """The steps that two paths have in common, where one is a table or both are of like steps."""
     tables = [table for path in (low, high) if (table := atomic(path.schedule)) is not None]
-    masses = [table.mass for table in tables]
-    alike = all(len(one) == len(masses[0]) and np.allclose(one, masses[0]) for one in masses)
+    times = [table.exceeded(table.table) for table in tables]
+    alike = all(len(one) == len(times[0]) and np.allclose(one, times[0]) for one in times)
     return tables[0] if tables and alike else None
 
 
@@ -1061,10 +1074,10 @@ def rescaled_logsnr(
         scale: Factor on both.
 
     Returns:
-        λ after, same shape.
+        λ after, same shape; infinite where alpha would leave [0, 1].
     """
     alpha = np.maximum(VP.alpha(logsnr) + alpha_change, 0) * scale
-    gap = (VP.sigma(logsnr) ** 2 / (1 + VP.alpha(logsnr)) + gap_change) * scale
+    gap = np.maximum(VP.sigma(logsnr) ** 2 / (1 + VP.alpha(logsnr)) + gap_change, 0) * scale
     with np.errstate(divide="ignore"):
         return 2 * np.log(alpha) - np.log(gap * (1 + alpha))
 
@@ -1146,8 +1159,12 @@ def zero_terminal_snr(path: Path) -> Path:
     table = atomic(path.schedule)
     if table is not None:
         last, first = VP.alpha(table.levels[[0, -1]])
-        moved_levels = ZeroTerminalSchedule(None, first, last).after(table.levels[1:])
-        return Path(name, VP, atoms(moved_levels, table.mass[1:], table.steps))
+        schedule = ZeroTerminalSchedule(None, first, last)
+        moved_levels = schedule.after(table.levels[1:])
+        with_signal = table.table > table.levels[0]
+        steps = np.full(table.steps, -np.inf)
+        steps[with_signal] = schedule.after(table.table[with_signal])
+        return Path(name, VP, atoms(moved_levels, table.mass[1:], table=steps))
     first, last = VP.alpha(path.schedule.isf([0.0, 1.0]))
     schedule = ZeroTerminalSchedule(path.schedule, first, last)
     return path_of(name, VP, schedule)

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from diffviz.checks import finite, increasing, offers, real_numbers, refuse_address, require
 from diffviz.delimited import Columns, Frame, read_columns, read_file, read_frame, read_text
 from diffviz.theory import laws
-from diffviz.theory.atoms import AtomicLaw, FactorBetweenLevels, atomic
+from diffviz.theory.atoms import AtomicLaw, FactorBetweenLevels, atomic, nearest_level
 from diffviz.theory.frames import Curve
 from diffviz.theory.paths import Path
 
@@ -373,22 +373,35 @@ def factor_over_steps(table: WeightTable, path: Path) -> tuple[FactorBetweenLeve
 def _factor_at_atoms(table: WeightTable, steps: AtomicLaw) -> tuple[FactorBetweenLevels, Any]:
     """The factor at the atoms that a table lists, and their law."""
     index = table.levels.astype(int)
-    known = (index == table.levels) & (index >= 0) & (index < len(steps.levels))
+    known = (index == table.levels) & (index >= 0) & (index < steps.steps)
     if not known.all():
         wrong = table.levels[~known][0]
         raise ValueError(
-            f"timesteps are whole numbers from 0 to {len(steps.levels) - 1} on this path, got "
+            f"timesteps are whole numbers from 0 to {steps.steps - 1} on this path, got "
             f"{wrong:g}; drop the row, or take the path of the training"
         )
     require(len(set(index.tolist())) == len(index), "a timestep stands in the table twice")
-    from_noise = len(steps.levels) - 1 - index  # the levels of the law increase
-    order = np.argsort(from_noise)
-    place = from_noise[order]
+    places = _places(index, steps)
+    order = np.argsort(places)
+    place = places[order]
     levels = steps.levels[place]
     factor = FactorBetweenLevels(levels, table.weight[order])
     law = laws.atoms(levels, steps.mass[place], steps=steps.steps)
     _check_cells(law, steps)
     return factor, law
+
+
+def _places(index: NDArray, steps: AtomicLaw) -> NDArray:
+    """The places of steps among the levels of a law; a ValueError if one is never drawn."""
+    logsnr = steps.table[index]
+    places = nearest_level(steps.levels, logsnr)
+    undrawn = index[~np.isclose(logsnr, steps.levels[places], rtol=CLOSE, atol=CLOSE)]
+    require(
+        not undrawn.size,
+        f"timestep {undrawn[:1]} is never drawn on this path, or holds no signal ({undrawn.size} "
+        f"of {index.size} rows); drop such rows, or take the path of the whole table",
+    )
+    return places
 
 
 def _check_cells(law: Any, steps: AtomicLaw) -> None:

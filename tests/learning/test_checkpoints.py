@@ -1,16 +1,20 @@
 """A checkpoint goes on with the objective that it was written for, whatever its name."""
 
+import collections
+import dataclasses
+import functools
 import inspect
 import json
 import math
 import os
 import subprocess
 import sys
-from dataclasses import fields
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
+from cells import in_one_test
 
 import diffviz as dv
 from diffviz.learning.identity import record
@@ -161,7 +165,7 @@ def test_every_setting_is_compared(tmp_path):
         "clip": math.inf,
         "adaptive": True,
     }
-    assert changed.keys() == {field.name for field in fields(Settings)}
+    assert changed.keys() == {field.name for field in dataclasses.fields(Settings)}
     for name, value in changed.items():
         with pytest.raises(ValueError, match=rf"this training \({name} is .* in the file, .* here"):
             train("edm", tmp_path / "c", **{name: value})
@@ -172,7 +176,7 @@ def test_every_setting_is_compared(tmp_path):
 
 def test_fit_and_trainer_have_the_defaults_of_the_settings():
     signatures = [inspect.signature(door).parameters for door in (fit, Trainer)]
-    for field in fields(Settings):
+    for field in dataclasses.fields(Settings):
         if field.name != "model":
             assert {parameters[field.name].default for parameters in signatures} == {field.default}
     assert all(parameters["model"].default is None for parameters in signatures)
@@ -403,6 +407,146 @@ def test_a_lambda_reads_the_same_in_another_process(tmp_path):
         for seed in ("1", "2")
     }
     assert len(told) == 1 and "lambda" in told.pop()
+
+
+class Encoder(torch.nn.Module):
+    """A frozen part of a network, whose words are the same for all weights."""
+
+    def __init__(self, seed=0, scale=1.0, shift=0.0):
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        weight = torch.randn(2, 2, generator=generator, dtype=torch.float64)
+        self.weight = torch.nn.Parameter(weight.float(), requires_grad=False)
+        self.scale = scale
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
+        self.activation = torch.nn.Dropout(0.5)
+
+    def forward(self, z):
+        return self.scale * z @ self.weight + self.shift
+
+
+@dataclasses.dataclass
+class Quiet:
+    """A record that does not say all that it holds."""
+
+    scale: float = dataclasses.field(repr=False)
+
+    def __post_init__(self):
+        self.table = [self.scale]
+
+
+@dataclasses.dataclass
+class Derived:
+    """A record whose parts are made from what it was given, and not kept as a field."""
+
+    seed: dataclasses.InitVar[int]
+
+    def __post_init__(self, seed):
+        self.encoder = Encoder(seed)
+
+    def __repr__(self):
+        return "Derived()"
+
+
+class Slotted:
+    """An object without a dictionary."""
+
+    __slots__ = ("scale",)
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def __repr__(self):
+        return "Slotted"
+
+
+def within_another(value):
+    """A function that is named as if it were not made within another."""
+
+    @functools.wraps(named_flow)
+    def function(z):
+        return value
+
+    return function
+
+
+# by what is held: a function of a number, of which 1 and 2 make two things that print alike
+HELD = {
+    "weights": Encoder,
+    "buffers": lambda k: Encoder(shift=float(k)),
+    "attributes of a module": lambda k: Encoder(scale=float(k)),
+    "the mode of a module": lambda k: Encoder().train(k == 1),
+    "parts of a module": lambda k: torch.nn.Sequential(torch.nn.ReLU(), Encoder(k)),
+    "weights of another type": lambda k: Encoder(k).bfloat16(),
+    "weights in a list": lambda k: [Encoder(k)],
+    "weights in a queue": lambda k: collections.deque([Encoder(k)]),
+    "weights in an array": lambda k: np.array([Encoder(k), None]),
+    "a method": lambda k: Encoder(k).forward,
+    "a method of a tensor": lambda k: torch.tensor([1.0, k]).mul,
+    "a partial": lambda k: functools.partial(Encoder(k), out=None),
+    "a function of another name": within_another,
+    "a field that is not printed": Quiet,
+    "what is no field": Derived,
+    "slots": Slotted,
+    "a sparse tensor": lambda k: torch.eye(3).mul(k).to_sparse(),
+    "a sparse array": lambda k: scipy.sparse.csr_array(k * np.eye(3)),
+}
+
+
+@in_one_test
+@pytest.mark.parametrize("make", HELD.values(), ids=HELD)
+def test_what_a_network_holds_identifies_it_however_it_prints(make):
+    one, again, other = (
+        json.loads(json.dumps(describe(Composed(activation=make(k))))) for k in (1, 1, 2)
+    )
+    assert one == again
+    assert one != other
+    assert "0x" not in json.dumps(one)
+
+
+def test_a_network_itself_is_identified_by_what_is_no_field():
+    @dataclasses.dataclass
+    class Own(Affine):
+        seed: dataclasses.InitVar[int]
+
+        def __post_init__(self, seed):
+            self.encoder = Encoder(seed)
+
+        @functools.cached_property
+        def kept(self):
+            return 3.0
+
+    used = Own(1)
+    assert used.kept == 3.0
+    assert describe(used) == describe(Own(1))
+    assert describe(used) != describe(Own(2))
+
+
+def test_a_random_generator_is_no_setting():
+    moved = np.random.default_rng(0)
+    moved.random(3)
+    fresh = Composed(activation=np.random.default_rng(0))
+    assert describe(Composed(activation=moved)) == describe(fresh)
+
+
+def test_a_network_with_other_frozen_weights_is_refused(tmp_path):
+    train("edm", tmp_path / "c", model=Composed(activation=Encoder(0)), callback=stop_at(3))
+    with pytest.raises(ValueError, match=r"model is .*Encoder with check sum .* in the file"):
+        train("edm", tmp_path / "c", model=Composed(activation=Encoder(1)))
+    (run,) = train("edm", tmp_path / "c", model=Composed(activation=Encoder(0)))
+    run.save(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"the network is .*Encoder with check sum .* give that"):
+        dv.Run.load(tmp_path / "run", model=Composed(activation=Encoder(1)))
+    assert dv.Run.load(tmp_path / "run", model=Composed(activation=Encoder(0))).name == run.name
+
+
+def test_a_setting_that_is_not_a_number_is_the_same_in_its_own_checkpoint(tmp_path):
+    train("edm", tmp_path / "c", model=Composed(scale=math.nan), callback=stop_at(3))
+    (run,) = train("edm", tmp_path / "c", model=Composed(scale=math.nan))
+    np.testing.assert_array_equal(run.loss, train("edm", model=Composed())[0].loss)
+    train("edm", tmp_path / "d", model=Composed(scale=math.nan), callback=stop_at(3))
+    with pytest.raises(ValueError, match="model is"):
+        train("edm", tmp_path / "d", model=Composed(scale="nan"))
 
 
 def test_a_network_with_parts_goes_on_in_another_object_and_not_with_other_parts(tmp_path):

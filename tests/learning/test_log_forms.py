@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from cells import in_one_test
 
 import diffviz as dv
 from diffviz.__main__ import main
+from diffviz.learning.logs import levels
 from diffviz.recipes.settings import explain
 
 EDGES = np.arange(-4.0, 5.0)
@@ -249,6 +251,59 @@ def test_the_levels_of_another_law_are_told():
     said = dv.read_log(log, scheduler="sd3").text()
     assert "not drawn as 'sd3' draws them" in said
     assert "another scheduler=?" in said
+
+
+def small_table(steps, **more):
+    """A table of a few betas, and λ of its steps by the product of 1 − β."""
+    betas = np.linspace(0.1, 0.9, steps)
+    config = {
+        "_class_name": "DDPMScheduler",
+        "num_train_timesteps": steps,
+        "beta_schedule": "linear",
+        "beta_start": 0.1,
+        "beta_end": 0.9,
+    }
+    signal = np.cumprod(1 - betas)
+    return dv.from_diffusers(config | more), np.log(signal / (1 - signal))
+
+
+@in_one_test
+@pytest.mark.parametrize("steps", [2, 3, 5, 40])
+def test_steps_of_a_small_table_are_drawn_as_its_law_draws_them(steps):
+    known, logsnr = small_table(steps)
+    timestep = np.random.default_rng(0).integers(0, steps, 4000)
+    share = np.bincount(timestep) / 4000
+    # Kolmogorov's distance of two laws on the same levels
+    expected = abs(np.cumsum(share - 1 / steps)).max()
+    rounded = np.float32(logsnr[timestep]).astype(float)
+    for logged in (logsnr[timestep], rounded):
+        assert levels._distance(logged, known.law) == pytest.approx(expected, abs=1e-12)
+        assert levels.unlike_law(logged, known) == []
+    log = {"timestep": timestep, "loss": np.ones(4000)}
+    assert "not drawn as" not in dv.read_log(log, scheduler=known).text()
+
+
+def test_steps_of_a_small_table_that_are_drawn_otherwise_are_told():
+    known, logsnr = small_table(3)
+    between = (logsnr[1:] + logsnr[:-1]) / 2
+    for logged in (
+        np.repeat(logsnr, [500, 100, 100]),
+        np.repeat(logsnr[1:], 300),
+        np.repeat(logsnr[:2], 300),
+        np.repeat(between, 300),
+        np.random.default_rng(0).uniform(logsnr[-1], logsnr[0], 900),
+    ):
+        assert "not drawn as" in levels.unlike_law(logged, known)[0]
+
+
+def test_draws_without_signal_that_a_table_has_are_no_other_law():
+    known, _ = small_table(4, rescale_betas_zero_snr=True)
+    timestep = np.repeat(np.arange(4), 200)
+    logsnr = levels.levels_of(timestep.astype(float), "timestep", known).logsnr
+    assert (logsnr == -np.inf).sum() == 200
+    assert levels.unlike_law(logsnr, known) == []
+    without, _ = small_table(4)
+    assert "25% of them hold no signal or no noise" in levels.unlike_law(logsnr, without)[0]
 
 
 # --- what the run trained -------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import expit
 
 import diffviz as dv
@@ -162,6 +164,85 @@ def test_a_step_of_a_table_of_betas_has_the_level_of_its_cumulative_product():
     known = levels.objective_of(LINEAR)
     found = levels.levels_of(timestep, "timestep", known).logsnr
     np.testing.assert_allclose(found, linear_logsnr(np.arange(1000)), atol=1e-9)
+
+
+def stable_diffusion():
+    """λ of the steps of Stable Diffusion's table, by the product of 1 − β."""
+    signal = np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)
+    return np.log(signal / (1 - signal))
+
+
+def of_part(change):
+    """An objective on Stable Diffusion's table whose law and path are those of a part of it."""
+    entries = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    whole = dv.from_diffusers(LINEAR | entries)
+    law = change(whole.law)
+    return replace(whole, law=law, path=dv.paths.from_density(law))
+
+
+# trainings on some of the steps of Stable Diffusion's table
+ON_PART_OF_A_TABLE = {
+    "sd-scripts": lambda: dv.from_settings(
+        "train_network.py --min_timestep 200 --max_timestep 800"
+    ),
+    "onetrainer": lambda: dv.from_settings(
+        {
+            "model_type": "STABLE_DIFFUSION_XL_10_BASE",
+            "min_noising_strength": 0.2,
+            "max_noising_strength": 0.8,
+        },
+        trainer="onetrainer",
+    ),
+    "ai-toolkit": lambda: dv.from_settings({"noise_scheduler": "ddpm"}, trainer="ai-toolkit"),
+    "truncated": lambda: of_part(lambda law: dv.laws.truncated(law, -2.0, 2.0)),
+    "by another law of time": lambda: of_part(
+        lambda law: dv.laws.quantile_of(stats.uniform(0.2, 0.5), law)
+    ),
+}
+
+
+@pytest.mark.parametrize("make", ON_PART_OF_A_TABLE.values(), ids=ON_PART_OF_A_TABLE)
+def test_a_step_has_the_same_level_where_others_are_never_drawn(make):
+    timestep = np.arange(1000.0)
+    objective = make()
+    assert len(objective.law.dist.levels) < 1000
+    found = levels.levels_of(timestep, "timestep", objective).logsnr
+    np.testing.assert_allclose(found, stable_diffusion(), atol=1e-9)
+
+
+def test_a_log_of_part_of_a_table_is_spent_on_that_part():
+    objective = ON_PART_OF_A_TABLE["sd-scripts"]()
+    timestep = np.tile(np.arange(200, 800), 4)
+    rows = {"timestep": timestep, "loss": np.ones(2400)}
+    log = dv.read_log(rows, scheduler=objective, last=1.0, edges=[-4.0, -1.0, 2.0])
+    below = np.mean(stable_diffusion()[200:800] < -1)
+    assert log.share_below(-1.0) == pytest.approx(below, abs=1e-12)
+    assert "not drawn as" not in log.text()
+    assert "another scheduler" not in log.text()
+
+
+FLOWS_ON_A_TABLE = {
+    "four levels": (
+        {"model_family": "flux", "flux_fast_schedule": True},
+        "simpletuner",
+    ),
+    "part of a table": (
+        {"model_paths": "wan2", "max_timestep_boundary": 0.4},
+        "diffsynth",
+    ),
+    "one entry more than steps": (
+        {"noise_scheduler": "flowmatch", "timestep_type": "lognorm_blend"},
+        "ai-toolkit",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "trainer"), FLOWS_ON_A_TABLE.values(), ids=FLOWS_ON_A_TABLE)
+def test_a_timestep_of_a_trainer_of_flows_is_a_thousandth_of_sigma(settings, trainer):
+    objective = dv.from_settings(settings, trainer=trainer)
+    sigma = np.array([0.25, 0.5, 0.75])
+    found = levels.levels_of(1000 * sigma, "timestep", objective).logsnr
+    np.testing.assert_allclose(found, np.log(((1 - sigma) / sigma) ** 2), atol=1e-12)
 
 
 def test_the_step_without_signal_lies_below_all_bins():

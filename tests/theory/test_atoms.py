@@ -266,6 +266,54 @@ def test_there_are_no_fewer_steps_than_levels():
         laws.atoms([2.0, -1.0], steps=2.5)
 
 
+def test_a_law_knows_every_step_of_its_table():
+    table = np.array([np.inf, 4.0, 3.0, 1.0, 0.0, -2.0, -np.inf])
+    law = laws.atoms([0.0, 3.0], [1, 3], table=table[::-1])
+    np.testing.assert_array_equal(law.dist.table, table)
+    assert law.dist.steps == 7
+    expected = {
+        "pickled": (pickle.loads(pickle.dumps(law)), table),
+        "scaled": (law.dist(loc=1.0, scale=2.0), 1 + 2 * table),
+        "moved": (paths.shifted(paths.from_density(law), 2.0).schedule, table - log(4)),
+        "stretched": (laws.stretched(law, 1.0, 3.0), 1 + 2 * table),
+        "truncated": (laws.truncated(law, -1, 4), table),
+        "drawn by another time": (laws.quantile_of(stats.beta(2, 3), law), table),
+        "lower of two": (laws.lower_of_two(law), table),
+    }
+    for name, (made, steps) in expected.items():
+        np.testing.assert_allclose(atoms.atomic(made).table, steps, rtol=1e-12, err_msg=name)
+
+
+def test_the_steps_of_a_part_are_moved_with_it():
+    alpha = np.linspace(0.93, 0.03, 10)
+    logsnr = log(alpha**2 / (1 - alpha**2))
+    part = paths.from_density(laws.atoms(logsnr[2:6], table=logsnr))
+    rescaled = np.maximum(alpha - alpha[5], 0) * alpha[2] / (alpha[2] - alpha[5])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = log(rescaled**2 / (1 - rescaled**2))
+    expected[0] = np.inf  # alpha would be 5/3 of 0.73
+    found = atoms.atomic(paths.zero_terminal_snr(part).schedule).table
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    # four even steps: their times are 1/8, 3/8, 5/8 and 7/8, and those of the rest 0 and 1
+    time = np.r_[0, 0, np.arange(1, 8, 2) / 8, 1, 1, 1, 1]
+    other = paths.restricted(paths.LINEAR, 0.1, 0.9)
+    between = paths.interpolated(part, other)
+    expected = time * logsnr + (1 - time) * other.schedule.isf(time)
+    np.testing.assert_allclose(atoms.atomic(between.schedule).table, expected, rtol=1e-12)
+    of_tables = paths.interpolated(part, paths.shifted(part, 2.0))
+    expected = logsnr - (1 - time) * log(4)
+    np.testing.assert_allclose(atoms.atomic(of_tables.schedule).table, expected, rtol=1e-12)
+
+
+def test_a_table_in_which_a_level_is_missing_is_refused():
+    with pytest.raises(ValueError, match=r"but \[1.0\] does not: give table="):
+        laws.atoms([0.0, 1.0], table=[0.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="pass steps= or table=, not both"):
+        laws.atoms([0.0, 1.0], steps=3, table=[0.0, 1.0, 3.0])
+    with pytest.raises(ValueError, match="must hold the logsnr of every step"):
+        laws.atoms([0.0, 1.0], table=[np.inf])
+
+
 def test_what_is_made_of_a_law_of_levels_has_levels():
     levels, mass = np.array([-3.0, 0.0, 0.5, 4.0]), np.array([0.1, 0.2, 0.3, 0.4])
     law = laws.atoms(levels, mass)

@@ -11,7 +11,7 @@ from cells import in_one_test
 from scipy import stats
 
 import diffviz as dv
-from diffviz.theory import multipliers, paths, tables
+from diffviz.theory import laws, multipliers, paths, tables
 from diffviz.theory.frames import STRAIGHT, VE, VP
 from diffviz.theory.paths import COSINE, LINEAR
 
@@ -170,6 +170,19 @@ def test_timesteps_are_those_of_a_scheduler():
     some = dv.from_weighting(csv("timesteps,w", steps[[9, 3, 5]], factor[[9, 3, 5]]), path=own.path)
     np.testing.assert_array_equal(some.law.dist.levels, levels[[9, 5, 3]])
     np.testing.assert_allclose(some.multiplier(levels[[9, 5, 3]]), factor[[9, 5, 3]], rtol=1e-12)
+
+
+def test_timesteps_of_part_of_a_table_are_those_of_the_whole():
+    whole = dv.from_diffusers(SD)
+    levels = whole.law.dist.levels[::-1]
+    part = paths.from_density(laws.truncated(whole.law, levels[150], levels[40]))
+    steps = np.arange(40, 151)
+    factor = 1.0 + steps
+    own = dv.from_weighting(csv("timestep,weight", steps, factor), path=part)
+    np.testing.assert_array_equal(own.law.dist.levels, levels[steps][::-1])
+    np.testing.assert_allclose(own.multiplier(levels[steps]), factor, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"timestep \[39\] is never drawn on this path"):
+        dv.from_weighting(csv("timestep,weight", steps - 1, factor), path=part)
 
 
 T = np.linspace(0.1, 0.9, 5)

@@ -21,7 +21,7 @@ from diffviz.delimited import text_of
 from diffviz.recipes.diffusers import from_diffusers
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.recipes.settings.door import Explained, from_settings
-from diffviz.theory.atoms import atomic
+from diffviz.theory.atoms import atomic, cell_edges, nearest_level, quantiles
 from diffviz.theory.frames import STRAIGHT, VE, VP
 from diffviz.theory.multipliers import constant
 from diffviz.theory.objectives import Objective
@@ -34,6 +34,7 @@ ENOUGH = 8  # numbers that tell a mean from chance
 FEWEST = 50  # levels from which on they are compared with the law of the run
 DISTANCE = 0.1  # of the distribution functions from which on it is mentioned
 CHANCE = 1e-6  # probability below which the levels are not drawn by the law
+SAME = 0.05  # of a cell of a table, within which a logged level is the one of the table
 NARROW = 0.75  # of the law's own spread, below which levels are called narrow
 ROUNDING = 2e-7  # relative, of numbers that were logged as float32
 
@@ -166,9 +167,7 @@ def _of_timestep(timestep: NDArray, known: Objective | None) -> Levels:
     if known.path.frame == VE:
         return _of_c_noise(timestep, known.name)
     if table is not None:
-        # λ falls with the step; steps without signal, which have no atom, come last
-        without_signal = np.full(table.steps - len(table.levels), -np.inf)
-        return _of_step(timestep, np.r_[table.levels[::-1], without_signal], known.name)
+        return _of_step(timestep, table.table, known.name)
     require(
         np.nanmax(timestep, initial=0.0) <= 1,
         f"{known.name!r} has a continuous time in [0, 1], but timesteps reach "
@@ -188,7 +187,8 @@ def _of_flow_time(timestep: NDArray, name: str, steps: int) -> Levels:
     outside = (timestep < 0) | (timestep > scale)
     require(
         not outside.any(),
-        f"timesteps of {name!r} lie in [0, {scale}], got {timestep[outside][:1]}",
+        f"timesteps of {name!r} lie in [0, {scale}], got {timestep[outside][:1]}; another "
+        "scheduler, or sigma= instead of timestep=?",
     )
     sigma = timestep / scale
     meaning = "timestep is sigma" if scale == 1 else f"timestep/{scale} is sigma"
@@ -256,22 +256,50 @@ def unlike_law(logsnr: NDArray, known: Objective | None) -> list[str]:
     Returns:
         What to note.
     """
-    seen = logsnr[~np.isnan(logsnr)]
-    if known is None or len(seen) < FEWEST:
+    if known is None:
         return []
-    levels, counts = np.unique(seen, return_counts=True)
-    distance = float(abs(np.cumsum(counts) / len(seen) - known.law.cdf(levels)).max())
+    seen = _with_a_law(logsnr[~np.isnan(logsnr)], known.law)
+    if len(seen) < FEWEST:
+        return []
+    distance = _distance(seen, known.law)
     if distance < DISTANCE or stats.kstwobign.sf(distance * np.sqrt(len(seen))) > CHANCE:
         return []
-    logged = np.subtract(*np.quantile(seen, (0.75, 0.25)))
-    drawn = float(known.law.ppf(0.75) - known.law.ppf(0.25))
-    text = (
-        f"the logged levels are not drawn as {known.name!r} draws them: half of them lie within "
-        f"{logged:.2g} nats, {drawn:.2g} by its law"
-    )
+    unlike = f"the logged levels are not drawn as {known.name!r} draws them"
+    has_level = np.isfinite(seen)
+    if has_level.mean() < 1 - DISTANCE:
+        missing = f"{1 - has_level.mean():.0%} of them hold no signal or no noise"
+        return [f"{unlike}: {missing}; another scheduler=?"]
+    logged = np.subtract(*np.quantile(seen[has_level], (0.75, 0.25)))
+    drawn = float(np.subtract(*quantiles(known.law, np.array([0.75, 0.25]))))
+    text = f"{unlike}: half of them lie within {logged:.2g} nats, {drawn:.2g} by its law"
     if logged < NARROW * drawn:
         return [f"{text}; means over batches crowd like this, and their levels cannot be told"]
     return [f"{text}; another scheduler=?"]
+
+
+def _with_a_law(logsnr: NDArray, law: Any) -> NDArray:
+    """The levels without the steps of a table that its law leaves out, of ±inf."""
+    table = atomic(law)
+    if table is None:
+        return logsnr
+    return logsnr[np.isfinite(logsnr) | ~np.isin(logsnr, table.table)]
+
+
+def _distance(logsnr: NDArray, law: Any) -> float:
+    """The largest distance between the distribution functions of logged levels and of a law."""
+    table = atomic(law)
+    if table is None:
+        levels, counts = np.unique(logsnr, return_counts=True)
+        return float(abs(np.cumsum(counts) / len(logsnr) - law.cdf(levels)).max())
+    nearest = nearest_level(table.levels, logsnr)
+    level = table.levels[nearest]
+    cell = np.diff(cell_edges(table.levels))[nearest]
+    logged = np.sort(np.where(abs(logsnr - level) <= SAME * cell, level, logsnr))
+    points = np.union1d(logged, table.levels)
+    of_log = np.searchsorted(logged, points, "right") / len(logged)
+    reached = np.concatenate([[0.0], np.cumsum(table.mass)])
+    of_law = reached[np.searchsorted(table.levels, points, "right")]
+    return float(abs(of_log - of_law).max())
 
 
 # --- losses -------------------------------------------------------------------------------------

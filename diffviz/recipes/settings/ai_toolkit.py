@@ -323,7 +323,9 @@ def blended_levels(values: Values) -> Levels:
     rank = np.arange(even)
     entry = (STEPS * (even - 1) - (STEPS - 1) * rank) // (even - 1)
     mass = (BLENDED_DRAWS - 1) * drawn + np.bincount(entry, minlength=STEPS + 1)
-    return drawn_from(linear_logsnr(thousandths / STEPS), mass)
+    without_noise = mass[0] / mass.sum()
+    levels = drawn_from(linear_logsnr(thousandths[1:] / STEPS), mass[1:])
+    return Levels(levels.law, levels.pure_noise * (1 - without_noise), without_noise)
 
 
 def flow_levels(values: Values, kind: str) -> tuple[Levels, str]:

@@ -158,7 +158,9 @@ def build(values: Values) -> Reading:
     template = TEMPLATES[name]
     sigma = template.sigmas()
     kept = drawn_indices(values)
-    levels = drawn_from(linear_logsnr(sigma[kept]))
+    mass = np.zeros(STEPS)
+    mass[kept] = 1
+    levels = drawn_from(linear_logsnr(sigma), mass)
     objective = flow_objective(
         name=f"diffsynth {name}",
         source=f"{TRAINER.source}, {TRAINER.version}",

@@ -118,7 +118,7 @@ def drawn_from(logsnr: ArrayLike, mass: ArrayLike | None = None) -> Levels:
         f"(λ = {level}): a weighting needs at least two",
     )
     return Levels(
-        law=laws.atoms(level, np.bincount(entry, weights=share[held]), steps=len(at)),
+        law=laws.atoms(level, np.bincount(entry, weights=share[held]), table=at),
         pure_noise=float(share[at == -np.inf].sum()),
         pure_data=float(share[at == np.inf].sum()),
     )
@@ -188,8 +188,7 @@ def beta_logsnr(config: Mapping[str, Any]) -> NDArray:
     table = atomic(from_diffusers(config).law)
     if table is None:
         raise TypeError(f"a table of β has discrete levels, {config} has none")
-    missing = np.full(table.steps - len(table.levels), -np.inf)
-    return np.concatenate([table.levels[::-1], missing])
+    return table.table
 
 
 def beta_objective(

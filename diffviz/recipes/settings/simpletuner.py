@@ -124,11 +124,19 @@ BIASES = ("none", "earlier", "later", "range")
 LOSSES = ("l2", "huber", "smooth_l1")
 PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow_matching")
 TARGETS_BY_PREDICTION = MappingProxyType({"epsilon": EPS, "v_prediction": V})
-FAST_SIGMAS = (1.0, 0.75, 0.5, 0.25)
-FAST_SHARES = (0.7, 0.1, 0.1, 0.1)
+STEPS = 1000  # number by which sigma is multiplied for a timestep of a flow
+FAST_SHARES = MappingProxyType({1000: 0.7, 750: 0.1, 500: 0.1, 250: 0.1})  # by timestep
 
 
 # --- flow models ---------------------------------------------------------------------------------
+
+
+def fast_levels() -> Levels:
+    """The four levels of FLUX's fast schedule, among the 1,000 timesteps."""
+    timestep = np.arange(STEPS) + 1
+    return drawn_from(
+        linear_logsnr(timestep / STEPS), [FAST_SHARES.get(t, 0.0) for t in timestep.tolist()]
+    )
 
 
 @dataclass(frozen=True)
@@ -195,8 +203,7 @@ def flow_levels(values: Values, family: str) -> tuple[Levels, str]:
         levels = drawn_sigma(stats.beta(alpha, beta), shift)
         return levels, f"sigma ~ Beta({alpha:g}, {beta:g}), shift {shift:.4g}"
     if values["flux_fast_schedule"]:
-        levels = drawn_from(linear_logsnr(FAST_SIGMAS), FAST_SHARES)
-        return levels, "sigma 1 with probability 0.7, else 0.75, 0.5 or 0.25"
+        return fast_levels(), "sigma 1 with probability 0.7, else 0.75, 0.5 or 0.25"
     shift = shift_of(values, family)
     scale = positive(values["flow_sigmoid_scale"], "flow_sigmoid_scale")
     words = f"logit sigma ~ N(0, {scale:g}²), shift {shift:.4g}"

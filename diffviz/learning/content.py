@@ -1,0 +1,239 @@
+"""What an object holds, as JSON has it, so that equal objects read the same in another process.
+
+A function or class stands by its name, an array or tensor by type, shape and check sum, a method by
+its owner too, and a ``torch.nn.Module`` by its class and the check sum of all its parts. Another
+object stands by its own words, unless they hold an address, and by what pickle would keep of it,
+since words may leave out much. A lambda or a function made within another stands by what it does,
+too, since many have one name: by a check sum of its compiled code, which differs between versions
+of Python, and by what it closes over. Where a random generator stands is left out, since it moves
+as it is drawn from.
+"""
+
+import json
+import random
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from functools import cached_property, partial
+from pathlib import PurePath
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+PICKLED = 4  # protocol of pickle that says what an object holds
+# objects whose words say all, or that hold nothing that a network is told apart by
+WORDS_SAY_ALL = (bytes, bytearray, complex, np.generic, np.dtype, PurePath, ModuleType)
+MOVES = (
+    *(random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator),
+    torch.Generator,
+)
+
+
+def name_of(code: Any) -> str:
+    """Module and name of a class or function.
+
+    Args:
+        code: A class, function or method.
+
+    Returns:
+        Both with a dot between them.
+    """
+    return f"{getattr(code, '__module__', None)}.{code.__qualname__}"
+
+
+def settings_of(value: Any) -> dict[str, Any]:
+    """What an object was made with: its fields and attributes.
+
+    Args:
+        value: The object.
+
+    Returns:
+        By name each as JSON has it, without what a ``cached_property`` keeps.
+    """
+    return _plain(_attributes(value), (id(value),))
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """Fields of a dataclass and attributes of an object, without what is computed from them."""
+    names = [field.name for field in fields(value)] if is_dataclass(value) else []
+    held = {name: getattr(value, name) for name in names}
+    state = object.__getstate__(value)
+    for part in state if isinstance(state, tuple) else (state,):  # attributes, and those of slots
+        held |= part or {}
+    return _without_computed(value, held)
+
+
+def _without_computed(value: Any, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes without those of a ``cached_property``, which come with use."""
+    of_class = type(value)
+    return {
+        name: part
+        for name, part in held.items()
+        if not isinstance(getattr(of_class, name, None), cached_property)
+    }
+
+
+def _plain(value: Any, within: tuple[int, ...]) -> Any:
+    """A value as JSON has it; what it lies in is known by ``id``, so that a circle ends."""
+    if isinstance(value, float) and value != value:
+        return {"float": "nan"}  # as a number it would differ from itself
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if id(value) in within:
+        return "itself"
+    within = (*within, id(value))
+    if isinstance(value, Mapping):
+        return {str(_plain(key, within)): _plain(part, within) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part, within) for part in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(part, within) for part in value), key=repr)
+    return _object_as_text(value, within)
+
+
+def _object_as_text(value: Any, within: tuple[int, ...]) -> Any:
+    """An array, a function, a class or another object as JSON has it."""
+    if isinstance(value, Tensor):
+        return _tensor_as_text(value)
+    if isinstance(value, np.ndarray):
+        return _array_as_text(value, within)
+    if isinstance(value, partial):
+        return {"partial": _plain([value.func, value.args, value.keywords], within)}
+    if isinstance(value, nn.Module):
+        return _module_as_text(value, within)
+    if hasattr(value, "__qualname__"):
+        return _code_as_text(value, within)
+    words = _words_of(value)
+    if words and isinstance(value, WORDS_SAY_ALL):
+        return words
+    held = _plain(_content(value), within)
+    return {words or name_of(type(value)): held} if held or not words else words
+
+
+def _words_of(value: Any) -> str:
+    """What an object says of itself, empty if that is nothing or holds an address."""
+    if type(value).__repr__ is object.__repr__:
+        return ""
+    words = repr(value)
+    return "" if " at 0x" in words else words
+
+
+# --- what objects hold ---------------------------------------------------------------------------
+
+
+def _content(value: Any) -> Any:
+    """What an object holds: its fields, or what pickle would keep."""
+    if isinstance(value, MOVES):
+        return {}
+    if is_dataclass(value):
+        return _attributes(value)
+    try:
+        reduced: Any = value.__reduce_ex__(PICKLED)
+    except Exception:  # what does not pickle may raise anything
+        return _attributes(value)
+    if isinstance(reduced, str):
+        return {}
+    return _of_pickle(value, *reduced)
+
+
+def _of_pickle(
+    value: Any,
+    make: Any,
+    args: tuple,
+    state: Any = None,
+    elements: Iterable | None = None,
+    pairs: Iterable | None = None,
+    *_: Any,
+) -> Any:
+    """What pickle would keep of an object, in the order in which ``__reduce_ex__`` returns it."""
+    held = _without_computed(value, state) if isinstance(state, Mapping) else state
+    parts = [list(elements or ()), list(pairs or ())]
+    is_plain = getattr(make, "__name__", "") == "__newobj__" and args == (type(value),)
+    if is_plain and not any(parts):
+        return held or {}
+    return [make, args, held, parts]
+
+
+def _module_as_text(module: nn.Module, within: tuple[int, ...]) -> str:
+    """A module of torch by its class and the check sum of its weights, buffers, parts and settings.
+
+    What any module has besides, such as hooks, is left out: it differs between releases of torch.
+    """
+    common = vars(nn.Module()).keys() - {"training"}
+    own = {name: part for name, part in vars(module).items() if name not in common}
+    parts = [
+        _without_computed(module, own),
+        dict(module.named_parameters(recurse=False)),
+        dict(module.named_buffers(recurse=False)),
+        dict(module.named_children()),
+    ]
+    content = zlib.crc32(json.dumps(_plain(parts, within), sort_keys=True).encode())
+    return f"{name_of(type(module))} with check sum {content}"
+
+
+# --- functions -----------------------------------------------------------------------------------
+
+
+def _code_as_text(value: Any, within: tuple[int, ...]) -> Any:
+    """A function or class by its name, by its owner, and by its code where the name says little."""
+    name = name_of(value)
+    owner = getattr(value, "__self__", None)
+    if owner is not None and not isinstance(owner, ModuleType | type):
+        return {name: _plain(owner, within)}
+    is_made_within = isinstance(value, FunctionType) and (value.__closure__ or "<" in name)
+    if not is_made_within:
+        return name
+    defaults = [value.__defaults__, value.__kwdefaults__]
+    content = zlib.crc32(repr(_instructions(value.__code__)).encode())
+    return {f"{name} with check sum {content}": _plain([defaults, _enclosed(value)], within)}
+
+
+def _enclosed(function: FunctionType) -> list[Any]:
+    """The values of the variables that a function takes from around it, where they have one."""
+    values = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # a variable that is not set yet
+            values.append(cell.cell_contents)
+    return values
+
+
+def _instructions(code: CodeType) -> list[Any]:
+    """What compiled code does, without the place where it stands in a file."""
+    return [code.co_code, code.co_names, *(_constant(one) for one in code.co_consts)]
+
+
+def _constant(value: Any) -> Any:
+    """A constant of compiled code in a form whose text is the same in each process."""
+    if isinstance(value, CodeType):
+        return _instructions(value)
+    if isinstance(value, frozenset):
+        return sorted(map(repr, value))
+    return value
+
+
+# --- arrays --------------------------------------------------------------------------------------
+
+
+def _array_as_text(value: NDArray, within: tuple[int, ...]) -> Any:
+    """Type, shape and check sum of an array, or its elements where they are objects."""
+    if value.dtype.hasobject:
+        return {f"{value.dtype} {value.shape}": _plain(value.tolist(), within)}
+    content = zlib.crc32(np.ascontiguousarray(value).tobytes())
+    return f"{value.dtype} {value.shape} with check sum {content}"
+
+
+def _tensor_as_text(value: Tensor) -> str:
+    """Type, shape and check sum of a tensor, of types that NumPy lacks too."""
+    kind = str(value.dtype).removeprefix("torch.")
+    shape = tuple(value.shape)
+    if value.is_meta:
+        return f"{kind} {shape} without numbers"
+    dense = value.detach() if value.layout is torch.strided else value.detach().to_dense()
+    plain = dense.cpu().resolve_conj().resolve_neg().contiguous()
+    elements = plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+    return f"{kind} {shape} with check sum {zlib.crc32(elements)}"
