@@ -209,6 +209,24 @@ def test_a_network_is_named_in_a_partial_too():
     assert dv.probe(partial(loss, net=network), X, model="net", draws=200).kind == "u"
 
 
+def with_an_empty_cell(filled=False):
+    def loss(model, x):
+        return late if len(x) == 0 else flow(model, x, torch.rand(len(x)))
+
+    if filled:
+        late = 1
+    return loss
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda loss: loss, partial, lambda loss: wraps(loss)(lambda m, x: loss(m, x))]
+)
+def test_a_variable_without_a_value_is_left_out(wrap):
+    loss = wrap(with_an_empty_cell())
+    assert "late" not in outside.variables_of(loss)
+    assert dv.probe(loss, X, draws=200).exact
+
+
 def test_of_two_variables_with_one_name_that_of_the_outer_callable_counts():
     def inner(value=1):
         return value
