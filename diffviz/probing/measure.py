@@ -611,26 +611,27 @@ def _seed_from(generator: Any) -> int:
 # What is borrowed and put back -------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class _StateOf:
-    """The state of a generator that has two functions for it, as an attribute.
+    """The state of a generator that has two functions for it, as an attribute."""
 
-    Attributes:
-        read: Returns the state.
-        write: Sets it.
-    """
+    def __init__(self, read: Callable[[], Any], write: Callable[[Any], Any]):
+        """Hold both.
 
-    read: Callable[[], Any]
-    write: Callable[[Any], Any]
+        Args:
+            read: Returns the state.
+            write: Sets it.
+        """
+        self._read = read
+        self._write = write
 
     @property
     def state(self) -> Any:
         """The state as it is now."""
-        return self.read()
+        return self._read()
 
     @state.setter
     def state(self, value: Any) -> None:
-        self.write(value)
+        self._write(value)
 
 
 def _bit_generators(loss: Callable) -> list[Any]:
@@ -644,8 +645,8 @@ def _bit_generators(loss: Callable) -> list[Any]:
     values += [one for helper in helpers_of(loss) for one in values_of(helper)]
     owners = [getattr(value, "__self__", value) for value in values]
     found = {id(one): one for one in owners}
-    for own in (random.random, np.random.rand):  # type: ignore[attr-defined]
-        found.pop(id(own.__self__), None)
+    for own in (random.random, np.random.rand):
+        found.pop(id(getattr(own, "__self__", None)), None)
     holders = map(_holder_of_state, found.values())
     return [holder for holder in holders if holder is not None]
 

@@ -20,9 +20,10 @@ the steps say, again with the level at either end of its step or in the middle; 
 log-odds of that probability are a cubic spline.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,7 +207,7 @@ def product_levels(law: Law, steps: int) -> NDArray | None:
         hash(law)
     except TypeError:  # such as a dataclass that is not frozen
         return _product_levels(law, steps)
-    return _remembered_levels(law, steps)
+    return _remembered_levels(cast("Hashable", law), steps)
 
 
 def _product_levels(law: Law, steps: int) -> NDArray | None:

@@ -329,6 +329,11 @@ def completed(law: Any, name: str = "law") -> Any:
     return law if isinstance(law, stats.distributions.rv_frozen) else Completed(law).freeze()
 
 
+def _counts_from_above(law: Any) -> bool:
+    """Whether a frozen law has a survival function of its own, and not 1 − cdf."""
+    return not isinstance(law.dist, Completed) or hasattr(law.dist.base, "sf")
+
+
 class Transformed(stats.rv_continuous):
     """Law of y = forward(x) for x with a law of its own.
 
@@ -1142,7 +1147,7 @@ def truncated(density: Any, low: float, high: float) -> Any:
     between = Truncation(law, start, end, cdf, sf)
     positive(between.mass, f"mass of the density in [{low:g}, {high:g}]")
     require(
-        between.mass > LEAST_ABOVE or cdf[1] <= 0.5 or hasattr(density, "sf"),
+        between.mass > LEAST_ABOVE or cdf[1] <= 0.5 or _counts_from_above(law),
         f"the density has {between.mass:.2g} of its mass in [{low:g}, {high:g}], which 1 − cdf "
         "rounds: give it a method sf, the probability above λ, or take wider ends",
     )

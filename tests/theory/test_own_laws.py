@@ -184,6 +184,8 @@ def test_a_completed_law_pickles():
 def test_what_1_less_the_cdf_rounds_is_refused(ends):
     with pytest.raises(ValueError, match=r"9.*e-10 of its mass.*give it a method sf"):
         laws.truncated(Normal(), *ends)
+    with pytest.raises(ValueError, match="give it a method sf"):
+        laws.truncated(PATH.schedule, *ends)
     same(laws.truncated(Normal(), -14, -12).ppf(SHARES), -laws.truncated(N, 12, 14).isf(SHARES))
 
 
