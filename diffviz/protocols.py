@@ -11,7 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Law(Protocol):
-    """A density over log-SNR: any frozen SciPy distribution, or what has these methods."""
+    """A density over log-SNR: any frozen SciPy distribution, or what has these methods.
+
+    Those that it lacks follow from these: what lies above λ is 1 − cdf, which has few digits far
+    out. A law with methods ``sf``, ``isf`` and ``logpdf`` of its own keeps them.
+    """
 
     def pdf(self, x: ArrayLike) -> NDArray:
         """Density at λ = x."""

@@ -98,7 +98,9 @@ INNER = (
     "plots.curves.label_axes",
     "plots.curves.place_legend",
     "policy.steps.scales",
+    "theory.laws.Completed",  # of a law that is checked
     "theory.laws.exceeded",  # of laws and numbers that are checked
+    "theory.laws.log_density",
     "theory.laws.quantile",
     "theory.laws.survival",
     "sampling.trajectories.band_masks",  # parts of ``explained``

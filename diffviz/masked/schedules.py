@@ -26,7 +26,7 @@ from scipy import stats
 from scipy.special import expit
 
 from diffviz.checks import instance, number, offers, positive, require
-from diffviz.theory.laws import CurveMap, Transformed, checked_law, reflected, two_sided
+from diffviz.theory.laws import CurveMap, Transformed, completed, reflected, two_sided
 
 Rates = tuple[NDArray, NDArray]  # the masking rate m and alpha = 1 − m
 
@@ -631,7 +631,8 @@ def of_law(rate: Any) -> Schedule:
         TypeError: ``rate`` is no law.
         ValueError: It reaches outside [0, 1].
     """
-    low, high = checked_law(rate, "rate").support()
+    rate = completed(rate, "rate")
+    low, high = rate.support()
     require(
         0 <= low < high <= 1,
         f"a masking rate lies in [0, 1], the law on [{low:g}, {high:g}]; truncate the law",

@@ -5,9 +5,9 @@ weighted. Nothing here knows the catalogue, so that each can check the other. In
 work:
 
 - ``standin`` takes the network's place, ``draws`` and ``numpy_draws`` intercept random numbers and
-  put ``quantiles`` in the place of times, ``counters`` restores what the loss keeps between its
-  calls, ``session`` runs the loss; ``answers`` learns in what form the network answers, ``explain``
-  says what to pass where the loss fails;
+  put ``quantiles`` in the place of times, ``outside`` finds what the loss reaches, ``counters``
+  restores what it keeps between its calls, ``session`` runs it; ``answers`` learns in what form the
+  network answers, ``explain`` says what to pass where the loss fails;
 - ``first_look`` finds out which assumptions hold: ``layout`` finds the places and noise levels of
   components, ``augmentation`` data that are moved at random, ``dependence`` whether the target
   comes from a network, ``coupling`` whether a sample's weight is its own, ``correlation`` how noise

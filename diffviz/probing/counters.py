@@ -1,10 +1,11 @@
 """What a loss keeps between its calls, such as the counter of a curriculum or a running mean.
 
 A replay must find it as the first run did. It is looked for where the loss can reach it by name:
-in its object, on the function itself, in the variables of its closure and in its globals, and in
-the objects that these name, two deep. Numbers, text, small tensors and arrays, mappings of these
-and lists of numbers are remembered; weights, data and lists in which a loss notes other things are
-not.
+in its object, on the function itself, in the variables of its closure, in its globals, in what it
+is bound to, and in the objects that these name, two deep; see ``outside``. The closures and globals
+of the functions that it names are searched too, where these are of its own package. Numbers, text,
+small tensors and arrays, mappings of these and lists of numbers are remembered; weights, data and
+lists in which a loss notes other things are not.
 """
 
 import inspect
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from diffviz.probing.outside import closure_of, functions_of, globals_of, helpers_of, values_of
 
 LARGEST = 4096  # numbers in a tensor, or entries of a list, that are remembered
 DEPTH = 2  # objects in objects
@@ -68,21 +71,22 @@ class Counters:
         self._dicts: list[dict[str, Any]] = []
         self._modules: list[nn.Module] = []
         self._seen: set[int] = set()
-        for function in {id(one): one for one in (inspect.unwrap(loss), loss)}.values():
-            self._add_function(function)
-        self._add_object(getattr(loss, "__self__", None), DEPTH)
+        functions = functions_of(loss)
+        packages = {_package_of(function) for function in functions}
+        helpers = [one for one in helpers_of(loss) if _package_of(one) in packages]
+        for value in (*functions, *values_of(loss)):
+            self._add_object(value, DEPTH)
+        for function in (*functions, *helpers):
+            self._add_variables(function)
 
-    def _add_function(self, function: Any) -> None:
-        """Find what a function keeps."""
-        self._add_object(function, DEPTH)
-        if not inspect.isfunction(function):
-            return
-        variables = inspect.getclosurevars(function)
-        for value in (*variables.nonlocals.values(), *variables.globals.values()):
+    def _add_variables(self, function: FunctionType) -> None:
+        """Find what a function keeps in its closure and in globals."""
+        variables = globals_of(function)
+        for value in (*closure_of(function).values(), *variables.values()):
             self._add_object(value, DEPTH)
         self._cells += [cell for cell in function.__closure__ or () if _keep(_content(cell))]
-        if any(map(_keep, variables.globals.values())):
-            self._dicts.append(_Names(function.__globals__, dict(variables.globals)))
+        if any(map(_keep, variables.values())):
+            self._dicts.append(_Names(function.__globals__, variables))
 
     def _add_object(self, value: Any, depth: int) -> None:
         """Find what an object and those in it keep."""
@@ -147,6 +151,11 @@ class _Names(dict):
 
     def __delitem__(self, name: str) -> None:
         """Leave a name that was taken by another kind of value."""
+
+
+def _package_of(function: FunctionType) -> str:
+    """The package in which a function was defined, or its module."""
+    return str(function.__module__).partition(".")[0]
 
 
 def is_set_up(value: Any) -> bool:

@@ -58,16 +58,10 @@ from diffviz.probing.evenness import (
 )
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
+from diffviz.probing.outside import attributes_of, helpers_of, values_of
 from diffviz.probing.reading import conclude
 from diffviz.probing.session import OF_THE_PROBE, Session
-from diffviz.probing.standin import (
-    NamedOutput,
-    Selector,
-    StandIn,
-    network_for,
-    selector_of_z,
-    variables_of,
-)
+from diffviz.probing.standin import NamedOutput, Selector, StandIn, network_for, selector_of_z
 
 FEWEST_DRAWS = 100
 MAX_SCAN = 2000  # draws where each costs a call of the loss, or many
@@ -617,21 +611,61 @@ def _seed_from(generator: Any) -> int:
 # What is borrowed and put back -------------------------------------------------------------------
 
 
-def _bit_generators(loss: Callable) -> list[Any]:
-    """The bit generators of NumPy's generators that the loss uses as variables from outside.
+class _StateOf:
+    """The state of a generator that has two functions for it, as an attribute."""
 
-    It may use a method of one, or a function that does so.
+    def __init__(self, read: Callable[[], Any], write: Callable[[Any], Any]):
+        """Hold both.
+
+        Args:
+            read: Returns the state.
+            write: Sets it.
+        """
+        self._read = read
+        self._write = write
+
+    @property
+    def state(self) -> Any:
+        """The state as it is now."""
+        return self._read()
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        self._write(value)
+
+
+def _bit_generators(loss: Callable) -> list[Any]:
+    """What holds the states of the generators of NumPy and of ``random`` that the loss reaches.
+
+    It may use a method of one, or a function that does so. The hidden generators of both modules
+    are left out, since the probe sets these itself.
     """
-    values = list(variables_of(loss).values())
-    values += [one for value in values for one in variables_of(value).values()]
+    values = values_of(loss)
+    values += attributes_of(values)
+    values += [one for helper in helpers_of(loss) for one in values_of(helper)]
     owners = [getattr(value, "__self__", value) for value in values]
-    found = {id(one): one for one in owners if isinstance(one, np.random.Generator)}
-    return [one.bit_generator for one in found.values()]
+    found = {id(one): one for one in owners}
+    for own in (random.random, np.random.rand):
+        found.pop(id(getattr(own, "__self__", None)), None)
+    holders = map(_holder_of_state, found.values())
+    return [holder for holder in holders if holder is not None]
+
+
+def _holder_of_state(value: Any) -> Any:
+    """What has the state of a generator as an attribute; None where a value is no generator."""
+    if isinstance(value, np.random.Generator):
+        return value.bit_generator
+    if isinstance(value, np.random.RandomState):
+        return _StateOf(value.get_state, value.set_state)
+    if isinstance(value, random.Random) and not isinstance(value, random.SystemRandom):
+        return _StateOf(value.getstate, value.setstate)
+    return None
 
 
 def _modules(network: nn.Module, loss: Callable) -> list[nn.Module]:
     """The modules that the loss reaches and may switch between training and evaluation."""
-    reachable = [network, loss, getattr(loss, "__self__", None), *variables_of(loss).values()]
+    values = values_of(loss)
+    reachable = [network, loss, *values, *attributes_of(values)]
     return [value for value in reachable if is_set_up(value)]
 
 

@@ -4,7 +4,6 @@ It takes the place of the network's ``forward``. It records the noised data z th
 to the network, and answers with an output that is chosen from outside.
 """
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from diffviz.checks import brief, require
 from diffviz.probing.answers import learned_form
+from diffviz.probing.outside import owners_of, variables_of
 
 Selector = int | str | Callable[..., Tensor]
 
@@ -350,36 +350,18 @@ def network_for(loss: Callable, model: nn.Module | str | None, x: Tensor) -> nn.
 def _look_up(loss: Callable, name: str) -> Any:
     """What a dotted name means in a loss: an attribute of its object, or its variable."""
     first, *rest = name.split(".")
-    owner = getattr(loss, "__self__", loss)
     variables = variables_of(loss)
+    owner = next((one for one in (*owners_of(loss), loss) if hasattr(one, first)), None)
     require(
-        hasattr(owner, first) or first in variables,
+        owner is not None or first in variables,
         f"model={name!r}: the loss has no {first!r}; name an attribute of it or a variable that "
         "it uses",
     )
-    start = getattr(owner, first) if hasattr(owner, first) else variables[first]
+    start = variables[first] if owner is None else getattr(owner, first)
     try:
         return reduce(getattr, rest, start)
     except AttributeError as error:
         raise ValueError(f"model={name!r}: {error}") from error
-
-
-def variables_of(loss: Callable) -> dict[str, Any]:
-    """The variables from outside that a function uses, and those of the function that it wraps.
-
-    Args:
-        loss: Any callable; only a plain function has such variables.
-
-    Returns:
-        Globals and variables of the closure by name. Of two with one name, that of the closure and
-        that of the outer function count.
-    """
-    variables: dict[str, Any] = {}
-    for function in (inspect.unwrap(loss), loss):
-        if inspect.isfunction(function):
-            closure = inspect.getclosurevars(function)
-            variables |= {**closure.globals, **closure.nonlocals}
-    return variables
 
 
 def selector_of_z(inputs: Selector | None, x: Tensor) -> Callable[..., Tensor]:

@@ -20,9 +20,10 @@ the steps say, again with the level at either end of its step or in the middle; 
 log-odds of that probability are a cubic spline.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,11 +191,10 @@ def between_tables(few: WeightedLevels, many: WeightedLevels) -> Departure | Non
     return min(departures, key=lambda each: each.deviation, default=None)
 
 
-@lru_cache(maxsize=1024)  # a table is compared with all entries of the catalogue, again and again
 def product_levels(law: Law, steps: int) -> NDArray | None:
     """Levels of the products of 1 − β(t_j)/T, where λ has a law under uniform time.
 
-    They are made once for each law, which must not change.
+    They are made once for each law that has a hash, which must not change.
 
     Args:
         law: The law of λ, a frozen SciPy distribution.
@@ -203,6 +203,15 @@ def product_levels(law: Law, steps: int) -> NDArray | None:
     Returns:
         Increasing λ in nats, shape (T,), not to be written to; None where a β is not within (0, 1).
     """
+    try:
+        hash(law)
+    except TypeError:  # such as a dataclass that is not frozen
+        return _product_levels(law, steps)
+    return _remembered_levels(cast("Hashable", law), steps)
+
+
+def _product_levels(law: Law, steps: int) -> NDArray | None:
+    """``product_levels``, made anew."""
     time = np.linspace(FIRST_TIME, 1, steps)
     with np.errstate(all="ignore"):  # a law may have no density at its ends
         level = law.ppf(1 - time)
@@ -213,6 +222,10 @@ def product_levels(law: Law, steps: int) -> NDArray | None:
     levels = (-depth - np.log(-np.expm1(-depth)))[::-1]
     levels.flags.writeable = False
     return levels
+
+
+# a table is compared with all entries of the catalogue, again and again
+_remembered_levels = lru_cache(maxsize=1024)(_product_levels)
 
 
 def ratio_on_levels(one: WeightedLevels, other: WeightedLevels) -> NDArray | None:

@@ -43,6 +43,7 @@ LAST_STEP = 1e-10  # a Newton step this small, relative to x, leaves an error of
 FURTHEST_MEAN = 1e300  # of logit t, so that the level −2 mean is finite
 ROUNDING = 1e-12  # of a level and the step that it is, relative to 1 + |λ|
 MOST_STEPS = 200  # of a root search; halving alone needs 60
+LEAST_ABOVE = 1e-7  # probability in an upper tail that 1 − cdf gives to nine digits
 
 
 def checked_law(value: Any, name: str = "law") -> Any:
@@ -256,6 +257,82 @@ def exceeded(law: Law, probability: NDArray) -> NDArray:
         The values, same shape.
     """
     return law.isf(probability) if hasattr(law, "isf") else law.ppf(1 - probability)
+
+
+def log_density(law: Law, x: NDArray) -> NDArray:
+    """Logarithm of the density.
+
+    Args:
+        law: Law of x, with or without a logarithm of its own, which does not underflow.
+        x: Values, any shape.
+
+    Returns:
+        The logarithms, −inf where there is no density, same shape.
+    """
+    if hasattr(law, "logpdf"):
+        return law.logpdf(x)
+    with np.errstate(divide="ignore"):
+        return np.log(law.pdf(x))
+
+
+class Completed(stats.rv_continuous):
+    """A law of one's own as a SciPy distribution.
+
+    Args:
+        base: The law. What it lacks follows from what it has.
+        **options: Of ``scipy.stats.rv_continuous``, which passes them when it freezes a law.
+    """
+
+    def __init__(self, base: Law, **options: Any):
+        self.base = base
+        low, high = map(float, base.support())
+        super().__init__(**({"a": low, "b": high, "name": "completed"} | options))
+
+    def _updated_ctor_param(self) -> dict:
+        """What SciPy builds the frozen law from."""
+        return super()._updated_ctor_param() | {"base": self.base}
+
+    def _pdf(self, x: NDArray) -> NDArray:
+        return self.base.pdf(x)
+
+    def _logpdf(self, x: NDArray) -> NDArray:
+        return log_density(self.base, x)
+
+    def _cdf(self, x: NDArray) -> NDArray:
+        return self.base.cdf(x)
+
+    def _sf(self, x: NDArray) -> NDArray:
+        return survival(self.base, x)
+
+    def _ppf(self, q: NDArray) -> NDArray:
+        return self.base.ppf(q)
+
+    def _isf(self, q: NDArray) -> NDArray:
+        return exceeded(self.base, q)
+
+
+def completed(law: Any, name: str = "law") -> Any:
+    """A law that a caller passed, with all methods of a frozen SciPy distribution.
+
+    What is put together from a law needs more of it than ``protocols.Law`` asks for.
+
+    Args:
+        law: The law.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The law itself where it is a frozen SciPy distribution, else one with the same numbers.
+
+    Raises:
+        TypeError: The value is no law.
+    """
+    checked_law(law, name)
+    return law if isinstance(law, stats.distributions.rv_frozen) else Completed(law).freeze()
+
+
+def _counts_from_above(law: Any) -> bool:
+    """Whether a frozen law has a survival function of its own, and not 1 − cdf."""
+    return not isinstance(law.dist, Completed) or hasattr(law.dist.base, "sf")
 
 
 class Transformed(stats.rv_continuous):
@@ -581,9 +658,8 @@ def reflected(time: Any) -> Any:
         The law for beta and logit-normal time and for the symmetric laws of this module, also
         stretched; None for others.
     """
-    law = getattr(checked_law(time, "time"), "dist", None)
-    if law is None:
-        return None
+    time = completed(time, "time")
+    law = time.dist
     if isinstance(law, Transformed):
         return _reflected_map(time)
     if law.name not in ("beta", "johnsonsb") or time.support() != (0.0, 1.0):
@@ -619,8 +695,9 @@ def quantile_of(time: Any, law: Any) -> Any:
         TypeError: One of them is no law.
         ValueError: Fewer than two discrete levels are drawn, or one of them has no finite λ.
     """
-    checked_law(time, "time")
-    table = atomic(checked_law(law))
+    time = completed(time, "time")
+    law = completed(law)
+    table = atomic(law)
     if table is not None:
         mass = -np.diff(time.cdf(law.sf(cell_edges(table.levels))))
         return _kept(table, mass, "the law of time draws")
@@ -658,6 +735,7 @@ def moved(law: Any, move: float) -> Any:
     Returns:
         A frozen SciPy distribution.
     """
+    law = completed(law)
     table = atomic(law)
     if table is not None:
         return atoms(table.levels + move, table.mass, table=table.table + move)
@@ -973,7 +1051,7 @@ def lower_of_two(density: Any) -> Any:
     Raises:
         TypeError: ``density`` is no law.
     """
-    law = checked_law(density, "density")
+    law = completed(density, "density")
     return quantile_of(stats.beta(2, 1), law)
 
 
@@ -992,7 +1070,7 @@ def stretched(density: Any, low: float, high: float) -> Any:
         TypeError: ``density`` is no law, or an end is no number.
         ValueError: Not low < high.
     """
-    law = checked_law(density, "density")
+    law = completed(density, "density")
     start, end = ordered(low, high)
     table = atomic(law)
     if table is not None:
@@ -1079,9 +1157,10 @@ def truncated(density: Any, low: float, high: float) -> Any:
 
     Raises:
         TypeError: ``density`` is no law, or an end is no number.
-        ValueError: The law has no mass between the ends, or fewer than two discrete levels.
+        ValueError: The law has no mass between the ends, or fewer than two discrete levels. A law
+            without a survival function has too little there to be told from rounding.
     """
-    law = checked_law(density, "density")
+    law = completed(density, "density")
     low = limit(low, "low")
     high = limit(high, "high")
     require(
@@ -1100,6 +1179,11 @@ def truncated(density: Any, low: float, high: float) -> Any:
     end = float(min(high, last))
     between = Truncation(law, start, end, cdf, sf)
     positive(between.mass, f"mass of the density in [{low:g}, {high:g}]")
+    require(
+        between.mass > LEAST_ABOVE or cdf[1] <= 0.5 or _counts_from_above(law),
+        f"the density has {between.mass:.2g} of its mass in [{low:g}, {high:g}], which 1 − cdf "
+        "rounds: give it a method sf, the probability above λ, or take wider ends",
+    )
     return two_sided(between, a=start, b=end)
 
 
@@ -1108,7 +1192,7 @@ def truncated(density: Any, low: float, high: float) -> Any:
 
 def smooth(value: Any, name: str) -> Any:
     """A law with a density; a ValueError for one of discrete levels."""
-    law = checked_law(value, name)
+    law = completed(value, name)
     require(atomic(law) is None, f"{name} must have a density, got a law of discrete levels")
     return law
 

@@ -25,7 +25,7 @@ from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
-from diffviz.theory.laws import checked_law, density, truncated
+from diffviz.theory.laws import checked_law, density, log_density, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain, checked_target
 
@@ -267,7 +267,7 @@ class Objective:
         with np.errstate(divide="ignore", over="ignore"):  # the log of a factor that is 0
             logarithm = np.log(2) + multipliers.logarithm(self.multiplier, level)
             logarithm += 2 * np.log(self.target.gain(level, self.path))
-            logarithm += self.law.logpdf(level) - 2 * np.log(base_gain(base, level))
+            logarithm += log_density(self.law, level) - 2 * np.log(base_gain(base, level))
         return np.exp(logarithm)
 
     def _on_eps(self, level: NDArray) -> NDArray:

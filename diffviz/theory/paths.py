@@ -43,7 +43,7 @@ from diffviz.theory.laws import (
     MonotoneMap,
     Transformed,
     atoms,
-    checked_law,
+    completed,
     inverted,
     moved,
     ordered,
@@ -76,7 +76,7 @@ class Path:
             raise TypeError(
                 f"frame must be a Frame such as diffviz.theory.frames.VP, got {brief(self.frame)}"
             )
-        checked_law(self.schedule, "schedule")
+        object.__setattr__(self, "schedule", completed(self.schedule, "schedule"))
 
     def logsnr(self, t: ArrayLike) -> NDArray:
         """λ at a time.
@@ -1216,7 +1216,7 @@ def push_forward(time: Any, path: Path) -> Any:
     Raises:
         ValueError: The law of t leaves [0, 1].
     """
-    time = checked_law(time, "time")
+    time = completed(time, "time")
     path = checked_path(path)
     low, high = time.support()
     if not (low >= 0 and high <= 1):  # NaN too

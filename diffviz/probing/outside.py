@@ -1,0 +1,212 @@
+"""What a callable takes from outside: the functions that it runs, and the values that these name.
+
+A loss may be a function, a method, an object with ``__call__``, a module, a ``functools.partial``
+or a decorated one of these. Each of them is taken apart down to plain functions. What these reach
+by name are variables of their closure, globals, defaults of their parameters, arguments that a
+partial has bound, and the object of a method with what its class defines.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+from torch import nn
+
+
+def parts_of(value: Any) -> list[Any]:
+    """A callable and those that it is made of.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The value itself first, then what it calls, down to plain functions.
+    """
+    parts: list[Any] = []
+    left = [value]
+    while left:
+        part = left.pop(0)
+        if not any(part is one for one in parts):
+            parts.append(part)
+            left += _inner_callables(part)
+    return parts
+
+
+def _inner_callables(part: Any) -> list[Any]:
+    """What a callable calls next."""
+    if isinstance(part, partial):
+        return [part.func]
+    if isinstance(part, MethodType):
+        return [part.__func__]
+    if isinstance(part, property):
+        return [part.fget]
+    attributes = vars(part) if hasattr(part, "__dict__") else {}
+    if "__wrapped__" in attributes:
+        return [attributes["__wrapped__"]]
+    if isinstance(part, type | FunctionType):
+        return []
+    call = getattr(type(part), "__call__", None)  # noqa: B004
+    if call is nn.Module.__call__:
+        call = attributes.get("forward", type(part).forward)
+    return [call] if isinstance(call, FunctionType | MethodType) else []
+
+
+def functions_of(value: Any) -> list[FunctionType]:
+    """The plain functions that a callable runs.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The functions, the outermost first; none for what is not callable or is not written in
+        Python.
+    """
+    return [part for part in parts_of(value) if isinstance(part, FunctionType)]
+
+
+def helpers_of(loss: Callable) -> list[FunctionType]:
+    """The plain functions that a callable reaches by name, and may run.
+
+    Args:
+        loss: Any callable.
+
+    Returns:
+        The functions, without those of the callable itself.
+    """
+    own = functions_of(loss)
+    reached = (function for value in values_of(loss) for function in functions_of(value))
+    return list({id(one): one for one in reached if one not in own}.values())
+
+
+def closure_of(function: FunctionType) -> dict[str, Any]:
+    """Variables of the closure of a function by name.
+
+    Args:
+        function: The function.
+
+    Returns:
+        The variables that have a value. One that was deleted or is not set yet has none.
+    """
+    variables = {}
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    for name, cell in cells:
+        try:
+            variables[name] = cell.cell_contents
+        except ValueError:  # the cell is empty
+            continue
+    return variables
+
+
+def globals_of(function: FunctionType) -> dict[str, Any]:
+    """Globals that a function, or one within it, names.
+
+    Args:
+        function: The function.
+
+    Returns:
+        The globals by name. Names of attributes count, too.
+    """
+    namespace = function.__globals__
+    return {name: namespace[name] for name in _names_in(function.__code__) if name in namespace}
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """Names of globals and attributes in compiled code, comprehensions and lambdas included."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= _names_in(constant)
+    return names
+
+
+def _defaults_of(function: FunctionType) -> dict[str, Any]:
+    """Defaults of the parameters of a function by name."""
+    defaults = function.__defaults__ or ()
+    positional = function.__code__.co_varnames[: function.__code__.co_argcount]
+    by_position = zip(reversed(positional), reversed(defaults), strict=False)
+    return {**dict(by_position), **(function.__kwdefaults__ or {})}
+
+
+def _variables_of_part(part: Any) -> dict[str, Any]:
+    """What a part of a callable has from outside under a name."""
+    if isinstance(part, partial):
+        return part.keywords
+    if isinstance(part, FunctionType):
+        return {**globals_of(part), **closure_of(part), **_defaults_of(part)}
+    return {}
+
+
+def variables_of(loss: Callable) -> dict[str, Any]:
+    """The variables from outside that a callable uses.
+
+    Args:
+        loss: Any callable.
+
+    Returns:
+        Globals, variables of closures, defaults of parameters and keywords of partials by name. Of
+        two with one name, that of the outer callable counts.
+    """
+    variables: dict[str, Any] = {}
+    for part in reversed(parts_of(loss)):
+        variables |= _variables_of_part(part)
+    return variables
+
+
+def owners_of(loss: Callable) -> list[Any]:
+    """The objects whose methods a callable runs.
+
+    Args:
+        loss: Any callable.
+
+    Returns:
+        Objects of bound methods and objects with ``__call__``, the outermost first.
+    """
+    owners = []
+    for part in parts_of(loss):
+        if not isinstance(part, partial | FunctionType):
+            owners.append(getattr(part, "__self__", part))
+    return owners
+
+
+def values_of(loss: Callable) -> list[Any]:
+    """Everything that a callable reaches by one name.
+
+    Args:
+        loss: Any callable.
+
+    Returns:
+        Its variables, bound arguments and owners, and the attributes of its owners and of classes
+        and modules among these that its code names.
+    """
+    values = owners_of(loss)
+    for part in parts_of(loss):
+        values += _variables_of_part(part).values()
+        values += part.args if isinstance(part, partial) else ()
+    names = set().union(*(_names_in(one.__code__) for one in functions_of(loss)))
+    spaces = {id(one): one for value in values for one in _namespaces(value)}
+    return values + [
+        vars(one)[name] for one in spaces.values() for name in names & vars(one).keys()
+    ]
+
+
+def _namespaces(value: Any) -> Iterator[Any]:
+    """The classes or the module in which an attribute of a value is looked up."""
+    if inspect.ismodule(value):
+        yield value
+    else:
+        yield from value.__mro__ if isinstance(value, type) else type(value).__mro__
+
+
+def attributes_of(values: list[Any]) -> list[Any]:
+    """Attributes of objects.
+
+    Args:
+        values: Anything.
+
+    Returns:
+        What the objects among them hold, without modules and classes.
+    """
+    objects = [one for one in values if not isinstance(one, type) and not inspect.ismodule(one)]
+    return [held for one in objects if hasattr(one, "__dict__") for held in vars(one).values()]

@@ -1,0 +1,243 @@
+"""Whatever kind of callable a loss is, what it reaches is found, put back and replayed."""
+
+import random
+from functools import lru_cache, partial, partialmethod, wraps
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import diffviz as dv
+from diffviz.probing import outside
+
+CALLS = 0
+NUMPY = np.random.default_rng(0)
+LEGACY = np.random.RandomState(0)
+PYTHON = random.Random(0)
+X = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+
+
+def flow(model, x, t):
+    noise = torch.randn_like(x)
+    t = t.reshape(-1, 1)
+    return ((model((1 - t) * x + t * noise, t) - (noise - x)) ** 2).mean()
+
+
+def by_function(model, x):
+    global CALLS
+    CALLS += 1
+    return flow(model, x, torch.from_numpy(NUMPY.random(len(x))).float())
+
+
+def by_comprehension(model, x):
+    global CALLS
+    CALLS += 1
+    return flow(model, x, torch.tensor([NUMPY.random() for _ in x]))
+
+
+def by_lambda(model, x):
+    return flow(model, x, (lambda n: torch.from_numpy(NUMPY.random(n)).float())(len(x)))
+
+
+def by_default(model, x, source=NUMPY, *, other=PYTHON):
+    other.random()
+    return flow(model, x, torch.from_numpy(source.random(len(x))).float())
+
+
+def by_legacy(model, x):
+    return flow(model, x, torch.from_numpy(LEGACY.random_sample(len(x))).float())
+
+
+def by_python(model, x):
+    return flow(model, x, torch.tensor([PYTHON.random() for _ in x]))
+
+
+def times(n):
+    global CALLS
+    CALLS += 1
+    return torch.from_numpy(NUMPY.random(n)).float()
+
+
+def by_helper(model, x):
+    return flow(model, x, times(len(x)))
+
+
+def by_argument(model, x, source):
+    return flow(model, x, torch.from_numpy(source.random(len(x))).float())
+
+
+@wraps(by_function)
+def decorated(*args):
+    return by_function(*args)
+
+
+class Trainer:
+    def __init__(self):
+        self.source = NUMPY
+
+    def loss(self, model, x):
+        return by_function(model, x)
+
+    def direct(self, model, x):
+        global CALLS
+        CALLS += 1
+        return flow(model, x, torch.from_numpy(NUMPY.random(len(x))).float())
+
+    def by_own_source(self, model, x):
+        return flow(model, x, torch.from_numpy(self.source.random(len(x))).float())
+
+    def drawn(self, n):
+        global CALLS
+        CALLS += 1
+        return torch.from_numpy(NUMPY.random(n)).float()
+
+    def by_method(self, model, x):
+        return flow(model, x, self.drawn(len(x)))
+
+    def with_setting(self, model, x, setting):
+        return self.direct(model, x)
+
+    settled = partialmethod(with_setting, setting=1)
+
+    @classmethod
+    def of_class(cls, model, x):
+        global CALLS
+        CALLS += 1
+        return flow(model, x, torch.from_numpy(NUMPY.random(len(x))).float())
+
+    @staticmethod
+    def without_self(model, x):
+        global CALLS
+        CALLS += 1
+        return flow(model, x, torch.from_numpy(NUMPY.random(len(x))).float())
+
+    def __call__(self, model, x):
+        return self.by_own_source(model, x)
+
+
+class Drawing:
+    source = NUMPY
+
+    def loss(self, model, x):
+        return flow(model, x, torch.from_numpy(self.source.random(len(x))).float())
+
+
+class Criterion(nn.Module):
+    def forward(self, model, x):
+        global CALLS
+        CALLS += 1
+        return flow(model, x, torch.from_numpy(NUMPY.random(len(x))).float())
+
+
+LOSSES = {
+    "function": by_function,
+    "comprehension": by_comprehension,
+    "lambda": by_lambda,
+    "default": by_default,
+    "RandomState": by_legacy,
+    "random.Random": by_python,
+    "helper": by_helper,
+    "decorated": decorated,
+    "partial": partial(by_function),
+    "partial of a partial of a method": partial(partial(Trainer().with_setting), setting=1),
+    "keyword of a partial": partial(by_argument, source=NUMPY),
+    "position of a partial": partial(lambda source, m, x: by_argument(m, x, source), NUMPY),
+    "method": Trainer().direct,
+    "method that calls a function": Trainer().loss,
+    "method that calls another": Trainer().by_method,
+    "attribute of the object": Trainer().by_own_source,
+    "attribute of the class": Drawing().loss,
+    "partialmethod": Trainer().settled,
+    "classmethod": Trainer.of_class,
+    "staticmethod": Trainer().without_self,
+    "object": Trainer(),
+    "module": Criterion(),
+    "lru_cache": lru_cache(by_function),
+}
+
+
+def states():
+    """Everything that the losses above change."""
+    return CALLS, str(NUMPY.bit_generator.state), str(LEGACY.get_state()), PYTHON.getstate()
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_each_kind_of_callable_is_measured_and_leaves_no_trace(kind):
+    before = states()
+    measured = dv.probe(LOSSES[kind], X, draws=200)
+    assert states() == before
+    clean = 1 / (1 + np.exp(-measured.logsnr / 2))  # 1 − t on the linear path
+    np.testing.assert_allclose(measured.factor, 1 / clean**2 / X.shape[1], rtol=1e-4)
+
+
+def test_a_system_source_is_no_generator_that_can_be_put_back():
+    source = random.SystemRandom()
+
+    def loss(model, x):
+        return flow(model, x, torch.tensor([source.random() for _ in x]))
+
+    with pytest.raises(ValueError, match="cannot be replayed"):
+        dv.probe(loss, X, draws=200)
+
+
+def test_modules_of_a_method_and_of_a_partial_stay_in_training():
+    class Encoding:
+        def __init__(self):
+            self.encoder = nn.Linear(4, 4).eval()
+
+        def loss(self, model, x, decoder):
+            self.encoder.train()
+            decoder.train()
+            return flow(model, x, torch.rand(len(x)))
+
+    trainer = Encoding()
+    decoder = nn.Linear(4, 4).eval()
+    dv.probe(partial(trainer.loss, decoder=decoder), X, draws=200)
+    assert not trainer.encoder.training
+    assert not decoder.training
+
+
+def test_a_network_is_named_in_a_partial_too():
+    network = nn.Linear(4, 4)
+
+    def loss(x, net):
+        t = torch.rand(len(x), 1)
+        noise = torch.randn_like(x)
+        return ((net((1 - t) * x + t * noise) - (noise - x)) ** 2).mean()
+
+    assert dv.probe(partial(loss, net=network), X, model="net", draws=200).kind == "u"
+
+
+def with_an_empty_cell(filled=False):
+    def loss(model, x):
+        return late if len(x) == 0 else flow(model, x, torch.rand(len(x)))
+
+    if filled:
+        late = 1
+    return loss
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda loss: loss, partial, lambda loss: wraps(loss)(lambda m, x: loss(m, x))]
+)
+def test_a_variable_without_a_value_is_left_out(wrap):
+    loss = wrap(with_an_empty_cell())
+    assert "late" not in outside.variables_of(loss)
+    assert dv.probe(loss, X, draws=200).exact
+
+
+def test_of_two_variables_with_one_name_that_of_the_outer_callable_counts():
+    def inner(value=1):
+        return value
+
+    assert outside.variables_of(inner) == {"value": 1}
+    assert outside.variables_of(partial(inner, value=2)) == {"value": 2}
+
+
+def test_parts_of_a_callable_that_is_made_of_itself_are_finite():
+    def loss(model, x):
+        return x
+
+    loss.__wrapped__ = loss
+    assert outside.parts_of(loss) == [loss]

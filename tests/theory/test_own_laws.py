@@ -1,0 +1,208 @@
+"""Laws of one's own with no more than the methods that ``protocols.Law`` asks for."""
+
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+import diffviz as dv
+from diffviz.masked import schedules
+from diffviz.theory import laws, paths
+
+LEVELS = np.linspace(-5, 5, 11)
+SHARES = np.linspace(0.05, 0.95, 7)
+
+
+@dataclass
+class Normal:
+    """A normal law, which has no hash as it is not frozen."""
+
+    mean: float = 0.0
+    std: float = 2.0
+
+    def pdf(self, x):
+        return np.exp(-(((np.asarray(x) - self.mean) / self.std) ** 2) / 2) / (
+            self.std * np.sqrt(2 * np.pi)
+        )
+
+    def cdf(self, x):
+        return special.ndtr((np.asarray(x) - self.mean) / self.std)
+
+    def ppf(self, q):
+        return self.mean + self.std * special.ndtri(q)
+
+    def support(self):
+        return -np.inf, np.inf
+
+
+class Uniform:
+    """The uniform law on an interval, with an attribute of a name that SciPy uses too."""
+
+    dist = "uniform"
+
+    def __init__(self, low=0.0, high=1.0):
+        self.low, self.high = low, high
+
+    def pdf(self, x):
+        inside = (np.asarray(x) >= self.low) & (np.asarray(x) <= self.high)
+        return inside / (self.high - self.low)
+
+    def cdf(self, x):
+        return np.clip((np.asarray(x) - self.low) / (self.high - self.low), 0, 1)
+
+    def ppf(self, q):
+        return self.low + (self.high - self.low) * np.asarray(q)
+
+    def support(self):
+        return self.low, self.high
+
+
+def numbers(law):
+    """All methods of a law at some points."""
+    inside = law.ppf(SHARES)
+    with np.errstate(divide="ignore"):
+        probabilities = [law.pdf(LEVELS), law.cdf(LEVELS), law.sf(LEVELS), law.logpdf(inside)]
+    return np.concatenate([*probabilities, inside, law.isf(SHARES), law.stats("mv"), law.support()])
+
+
+def same(one, other):
+    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+N = stats.norm(0, 2)
+U = stats.uniform()
+
+
+class LowerOfTwo(stats.rv_continuous):
+    """The smaller of two draws of N by its own formulas."""
+
+    def _cdf(self, x):
+        return 1 - N.sf(x) ** 2
+
+    def _pdf(self, x):
+        return 2 * N.sf(x) * N.pdf(x)
+
+    def _ppf(self, q):
+        return N.isf(np.sqrt(1 - q))
+
+    def _isf(self, q):
+        return N.isf(np.sqrt(q))
+
+
+PATH = dv.paths.Path("own", paths.VP, Normal())
+CLOSED = {
+    "truncated": (laws.truncated(Normal(), -3, 2), stats.truncnorm(-1.5, 1, 0, 2)),
+    "truncated below": (laws.truncated(Normal(), -1, np.inf), stats.truncnorm(-0.5, np.inf, 0, 2)),
+    "truncated uniform": (laws.truncated(Uniform(), 0.25, 3), stats.uniform(0.25, 0.75)),
+    "lower of two": (laws.lower_of_two(Normal()), LowerOfTwo()()),
+    "stretched": (laws.stretched(Normal(), 0.1, 0.9), stats.norm(0.1, 1.6)),
+    "stretched uniform": (laws.stretched(Uniform(), 0.1, 0.9), stats.uniform(0.1, 0.8)),
+    "stretched, not frozen": (laws.stretched(stats.logistic, 0.1, 0.9), stats.logistic(0.1, 0.8)),
+    "moved": (laws.moved(Normal(), 1.5), stats.norm(1.5, 2)),
+    "mixture of one": (laws.mixture([Normal(1, 2)], [3]), stats.norm(1, 2)),
+    "time of one's own": (paths.push_forward(Uniform(), paths.LINEAR), stats.logistic(0, 2)),
+    "quantiles of one's own": (laws.quantile_of(Uniform(), Normal()), N),
+    "a schedule's": (PATH.schedule, N),
+    "shifted": (paths.shifted(PATH, np.e).schedule, stats.norm(-2, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", CLOSED)
+def test_a_law_made_of_one_s_own_has_its_closed_form(kind):
+    made, known = CLOSED[kind]
+    same(numbers(made), numbers(known))
+
+
+ALIKE = {
+    "mixture": lambda normal, uniform: laws.mixture([normal, uniform], [1, 2]),
+    "blended": lambda normal, uniform: laws.blended(normal, 0.3),
+    "squeezed": lambda normal, uniform: laws.squeezed(normal, 0.1, 0.9),
+    "beta of quantiles": lambda normal, uniform: laws.quantile_of(stats.beta(2, 3), normal),
+    "atoms of quantiles": lambda normal, uniform: laws.quantile_of(laws.atoms([0.1, 0.7]), normal),
+    "restricted": lambda normal, uniform: (
+        paths.restricted(dv.paths.Path("own", paths.VP, normal), 0.1, 0.9).schedule
+    ),
+    "interpolated": lambda normal, uniform: (
+        paths.interpolated(
+            dv.paths.Path("own", paths.VP, uniform), paths.restricted(paths.LINEAR, 0.1, 0.9)
+        ).schedule
+    ),
+    "zero terminal SNR": lambda normal, uniform: (
+        paths.zero_terminal_snr(dv.paths.Path("own", paths.VP, uniform)).schedule
+    ),
+    "masking rate": lambda normal, uniform: schedules.of_law(uniform).law,
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_a_law_made_of_one_s_own_is_that_of_scipy_s(kind):
+    make = ALIKE[kind]
+    own, known = make(Normal(), Uniform()), make(N, U)
+    same(own.cdf(LEVELS), known.cdf(LEVELS))
+    same(own.ppf(SHARES), known.ppf(SHARES))
+    same(own.isf(SHARES), known.isf(SHARES))
+    same(own.pdf(known.ppf(SHARES)), known.pdf(known.ppf(SHARES)))
+
+
+def entry(law, path=paths.LINEAR):
+    return dv.Objective("own", "test", 2026, "here", path, dv.targets.EPS, law=law)
+
+
+def test_a_weighting_far_out_is_by_the_logarithm_of_the_density():
+    """On x it is 2 p e^λ, while 2 p on eps is below what float64 holds with all its digits."""
+    level = np.array([74.0])
+    expected = 2 * np.exp(-(level**2) / 8 + level) / np.sqrt(8 * np.pi)
+    np.testing.assert_allclose(entry(Normal()).weighting(level, "x"), expected, rtol=1e-9)
+
+
+def test_a_law_without_a_hash_is_compared_with_a_table():
+    """The table has 200 even quantiles of N, in the middle of each step."""
+    levels = 2 * special.ndtri((np.arange(200) + 0.5) / 200)
+    table = entry(laws.atoms(levels))
+    assert dv.compare(table, entry(Normal())).same
+    assert not dv.compare(table, entry(Normal(1.0))).same
+
+
+def test_the_law_of_an_objective_stays_one_s_own():
+    law = Normal()
+    assert entry(law).law is law
+
+
+def test_a_frozen_law_of_scipy_is_left_as_it_is():
+    assert laws.completed(N) is N
+    assert dv.paths.Path("scipy", paths.VP, N).schedule is N
+
+
+def test_a_completed_law_pickles():
+    copy = pickle.loads(pickle.dumps(laws.completed(Normal())))
+    same(numbers(copy), numbers(N))
+
+
+@pytest.mark.parametrize("ends", [(12, 14), (12, np.inf)])
+def test_what_1_less_the_cdf_rounds_is_refused(ends):
+    with pytest.raises(ValueError, match=r"9.*e-10 of its mass.*give it a method sf"):
+        laws.truncated(Normal(), *ends)
+    with pytest.raises(ValueError, match="give it a method sf"):
+        laws.truncated(PATH.schedule, *ends)
+    same(laws.truncated(Normal(), -14, -12).ppf(SHARES), -laws.truncated(N, 12, 14).isf(SHARES))
+
+
+def test_a_survival_function_of_one_s_own_is_used():
+    class WithTail(Normal):
+        def sf(self, x):
+            return special.ndtr((self.mean - np.asarray(x)) / self.std)
+
+        def isf(self, q):
+            return self.mean - self.std * special.ndtri(q)
+
+    made = laws.truncated(WithTail(), 12, 14)
+    same(made.ppf(SHARES), stats.truncnorm(6, 7, 0, 2).ppf(SHARES))
+
+
+def test_what_is_no_law_is_refused_by_name():
+    with pytest.raises(TypeError, match="density must be a frozen SciPy distribution"):
+        laws.stretched(1.0, 0, 1)
+    with pytest.raises(TypeError, match="schedule must be a frozen SciPy distribution"):
+        dv.paths.Path("own", paths.VP, "normal")
