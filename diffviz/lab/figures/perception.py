@@ -95,6 +95,8 @@ FINDINGS = {  # what the two panels of a group of eyes show
         "projection: five lean to noise, one to data",
     ),
 }
+SPENDING = "what objectives spend on photographs"
+ABOVE_ZERO = "on photographs most of each loss is spent above λ = 0"
 SPENDER_NAMES = {  # of loss densities: at which λ, and how far from it, in points
     "elbo": (7.6, (-16, 6)),
     "edm": (4.6, (0, 9)),
@@ -364,12 +366,13 @@ def spending(
         The Axes.
     """
     density = {name: plots.scaled(loss, logsnr, "unit area") for name, loss in spent.items()}
+    above = [np.trapezoid(np.where(logsnr > 0, loss, 0), logsnr) for loss in density.values()]
     ax = plots.lines(
         logsnr,
         density,
         xlabel=plots.LOGSNR,
         ylabel="share of the loss per nat",
-        title="on photographs most of each loss is spent above λ = 0",
+        title=ABOVE_ZERO if min(above) > 0.5 else SPENDING,
         colours=plots.colour,
         outside=None,
         strip=strip,
@@ -391,7 +394,7 @@ def _draw_spending(ax: Axes, names: Sequence[str]) -> None:
         spent,
         xlabel=plots.LOGSNR,
         ylabel="share of the loss per nat",
-        title="what objectives spend on photographs",
+        title=SPENDING,
         colours=plots.colour,
         ax=ax,
     )

@@ -276,6 +276,14 @@ def test_pictures_of_sizes_and_of_spending_name_their_curves():
         check_type(each)
 
 
+def test_a_title_on_what_is_spent_holds_for_each_loss():
+    logsnr = np.linspace(-10, 10, 201)
+    late, early = (np.exp(-((logsnr - middle) ** 2)) for middle in (3, -3))
+    assert "above λ = 0" in perception_figures.spending(logsnr, {"late": late}).get_title()
+    both = perception_figures.spending(logsnr, {"late": late, "early": early})
+    assert both.get_title() == perception_figures.SPENDING
+
+
 def test_slopes_by_distance_are_drawn_and_named_where_they_end():
     rates = np.array([10.0, 30.0, 90.0])
     slopes = {"fm-ot": np.full(3, -0.5), "Barten 2004": np.array([-0.3, -0.5, -0.9])}
