@@ -363,6 +363,15 @@ def test_learning_by_its_numbers(prose):
     assert max(awr_passed) <= max(passed)
     assert sum(4 - history.goals[10] for history in awr) >= 2
     assert_says(prose, "AWR gets there earlier, and loses its first goal before FPO does")
+    assert all(abs(history.reward[-1] - 0.7) < 0.05 and history.goals[-1] < 4 for history in awr)
+    for history in fpo:
+        passed = next(batch for batch, reward in enumerate(history.reward) if reward > 0.7)
+        assert history.goals[passed] == 4
+    assert_says(
+        prose,
+        "It ends near 0.7, and by then it has lost a goal at every seed",
+        "FPO still has all four when it passes 0.7",
+    )
     assert len(re.findall(r"^(?:AWR|FPO), seed 0: .* and 2 goals", lines, re.M)) == 2
     assert_says(prose, "FPO's actions have gathered at two goals", "but two of them too seldom")
     assert FIRST_TO_LOSE == "goals kept: AWR loses some first"
@@ -378,7 +387,7 @@ def test_learning_by_its_numbers(prose):
     for history in fpo + awr:
         passed = next(batch for batch, reward in enumerate(history.reward) if reward > max(ends))
         assert min(history.goals[: passed + 1]) == 4
-    assert_says(prose, "At the best of its last rewards FPO and AWR still had all four, too")
+    assert_says(prose, "When FPO and AWR were at the most that DPO reached, they had all four, too")
     runs = {name: policy_experiments.RUNS[name].options for name in ("FPO", "AWR", "DPO")}
     assert {name: runs[name].get("draws", 8) for name in runs} == {"FPO": 4, "AWR": 8, "DPO": 8}
     assert methods.AWR().draws == methods.DPO().draws == 8

@@ -81,7 +81,7 @@ def test_ddim_weighs_all_velocities_alike(text):
         text,
         f"sin(π/200) = {flat[-1]:.6f} (to {100 * (1 - flat.min() / flat.max()):.1f} %)",
         f"up to {rising.max() / flat[-1]:.1f} times as much",
-        "and the last dozen less again",
+        "Over the last dozen steps this falls back to DDIM's weight",
         "With half of its noise, $\\eta = 0.5$, the weights differ less",
         "The n-th step from the end is $(2 - 1/n)\\,\\delta$ long",
         "So the last one is $\\delta$ long, the one before 1.5 $\\delta$",

@@ -653,7 +653,7 @@ def test_two_rules_that_gain_nothing_end_where_it_is_said(schedules):
     assert_says(
         schedules,
         "at 1.18 it is no better than uniform t",
-        "At 1.47 it is worse than both densities that learn nothing",
+        "At about 1.5 it is worse than both densities that learn nothing",
     )
 
 
@@ -907,7 +907,7 @@ def test_what_laws_gain_in_the_value_is_as_told(schedules, gains):
         "With stratified draws and in the gradient it still gains 5 to 11",
         "on the ring, the gains are below 2 but for the ELBO",
         "under ε-cosine a 24th of the variance is left",
-        "flow matching and SD3 fit already, and gain two to three times",
+        "Those of flow matching and SD3 fit better, and gain only two to three times",
     )
 
 
