@@ -138,7 +138,7 @@ def trainables(objectives: Any) -> list[Trainable]:
         ValueError: A name is not in the catalogue.
     """
     given = [objectives]
-    if not isinstance(objectives, str) or checks.offers(objectives, Trainable):
+    if not (isinstance(objectives, str) or checks.offers(objectives, Trainable)):
         with suppress(TypeError):  # nothing to go through, such as an array without dimensions
             given = list(objectives)
     resolved = [entry(item) if isinstance(item, str) else item for item in given]

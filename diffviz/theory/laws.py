@@ -59,7 +59,9 @@ def checked_law(value: Any, name: str = "law") -> Any:
     Raises:
         TypeError: The value is no law.
     """
-    if not offers(value, Law) or isinstance(value, type):
+    # SciPy's laws that are not frozen have the methods, but no shape parameters
+    is_open = isinstance(value, stats.rv_continuous | stats.rv_discrete) and value.numargs
+    if not offers(value, Law) or isinstance(value, type) or is_open:
         raise TypeError(
             f"{name} must be a frozen SciPy distribution such as scipy.stats.norm(0, 2), "
             f"got {brief(value)}"

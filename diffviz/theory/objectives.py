@@ -201,12 +201,15 @@ class Objective:
         at = levels(logsnr)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused below
             value = self._raw_factor(at)
+        return self._checked(value, at, f"multiplier times gain² of the {self.target.name} target")
+
+    def _checked(self, value: NDArray, logsnr: NDArray, what: str) -> NDArray:
+        """Values of a factor or weighting; a ValueError for one that is negative or not finite."""
         bad = ~(np.isfinite(value) & (value >= 0))
         if bad.any():
             raise ValueError(
-                f"{self.name}: multiplier times gain² of the {self.target.name} target is "
-                f"{value[bad].flat[0]} at logsnr {at[bad].flat[0]:g}; a weighting is finite and "
-                ">= 0: stay within ±700 nats, restrict the density or mend the multiplier"
+                f"{self.name}: {what} is {value[bad].flat[0]} at logsnr {logsnr[bad].flat[0]:g}; "
+                "a weighting is finite and >= 0: stay within ±700 nats, restrict the density or mend the multiplier"
             )
         return value
 
@@ -262,8 +265,20 @@ class Objective:
             on_base[faint] = self._far_out(level[faint], base)
         return on_base
 
+    @property
+    def _given(self) -> Curve | None:
+        """The weighting from which the multiplier was made under this law; None for others."""
+        made = self.multiplier
+        if not isinstance(made, WeightingOverLaw) or made.law is not self.law:
+            return None
+        return made.w if self.target is EPS and atomic(self.law) is None else None
+
     def _far_out(self, level: NDArray, base: str) -> NDArray:
         """The weighting of a base where the product of its factors underflows on eps."""
+        given = self._given
+        if given is not None:
+            with np.errstate(divide="ignore"):
+                return np.exp(np.log(given(level)) - 2 * np.log(base_gain(base, level)))
         with np.errstate(divide="ignore", over="ignore"):  # the log of a factor that is 0
             logarithm = np.log(2) + multipliers.logarithm(self.multiplier, level)
             logarithm += 2 * np.log(self.target.gain(level, self.path))
@@ -272,6 +287,9 @@ class Objective:
 
     def _on_eps(self, level: NDArray) -> NDArray:
         """The weighting of the eps squared error at λ within the support of the law."""
+        given = self._given
+        if given is not None:  # the density cancels, also where float64 has none
+            return self._checked(np.asarray(given(level), dtype=float), level, "the weighting")
         table = atomic(self.law)
         if table is None:
             factor = self.factor(level)
@@ -464,7 +482,10 @@ def from_weighting(
         >>> dv.compare(ddpm, dv.objective("iddpm-cosine")).same
         True
     """
-    if isinstance(w, type) or offers(w, Weighting):
+    has_weighting = offers(w, Weighting) and callable(
+        w.weighting
+    )  # a frame may have it as a column
+    if isinstance(w, type) or has_weighting:
         raise TypeError(
             f"w is a callable of λ or a table, got {w!r}; of an objective o pass o.weighting, of a "
             "measured loss its table()"

@@ -292,20 +292,36 @@ export function verdict(recipe) {
   return verdictOf(grid, weighting(recipe, grid), recipe.law.support);
 }
 
-/**
- * Simpson's rule at an even number of even steps.
- * @param {Float64Array} grid
- * @param {Float64Array} values
- * @returns {number}
- */
-function simpson(grid, values) {
-  const last = grid.length - 1;
-  let sum = values[0] + values[last];
-  for (let index = 1; index < last; index += 1) {
-    sum += (index % 2 ? 4 : 2) * values[index];
-  }
-  return (sum * (grid[last] - grid[0])) / (3 * last);
-}
+// Nodes and weights of the Gauss–Legendre rule on [−1, 1].
+const NODES = [
+  -0.9815606342467192,
+  -0.9041172563704748,
+  -0.7699026741943047,
+  -0.5873179542866175,
+  -0.3678314989981802,
+  -0.1252334085114689,
+  0.1252334085114689,
+  0.3678314989981802,
+  0.5873179542866175,
+  0.7699026741943047,
+  0.9041172563704748,
+  0.9815606342467192,
+];
+const WEIGHTS = [
+  0.04717533638651141,
+  0.10693932599531907,
+  0.16007832854334642,
+  0.20316742672306573,
+  0.2334925365383546,
+  0.2491470458134027,
+  0.2491470458134027,
+  0.2334925365383546,
+  0.20316742672306573,
+  0.16007832854334642,
+  0.10693932599531907,
+  0.04717533638651141,
+];
+const SHARE_PANELS = 400; // of the range, with the nodes of the rule in each
 
 /**
  * Shares of ∫ w · error dλ that lie below a λ, for several errors of a denoiser.
@@ -317,21 +333,58 @@ function simpson(grid, values) {
  * @returns {number[]} One share for each error.
  */
 export function sharesBelow(recipe, at, errors, low = -10, high = 10) {
-  const start = Math.max(low, recipe.law.support[0]);
-  /** @type {(end: number) => number[]} */
-  const massesBelow = (end) => {
-    if (start >= end) {
-      return errors.map(() => 0);
-    }
-    const grid = gridWithin(recipe.law.support, low, end);
-    const w = weighting(recipe, grid);
-    return errors.map((mmse) => simpson(grid, lossDensity(w, grid, mmse)));
-  };
-  const wholes = massesBelow(high);
-  if (!wholes.every((whole) => whole > 0)) {
-    throw new RangeError(`there is no weight on logsnr [${low}, ${high}]; widen the range`);
+  const nothing = `there is no weight on logsnr [${low}, ${high}]; widen the range`;
+  const [first, last] = recipe.law.support;
+  if (low >= last || high <= first) {
+    throw new RangeError(nothing);
   }
-  return massesBelow(Math.min(at, high)).map((mass, index) => mass / wholes[index]);
+  const even = gridWithin(recipe.law.support, low, high, SHARE_PANELS + 1);
+  const { nodes, weights, isBelow } = panelNodes(panelEdges(even, at), at);
+  const w = weighting(recipe, nodes);
+  return errors.map((mmse) => {
+    let [below, whole] = [0, 0];
+    lossDensity(w, nodes, mmse).forEach((spent, index) => {
+      whole += spent * weights[index];
+      below += isBelow[index] ? spent * weights[index] : 0;
+    });
+    if (!(whole > 0)) {
+      throw new RangeError(nothing);
+    }
+    return below / whole;
+  });
+}
+
+/**
+ * Nodes of the rule in each panel, with their weights, and whether the panel ends at or below a λ.
+ * @param {Float64Array} edges Increasing λ.
+ * @param {number} at λ in nats.
+ * @returns {{nodes: Float64Array, weights: Float64Array, isBelow: boolean[]}}
+ */
+function panelNodes(edges, at) {
+  const size = (edges.length - 1) * NODES.length;
+  const [nodes, weights] = [new Float64Array(size), new Float64Array(size)];
+  const isBelow = new Array(size);
+  for (let panel = 0; panel < edges.length - 1; panel += 1) {
+    const half = (edges[panel + 1] - edges[panel]) / 2;
+    NODES.forEach((node, place) => {
+      const index = panel * NODES.length + place;
+      nodes[index] = edges[panel] + half * (1 + node);
+      weights[index] = half * WEIGHTS[place];
+      isBelow[index] = edges[panel + 1] <= at;
+    });
+  }
+  return { nodes, weights, isBelow };
+}
+
+/**
+ * Ends of even panels, and one more where a share ends.
+ * @param {Float64Array} even Increasing λ.
+ * @param {number} at λ in nats.
+ * @returns {Float64Array}
+ */
+function panelEdges(even, at) {
+  const isBetween = at > even[0] && at < even[even.length - 1] && !even.includes(at);
+  return isBetween ? Float64Array.from([...even, at]).sort() : even;
 }
 
 /**
