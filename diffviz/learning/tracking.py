@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DRAWS, LOSS, SQUARED_LOSS, DRAWS_BY_SQUARED_WEIGHT, DRAWS_EVER = range(5)
 FORGOTTEN = 1e-100  # average number of draws below which a bin counts as empty
 LARGE = 2**20  # samples of a batch beyond which it is binned piece by piece
-EDGE = 1e-6  # of the range, by which λ on an edge is in the bin above, however it is rounded
+EDGE = 4  # roundings of the largest number, by which λ on an edge is in the bin above
 
 
 class Curve(NamedTuple):
@@ -110,10 +110,12 @@ class Bins:
         if logsnr.dtype.itemsize < 4:  # half a width of a bin is lost in 8 or 11 bits
             logsnr = logsnr.float()
         if self.even:  # no search, which would cost more than all the rest
-            bins_a_nat = len(self) / float(self.edges[-1] - self.edges[0])
-            place = (logsnr - low).mul_(bins_a_nat).add_(1 + EDGE * len(self))
-            beyond = (logsnr > high).to(place.dtype)
-            place.clamp_(0, len(self) + 0.5).add_(beyond)  # the last bin has both its ends
+            first, last = self.edges[[0, -1]].tolist()
+            bins_a_nat = len(self) / (last - first)
+            rounding = torch.finfo(logsnr.dtype).eps * max(-first, last, last - first)
+            place = (logsnr - first).mul_(bins_a_nat).add_(1 + EDGE * rounding * bins_a_nat)
+            outside = (logsnr > high).to(place.dtype).sub_((logsnr < low).to(place.dtype))
+            place.clamp_(1, len(self) + 0.5).add_(outside)  # the last bin has both its ends
             return place.nan_to_num_(nowhere).long()
         edges = torch.from_numpy(np.r_[low, self.edges[1:-1], high, np.inf])
         # NaN is sorted behind infinity, and the clamp keeps an infinite λ before it

@@ -209,7 +209,8 @@ class Objective:
         if bad.any():
             raise ValueError(
                 f"{self.name}: {what} is {value[bad].flat[0]} at logsnr {logsnr[bad].flat[0]:g}; "
-                "a weighting is finite and >= 0: stay within ±700 nats, restrict the density or mend the multiplier"
+                "a weighting is finite and >= 0: stay within ±700 nats, restrict the density or "
+                "mend the multiplier"
             )
         return value
 
