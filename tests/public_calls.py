@@ -112,6 +112,8 @@ INNER = (
     "theory.laws.limit",  # checks, as those of ``diffviz.checks``
     "theory.laws.ordered",
     "theory.laws.moved",
+    "theory.laws.check_quantiles",
+    "theory.laws.stretch",
     "theory.laws.two_sided",
     "theory.multipliers.logarithm",
     "theory.paths.path_of",  # parts of the functions that make paths

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from diffviz.checks import array, brief, count, offers, require
 from diffviz.protocols import Law
-from diffviz.theory.laws import exceeded, survival
+from diffviz.theory.atoms import atomic
+from diffviz.theory.laws import check_quantiles, completed, exceeded, stretch, survival
 
 
 def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArray:
@@ -33,7 +34,7 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
     Raises:
         TypeError: ``law`` is no law, ``steps`` no whole number, or an end no number.
         ValueError: ``steps`` is below 1, an end is NaN or stays infinite, not low < high, or the
-            law has no mass between them, or so little that levels coincide.
+            law has no mass between them, or so little that levels coincide or are rounded.
 
     Example:
         >>> dv.grid(dv.paths.LINEAR.schedule, 3, -4, 4).round(3)
@@ -46,14 +47,14 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
             f"got {brief(law)}"
         )
     first, last = ends = _ends(law, low, high)
-    below, above = law.cdf(np.array(ends)), survival(law, np.array(ends))
+    cdf, sf = law.cdf(np.array(ends)), survival(law, np.array(ends))
     require(
-        below[1] > below[0] or above[0] > above[1],
+        cdf[1] > cdf[0] or sf[0] > sf[1],
         f"the law has no mass between low and high, {low!r} and {high!r}; its support is "
         "{:g} to {:g}".format(*law.support()),
     )
-    below = np.linspace(below[0], below[1], steps + 1)[1:-1]
-    above = np.linspace(above[0], above[1], steps + 1)[1:-1]
+    below = np.linspace(cdf[0], cdf[1], steps + 1)[1:-1]
+    above = np.linspace(sf[0], sf[1], steps + 1)[1:-1]
     # near the clean end the probability below a level is 1 to all digits, and the rest is not
     inner = np.where(below <= 0.5, law.ppf(below), exceeded(law, above))
     levels = np.concatenate([[first], inner, [last]])
@@ -62,6 +63,8 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
         f"{steps} steps are too many between {first:g} and {last:g}: their levels coincide under "
         "this law; take fewer, or move low and high to where it has mass",
     )
+    if atomic(law) is None:
+        check_quantiles(stretch(completed(law), first, last))
     return levels
 
 

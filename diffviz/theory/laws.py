@@ -43,7 +43,7 @@ LAST_STEP = 1e-10  # a Newton step this small, relative to x, leaves an error of
 FURTHEST_MEAN = 1e300  # of logit t, so that the level −2 mean is finite
 ROUNDING = 1e-12  # of a level and the step that it is, relative to 1 + |λ|
 MOST_STEPS = 200  # of a root search; halving alone needs 60
-LEAST_ABOVE = 1e-7  # probability in an upper tail that 1 − cdf gives to nine digits
+ROUNDED = 1e-6  # of the mass between two ends, by which its quantiles may be off
 
 
 def checked_law(value: Any, name: str = "law") -> Any:
@@ -330,11 +330,6 @@ def completed(law: Any, name: str = "law") -> Any:
     """
     checked_law(law, name)
     return law if isinstance(law, stats.distributions.rv_frozen) else Completed(law).freeze()
-
-
-def _counts_from_above(law: Any) -> bool:
-    """Whether a frozen law has a survival function of its own, and not 1 − cdf."""
-    return not isinstance(law.dist, Completed) or hasattr(law.dist.base, "sf")
 
 
 class Transformed(stats.rv_continuous):
@@ -1173,20 +1168,51 @@ def truncated(density: Any, low: float, high: float) -> Any:
     if table is not None:
         inside = (table.levels >= low) & (table.levels <= high)
         return _kept(table, table.mass * inside, f"[{low:g}, {high:g}] holds")
+    between = stretch(law, low, high)
+    positive(between.mass, f"mass of the density in [{low:g}, {high:g}]")
+    check_quantiles(between)
+    return two_sided(between, a=between.low, b=between.high)
+
+
+def stretch(law: Any, low: float, high: float) -> Truncation:
+    """A law between two ends, cut to its support.
+
+    Args:
+        law: A frozen SciPy distribution.
+        low: Least λ in nats, or −inf.
+        high: Largest λ in nats, or inf.
+
+    Returns:
+        The map from a probability to a quantile there.
+    """
     cdf = float(law.cdf(low)), float(law.cdf(high))
     sf = float(law.sf(low)), float(law.sf(high))
     # not the quantiles of 0 and 1: far out in a tail they are infinite by rounding
     first, last = law.support()
-    start = float(max(low, first))
-    end = float(min(high, last))
-    between = Truncation(law, start, end, cdf, sf)
-    positive(between.mass, f"mass of the density in [{low:g}, {high:g}]")
-    require(
-        between.mass > LEAST_ABOVE or cdf[1] <= 0.5 or _counts_from_above(law),
-        f"the density has {between.mass:.2g} of its mass in [{low:g}, {high:g}], which 1 − cdf "
-        "rounds: give it a method sf, the probability above λ, or take wider ends",
-    )
-    return two_sided(between, a=start, b=end)
+    return Truncation(law, float(max(low, first)), float(min(high, last)), cdf, sf)
+
+
+def check_quantiles(between: Truncation) -> None:
+    """Refuse a stretch of a law whose quantiles are rounded, as those from 1 − cdf far up are.
+
+    Args:
+        between: The law between two ends.
+
+    Raises:
+        ValueError: A quantile is off by more than a millionth of the mass, and not because the
+            stretch is narrow.
+    """
+    shares = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    with np.errstate(all="ignore"):  # of a search that finds nothing
+        quantile = between.forward(shares)
+    spacing = np.spacing(abs(quantile).max()) / max(np.ptp(quantile), np.finfo(float).tiny)
+    off = abs(between.inverse(quantile) - shares).max()
+    if not off <= ROUNDED + 8 * spacing or spacing > 0.01:
+        raise ValueError(
+            f"the density has {between.mass:.2g} of its mass in [{between.low:g}, "
+            f"{between.high:g}], where rounding moves its quantiles by {off:.1g} of that: give it "
+            "methods sf and isf, the probability above λ and its inverse, or take wider ends"
+        )
 
 
 # --- laws put together from others ---------------------------------------------------------------

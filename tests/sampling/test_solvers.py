@@ -808,6 +808,10 @@ def test_a_grid_far_in_a_tail_has_equal_shares_of_what_is_there():
     np.testing.assert_allclose(grids.grid(LINEAR.schedule, 10, 70, 90), expected, atol=1e-12)
     noisy = grids.grid(LINEAR.schedule, 10, -90, -70)
     np.testing.assert_allclose(-noisy[::-1], expected, atol=1e-12)
+    own = SimpleNamespace(cdf=stats.norm.cdf, ppf=stats.norm.ppf, pdf=stats.norm.pdf)
+    own.support = stats.norm.support
+    with pytest.raises(ValueError, match=r"rounding moves its quantiles .* give it methods sf"):
+        grids.grid(own, 4, 7.9, 8.2)
     with pytest.raises(ValueError, match=r"4000 steps are too many .*; take fewer"):
         grids.grid(LINEAR.schedule, 4000, 1, 1 + 1e-13)
 

@@ -180,13 +180,30 @@ def test_a_completed_law_pickles():
     same(numbers(copy), numbers(N))
 
 
-@pytest.mark.parametrize("ends", [(12, 14), (12, np.inf)])
-def test_what_1_less_the_cdf_rounds_is_refused(ends):
-    with pytest.raises(ValueError, match=r"9.*e-10 of its mass.*give it a method sf"):
-        laws.truncated(Normal(), *ends)
-    with pytest.raises(ValueError, match="give it a method sf"):
-        laws.truncated(PATH.schedule, *ends)
-    same(laws.truncated(Normal(), -14, -12).ppf(SHARES), -laws.truncated(N, 12, 14).isf(SHARES))
+class WithSf(Normal):
+    """A normal law that counts from above, but does not invert that."""
+
+    def sf(self, x):
+        return special.ndtr((self.mean - np.asarray(x)) / self.std)
+
+
+@pytest.mark.parametrize("ends", [(16, 17), (16, np.inf)])
+@pytest.mark.parametrize(
+    "law",
+    [Normal(), WithSf(), PATH.schedule, laws.stretched(Normal(), 0, 1), laws.moved(WithSf(), 0.0)],
+)
+def test_a_tail_whose_quantiles_are_rounded_is_refused(law, ends):
+    with pytest.raises(ValueError, match=r"e-16 of its mass.*give it methods sf and isf"):
+        laws.truncated(law, *ends)
+
+
+@pytest.mark.parametrize("law", [Normal(), WithSf()])
+def test_a_tail_that_1_less_the_cdf_gives_to_six_digits_is_taken(law):
+    found = laws.truncated(law, 12, 14)
+    np.testing.assert_allclose(
+        found.ppf(SHARES), stats.truncnorm(6, 7, 0, 2).ppf(SHARES), rtol=1e-6
+    )
+    same(laws.truncated(law, -14, -12).ppf(SHARES), -laws.truncated(N, 12, 14).isf(SHARES))
 
 
 def test_a_survival_function_of_one_s_own_is_used():
