@@ -112,6 +112,9 @@ INNER = (
     "theory.laws.limit",  # checks, as those of ``diffviz.checks``
     "theory.laws.ordered",
     "theory.laws.moved",
+    "theory.elbo_mixture.about",  # parts of ``share_below`` and ``verdict``
+    "theory.elbo_mixture.narrow_places",
+    "theory.elbo_mixture.with_ends",
     "theory.laws.check_quantiles",
     "theory.laws.stretch",
     "theory.laws.two_sided",

@@ -26,7 +26,7 @@ from diffviz.checks import finite, increasing, number, positive, require
 from diffviz.theory import discretisation
 from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
 from diffviz.theory.discretisation import between_tables, departure, ratio_on_levels, table_of
-from diffviz.theory.elbo_mixture import NODE, WEIGHT, narrow_places, with_ends
+from diffviz.theory.elbo_mixture import NODE, WEIGHT, about, narrow_places, with_ends
 from diffviz.theory.frames import LARGEST_LEVEL, Curve, levels
 from diffviz.theory.multipliers import constant
 from diffviz.theory.weightings import (
@@ -47,7 +47,6 @@ Item = TypeVar("Item", bound=WeightingLike)
 NEWTON_STEPS = 20  # at most, to the peak of a quartic
 FALL_BETWEEN = (-1.0, 1.0)  # λ at which weightings are told apart before they are compared
 CURVE_GRID = np.linspace(-12, 12, 2001)  # λ at which weightings are compared
-NARROW_STEPS = 20.0  # of an even grid, on which what is narrower is not seen well
 SHARE_PANELS = 400  # between which a share is integrated, each by as many nodes as a panel has
 FAR = 1.5  # ratio of weightings at inner levels beyond which none is a table of the other
 
@@ -220,7 +219,7 @@ def _own_grid(resolved: Resolved) -> NDArray:
     """
     grid = window(resolved)
     if resolved.levels is None:
-        narrow = narrow_places(resolved, NARROW_STEPS * (grid[1] - grid[0]))
+        narrow = narrow_places(resolved, (grid[1] - grid[0]) / 4)
         return with_ends(np.concatenate([grid, narrow]), grid[0], grid[-1]) if len(narrow) else grid
     levels = resolved.levels.logsnr
     inside = levels[(levels >= grid[0]) & (levels <= grid[-1])]
@@ -745,7 +744,7 @@ def share_below(
     nothing = f"there is no weight on logsnr [{low:g}, {high:g}]; widen the range"
     require(low < resolved.support[1] and high > resolved.support[0], nothing)
     places = window(resolved, low=low, high=high, points=SHARE_PANELS + 1)
-    narrow = narrow_places(resolved, NARROW_STEPS * (places[1] - places[0]))
+    narrow = about(narrow_places(resolved, (places[1] - places[0]) / 32))
     edges = with_ends(np.concatenate([places, narrow, [at]]), places[0], places[-1])
     half = np.diff(edges) / 2
     nodes = (edges[:-1] + half)[:, None] + half[:, None] * NODE

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from scipy.special import expit
 
 from diffviz.checks import finite, number, positive, real_numbers, require
@@ -148,30 +147,46 @@ def _even_edges(low: float, high: float) -> NDArray:
     return with_ends(np.concatenate([-beyond, middle, beyond]), low, high)
 
 
-def _landmarks(law: Any) -> list[NDArray]:
-    """Levels between which the density of a law has no narrow features.
+class Landmarks(NamedTuple):
+    """Quantiles of a law, between which its density has no narrow features.
 
-    They are quantiles of the law, and of every law that it is put together from: a component that
-    is drawn seldom may be narrow.
+    Args:
+        even: Those of even shares, increasing λ in nats, shape (m,).
+        tails: Those of small shares at both ends, shape (k,).
+    """
+
+    even: NDArray
+    tails: NDArray
+
+
+def _landmarks(law: Any) -> list[Landmarks]:
+    """Quantiles of a law, and of every law that it is put together from.
+
+    A component that is drawn seldom may be narrow.
 
     Args:
         law: Law of λ, a frozen SciPy distribution or what has its methods.
 
     Returns:
-        Finite λ in nats, increasing, one array for each component of the law.
+        Finite λ in nats, for each component of the law.
     """
     made = getattr(law, "dist", None)
     is_moved = bool(getattr(law, "args", ()) or getattr(law, "kwds", {}))
+    own = Landmarks(
+        _finite(law.ppf, EVEN_SHARES),
+        np.concatenate(
+            [_finite(law.ppf, TAIL_SHARES), _finite(partial(exceeded, law), TAIL_SHARES)]
+        ),
+    )
     if isinstance(made, Mixture) and not is_moved:
-        return [places for part in made.components for places in _landmarks(part)]
+        return [found for part in made.components for found in _landmarks(part)]
     if isinstance(made, Transformed) and not is_moved:
         if isinstance(made.change, Truncation):
-            return _landmarks(made.change.law)
+            return [own, *_landmarks(made.change.law)]
         if isinstance(getattr(made.base, "dist", None), Mixture | Transformed):
-            return [_finite(made.change.forward, places) for places in _landmarks(made.base)]
-    below = _finite(law.ppf, np.concatenate([TAIL_SHARES, EVEN_SHARES]))
-    above = _finite(partial(exceeded, law), TAIL_SHARES)
-    return [np.unique(np.concatenate([below, above]))]
+            forward = partial(_finite, made.change.forward)
+            return [Landmarks(*map(forward, found)) for found in _landmarks(made.base)]
+    return [own]
 
 
 def narrow_places(resolved: Resolved, width: float) -> NDArray:
@@ -179,15 +194,31 @@ def narrow_places(resolved: Resolved, width: float) -> NDArray:
 
     Args:
         resolved: The weighting.
-        width: Distance in nats of the quartiles of the landmarks of a component, below which it is
-            narrow.
+        width: Distance in nats. A component that has a sixteenth of itself within it is narrow.
 
     Returns:
         Finite λ in nats in no order, shape (n,); none without a law.
     """
     found = [] if resolved.law is None else _landmarks(resolved.law)
-    narrow = [places for places in found if len(places) and stats.iqr(places) < width]
+    gaps = [abs(np.diff(marks.even)) for marks in found]
+    narrow = [
+        np.concatenate(marks)
+        for marks, gap in zip(found, gaps, strict=True)
+        if gap.min(initial=np.inf) < width
+    ]
     return np.concatenate([np.empty(0), *narrow])
+
+
+def about(places: NDArray) -> NDArray:
+    """Places, and others ever nearer to them on both sides.
+
+    Args:
+        places: λ in nats, shape (n,).
+
+    Returns:
+        λ in nats in no order, shape (m,).
+    """
+    return (places[:, None] + np.concatenate([-AROUND, [0.0], AROUND])).ravel()
 
 
 def _knots(part: Any) -> list[NDArray]:
@@ -204,7 +235,8 @@ def _knots(part: Any) -> list[NDArray]:
 
 def _known_places(resolved: Resolved) -> NDArray:
     """Levels at which a weighting may be narrow or have a kink, as far as it says so itself."""
-    law = [] if resolved.law is None else _landmarks(resolved.law)
+    found = [] if resolved.law is None else _landmarks(resolved.law)
+    law = [places for marks in found for places in marks]
     owner = getattr(resolved.curve, "__self__", resolved.curve)
     return np.concatenate([np.empty(0), *law, *_knots(getattr(owner, "multiplier", owner))])
 
@@ -352,7 +384,7 @@ def panels(
     resolved = resolve_curve(w, "masses")
     low = number(low, "low", -FARTHEST, FARTHEST)
     high = number(high, "high", -FARTHEST, FARTHEST)
-    named = finite(points, "points").ravel()[:, None] + np.concatenate([-AROUND, [0.0], AROUND])
+    named = about(finite(points, "points").ravel())
     start, stop = window(resolved, low=low, high=high, points=2)
 
     def curve(logsnr: NDArray) -> NDArray:
@@ -362,7 +394,7 @@ def panels(
         edges = with_ends(resolved.levels.knots, start, stop)
         return _fit_panels(curve, edges, Readings(np.empty(0), np.empty(0)))
     even = _even_edges(start, stop)
-    edges = with_ends(np.concatenate([even, named.ravel(), _known_places(resolved)]), start, stop)
+    edges = with_ends(np.concatenate([even, named, _known_places(resolved)]), start, stop)
     digits = real_numbers(resolved.curve(edges), "weighting").dtype
     hint = f". It returns {digits}: compute it in float64" if digits in SHORT else ""
     return _fit_panels(curve, edges, _readings(curve, even), hint)
