@@ -7,6 +7,7 @@ import inspect
 import json
 import math
 import os
+import pickle
 import subprocess
 import sys
 
@@ -555,3 +556,84 @@ def test_a_network_with_parts_goes_on_in_another_object_and_not_with_other_parts
         train("edm", tmp_path / "c", model=Composed(2.0))
     (run,) = train("edm", tmp_path / "c", model=Composed())
     np.testing.assert_array_equal(run.loss, train("edm", model=Composed())[0].loss)
+
+
+# --- networks that move -------------------------------------------------------------------------
+
+
+class Counting(torch.nn.Module):
+    """A module that counts its calls in a buffer, and the points in an attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+        self.points = 0
+
+    def forward(self, z):
+        self.calls += 1
+        self.points += len(z)
+        return z
+
+
+class Through(Affine):
+    """A network behind a module."""
+
+    def __init__(self, module, **settings):
+        self.module = module
+        self.settings = settings
+
+    def __call__(self, weights, z, logsnr):
+        seen = self.module(z.detach().flatten(0, 1)).view_as(z)
+        return super().__call__(weights, seen, logsnr)
+
+
+class Switching(torch.nn.Module):
+    """A module that goes over to evaluation at its first call."""
+
+    def forward(self, z):
+        self.eval()
+        return z
+
+
+MOVING = {
+    "batch norm": lambda: torch.nn.BatchNorm1d(2),
+    "a norm within": lambda: torch.nn.Sequential(torch.nn.Identity(), torch.nn.BatchNorm1d(2)),
+    "a counter": Counting,
+    "a mode": Switching,
+}
+
+
+@in_one_test
+@pytest.mark.parametrize("make", MOVING.values(), ids=MOVING)
+def test_what_a_training_moves_in_a_network_is_not_compared(tmp_path_factory, make):
+    folder = tmp_path_factory.mktemp("moving")
+    moved = Through(make())
+    train("edm", folder / "c", model=moved, callback=stop_at(3))
+    assert describe(moved) != describe(Through(make()))
+    (run,) = train("edm", folder / "c", model=Through(make()))
+    (whole,) = train("edm", folder / "c", model=Through(make()))
+    np.testing.assert_array_equal(run.loss, whole.loss)
+    for kept in (run, run.at(0.0), pickle.loads(pickle.dumps(run))):
+        kept.save(folder / "run")
+        loaded = dv.Run.load(folder / "run", model=Through(make()))
+        loaded.denoise(POINTS, 0.0)
+        loaded.save(folder / "again")
+        dv.Run.load(folder / "again", model=Through(make()))
+    with pytest.raises(ValueError, match=r"model is .* in the file"):
+        train("edm", folder / "c", model=Through(make(), other=True))
+
+
+def test_what_a_user_set_in_a_network_that_moves_is_compared(tmp_path):
+    def started(mean):
+        norm = torch.nn.BatchNorm1d(2)
+        norm.running_mean.fill_(mean)
+        return Through(norm)
+
+    (run,) = train("edm", tmp_path / "c", model=started(1.0))
+    with pytest.raises(ValueError, match=r"model is .* in the file"):
+        train("edm", tmp_path / "c", model=started(2.0))
+    other = dataclasses.replace(run, model=started(2.0))
+    other.save(tmp_path / "run")
+    assert dv.Run.load(tmp_path / "run", model=started(2.0)).name == run.name
+    with pytest.raises(ValueError, match="give that one"):
+        dv.Run.load(tmp_path / "run", model=started(1.0))
