@@ -31,6 +31,7 @@ PICKLED = 4  # protocol of pickle that says what an object holds
 # objects whose words say all
 WORDS_SAY_ALL = (bytes, bytearray, complex, np.dtype, PurePath)
 LONG_FLOATS = "gG"  # characters of NumPy's long doubles, real and complex
+COMPILED = "torch._dynamo.eval_frame.OptimizedModule"  # whose import takes seconds
 MOVES = (
     *(random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator),
     torch.Generator,
@@ -120,6 +121,8 @@ def _object_as_text(value: Any, within: tuple[int, ...]) -> Any:
         return {"module": value.__name__}  # its words have the place of its file
     if isinstance(value, partial):
         return {"partial": _plain([value.func, value.args, value.keywords], within)}
+    if isinstance(value, nn.Module | FunctionType) and (made_from := _before_compiling(value)):
+        return {"compiled": _plain(made_from[0], within)}
     if isinstance(value, nn.Module):
         return _module_as_text(value, within)
     if hasattr(value, "__qualname__"):
@@ -190,6 +193,18 @@ def _module_as_text(module: nn.Module, within: tuple[int, ...]) -> str:
     ]
     content = zlib.crc32(_sorted_json(_plain(parts, within)).encode())
     return f"{name_of(type(module))} with check sum {content}"
+
+
+def _before_compiling(value: nn.Module | FunctionType) -> tuple[Any, ...]:
+    """What ``torch.compile`` made a module or function from; empty where it did not.
+
+    The compiled one holds addresses and what it has compiled so far.
+    """
+    if isinstance(value, nn.Module):
+        is_compiled = name_of(type(value)) == COMPILED
+        return (value.get_submodule("_orig_mod"),) if is_compiled else ()
+    held = vars(value)
+    return (held["_torchdynamo_orig_callable"],) if "_torchdynamo_orig_callable" in held else ()
 
 
 # --- functions -----------------------------------------------------------------------------------

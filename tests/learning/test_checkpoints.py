@@ -612,6 +612,18 @@ def test_what_a_network_holds_identifies_it_however_it_prints(make):
     assert "0x" not in json.dumps(one)
 
 
+@pytest.mark.slow
+def test_what_is_compiled_is_identified_by_what_it_was_made_from():
+    for make in (Encoder, scaled_by):
+        one, again, other = (
+            describe(Composed(activation=torch.compile(make(k), backend="eager")))
+            for k in (1, 1, 2)
+        )
+        assert one == again
+        assert one != other
+        assert one != describe(Composed(activation=make(1)))
+
+
 def test_a_network_itself_is_identified_by_what_is_no_field():
     @dataclasses.dataclass
     class Own(Affine):
