@@ -78,12 +78,13 @@ class Description:
 
 
 def describe_training(
-    settings: Settings, objectives: Sequence[Trainable], data: int
+    settings: Settings, network: Mapping[str, Any], objectives: Sequence[Trainable], data: int
 ) -> Description:
     """What is compared before a training goes on.
 
     Args:
         settings: Settings of the training.
+        network: Description of its network, made before the first step.
         objectives: Its objectives.
         data: Checksum of its data, made when they were first read.
 
@@ -91,7 +92,7 @@ def describe_training(
         The description.
     """
     return Description(
-        settings=settings.record(),
+        settings=settings.record(network),
         objectives=[record(objective) for objective in objectives],
         data=data,
     )

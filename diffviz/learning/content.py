@@ -2,11 +2,11 @@
 
 A function or class stands by its name, an array or tensor by type, shape and check sum, a method by
 its owner too, and a ``torch.nn.Module`` by its class and the check sum of all its parts. Another
-object stands by its own words, unless they hold an address, and by what pickle would keep of it,
-since words may leave out much. A lambda or a function made within another stands by what it does,
-too, since many have one name: by a check sum of its compiled code, which differs between versions
-of Python, and by what it closes over. Where a random generator stands is left out, since it moves
-as it is drawn from.
+object stands by its class and by what pickle would keep of it, and by its own words only where that
+is nothing: words may leave out much, hold an address, or name a set in any order. A lambda or a
+function made within another stands by what it does, too, since many have one name: by a check sum
+of its compiled code, which differs between versions of Python, and by what it closes over. Where a
+random generator stands is left out, since it moves as it is drawn from.
 """
 
 import json
@@ -24,13 +24,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils.hooks import RemovableHandle
 
 PICKLED = 4  # protocol of pickle that says what an object holds
-# objects whose words say all, or that hold nothing that a network is told apart by
-WORDS_SAY_ALL = (bytes, bytearray, complex, np.generic, np.dtype, PurePath, ModuleType)
+# objects whose words say all
+WORDS_SAY_ALL = (bytes, bytearray, complex, np.dtype, PurePath)
+LONG_FLOATS = "gG"  # characters of NumPy's long doubles, real and complex
+COMPILED = "torch._dynamo.eval_frame.OptimizedModule"  # whose import takes seconds
 MOVES = (
     *(random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator),
     torch.Generator,
+    RemovableHandle,  # of a hook, whose number counts all hooks before it
 )
 
 
@@ -88,31 +93,45 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
         return "itself"
     within = (*within, id(value))
     if isinstance(value, Mapping):
-        return {str(_plain(key, within)): _plain(part, within) for key, part in value.items()}
+        return {_key(_plain(key, within)): _plain(part, within) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part, within) for part in value]
     if isinstance(value, set | frozenset):
-        return sorted((_plain(part, within) for part in value), key=repr)
+        return sorted((_plain(part, within) for part in value), key=_sorted_json)
     return _object_as_text(value, within)
+
+
+def _key(key: Any) -> str:
+    """The key of a mapping as JSON has it, from the key as a value."""
+    return _sorted_json(key) if isinstance(key, dict | list) else str(key)
+
+
+def _sorted_json(value: Any) -> str:
+    """A value of JSON as text that does not depend on the order of a mapping."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _object_as_text(value: Any, within: tuple[int, ...]) -> Any:
     """An array, a function, a class or another object as JSON has it."""
     if isinstance(value, Tensor):
         return _tensor_as_text(value)
-    if isinstance(value, np.ndarray):
-        return _array_as_text(value, within)
+    if isinstance(value, np.ndarray | np.generic):
+        return _array_as_text(np.asarray(value), within)
+    if isinstance(value, ModuleType):
+        return {"module": value.__name__}  # its words have the place of its file
     if isinstance(value, partial):
         return {"partial": _plain([value.func, value.args, value.keywords], within)}
+    if isinstance(value, nn.Module | FunctionType) and (made_from := _before_compiling(value)):
+        return {"compiled": _plain(made_from[0], within)}
     if isinstance(value, nn.Module):
         return _module_as_text(value, within)
     if hasattr(value, "__qualname__"):
         return _code_as_text(value, within)
-    words = _words_of(value)
-    if words and isinstance(value, WORDS_SAY_ALL):
-        return words
+    if isinstance(value, WORDS_SAY_ALL):
+        return repr(value)
     held = _plain(_content(value), within)
-    return {words or name_of(type(value)): held} if held or not words else words
+    words = "" if held else _words_of(value)
+    return words or {name_of(type(value)): held}
 
 
 def _words_of(value: Any) -> str:
@@ -172,8 +191,20 @@ def _module_as_text(module: nn.Module, within: tuple[int, ...]) -> str:
         dict(module.named_buffers(recurse=False)),
         dict(module.named_children()),
     ]
-    content = zlib.crc32(json.dumps(_plain(parts, within), sort_keys=True).encode())
+    content = zlib.crc32(_sorted_json(_plain(parts, within)).encode())
     return f"{name_of(type(module))} with check sum {content}"
+
+
+def _before_compiling(value: nn.Module | FunctionType) -> tuple[Any, ...]:
+    """What ``torch.compile`` made a module or function from; empty where it did not.
+
+    The compiled one holds addresses and what it has compiled so far.
+    """
+    if isinstance(value, nn.Module):
+        is_compiled = name_of(type(value)) == COMPILED
+        return (value.get_submodule("_orig_mod"),) if is_compiled else ()
+    held = vars(value)
+    return (held["_torchdynamo_orig_callable"],) if "_torchdynamo_orig_callable" in held else ()
 
 
 # --- functions -----------------------------------------------------------------------------------
@@ -220,16 +251,29 @@ def _constant(value: Any) -> Any:
 
 
 def _array_as_text(value: NDArray, within: tuple[int, ...]) -> Any:
-    """Type, shape and check sum of an array, or its elements where they are objects."""
+    """Type, shape and check sum of an array, or its elements where they are objects.
+
+    Fields of records are looked at one by one, and long floats as text: between the numbers lie
+    bytes that mean nothing.
+    """
+    if value.dtype.names:
+        fields_of = {name: _array_as_text(value[name], within) for name in value.dtype.names}
+        return {f"{value.dtype} {value.shape}": fields_of}
+    if value.dtype.char in LONG_FLOATS:
+        return {f"{value.dtype} {value.shape}": value.astype(str).tolist()}
     if value.dtype.hasobject:
         return {f"{value.dtype} {value.shape}": _plain(value.tolist(), within)}
     content = zlib.crc32(np.ascontiguousarray(value).tobytes())
     return f"{value.dtype} {value.shape} with check sum {content}"
 
 
-def _tensor_as_text(value: Tensor) -> str:
+def _tensor_as_text(value: Tensor) -> Any:
     """Type, shape and check sum of a tensor, of types that NumPy lacks too."""
     kind = str(value.dtype).removeprefix("torch.")
+    if is_lazy(value):
+        return f"{kind} without shape"
+    if value.is_nested:
+        return [_tensor_as_text(part) for part in value.unbind()]
     shape = tuple(value.shape)
     if value.is_meta:
         return f"{kind} {shape} without numbers"

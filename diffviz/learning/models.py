@@ -17,7 +17,7 @@ Example:
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -377,6 +377,27 @@ def describe(model: Network) -> dict[str, Any]:
     own = NETWORKS.get(cls.__name__) is cls
     name = cls.__name__ if own else name_of(cls)
     return {"class": name, "settings": settings_of(model)}
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A network with its description of a moment, since use may move what it holds.
+
+    A batch norm gathers means, for instance, and a part may be switched to evaluation. A training
+    takes the description before its first step, and its files are compared by that one.
+
+    Args:
+        network: The network.
+        description: What ``describe`` returned then.
+    """
+
+    network: Network
+    description: Mapping[str, Any]
+
+
+def described(network: Network) -> Described:
+    """A network with its description of now."""
+    return Described(network, describe(network))
 
 
 def checked_description(description: Any) -> dict[str, Any]:

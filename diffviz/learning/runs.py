@@ -18,10 +18,11 @@ from diffviz.learning import files
 from diffviz.learning.doors import floating_tensor
 from diffviz.learning.identity import Record, record, resolve
 from diffviz.learning.models import (
+    Described,
     Network,
     check_network,
     checked_description,
-    describe,
+    described,
     from_description,
     multiply_adds,
     raw_output,
@@ -48,10 +49,12 @@ class Run:
         state: Flat weights (parameters,) by averaging length; at 0.0 the last ones, not averaged.
         ema: The averaging length that ``denoise`` uses.
         loss: Training loss of every step, shape (steps,).
+        described: The network with its description from before the training, which files keep. By
+            default, and where it is that of another network, it is taken now.
 
     Raises:
         TypeError: ``model`` is no network, ``objective`` has no name, ``mean`` is no tensor of
-            floating point, or ``state`` is no mapping.
+            floating point, ``state`` is no mapping, or ``described`` is no ``Described``.
         ValueError: ``output`` is unknown, ``std`` is not above 0, ``mean`` is not finite, ``loss``
             is not one number for each step, or ``ema`` is not in ``state``.
 
@@ -71,6 +74,7 @@ class Run:
     state: Mapping[float, Tensor]
     ema: float
     loss: NDArray
+    described: Described | None = None
 
     def __post_init__(self) -> None:
         check_network(self.model)
@@ -78,6 +82,7 @@ class Run:
         checks.one_of(self.output, "output", OUTPUTS)
         object.__setattr__(self, "std", checks.positive(self.std, "std"))
         object.__setattr__(self, "ema", _averaging_length(self.ema, self.state))
+        object.__setattr__(self, "described", _as_described(self.model, self.described))
 
     def __repr__(self) -> str:
         return (
@@ -273,7 +278,7 @@ class Run:
         """
         header = {
             "objective": asdict(record(self.objective)),
-            "model": describe(self.model),
+            "model": _as_described(self.model, self.described).description,
             "output": self.output,
             "std": float(self.std),
             "ema": float(self.ema),
@@ -319,7 +324,7 @@ class Run:
             header, tensors = files.read(path, KIND)
             saved_objective = Record(**header["objective"])
             description = checked_description(header["model"])
-        network = from_description(description, model)
+        network = Described(from_description(description, model), description)
         trained_under = resolve(saved_objective, objective)
         with _reading(path):
             return _restored(header, tensors, trained_under, network)
@@ -339,9 +344,10 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _restored(
-    header: dict[str, Any], tensors: dict[str, Tensor], objective: Any, network: Network
+    header: dict[str, Any], tensors: dict[str, Tensor], objective: Any, model: Described
 ) -> Run:
     """The run of a file's header and tensors."""
+    network = model.network
     state = {length: tensors[_tensor_name(length)] for length in header["lengths"]}
     mean = tensors["mean"]
     parameters = sum(math.prod(size) for size, _ in network.weights(tuple(mean.shape)))
@@ -362,6 +368,7 @@ def _restored(
         state=state,
         ema=header["ema"],
         loss=tensors["loss"].numpy(),
+        described=model,
     )
 
 
@@ -382,6 +389,14 @@ def _check_content(objective: Any, mean: Any, loss: Any) -> None:
     checks.tensor(mean, "mean")
     losses = np.shape(checks.array(loss, "loss"))
     checks.require(len(losses) == 1, f"loss must have shape (steps,), got {losses}")
+
+
+def _as_described(network: Network, before: Any) -> Described:
+    """A network with its earlier description if that is given, else with that of now."""
+    if before is None:
+        return described(network)
+    checks.instance(before, "described", Described, "a models.Described, or None")
+    return before if before.network is network else described(network)
 
 
 def _averaging_length(ema: Any, state: Mapping[float, Tensor]) -> float:

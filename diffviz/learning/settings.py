@@ -1,12 +1,12 @@
 """Settings of a training: what it depends on besides objectives and data."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from diffviz import checks
-from diffviz.learning.models import Network, check_network, describe
+from diffviz.learning.models import Network, check_network
 from diffviz.learning.outputs import OUTPUTS
 
 
@@ -78,10 +78,17 @@ class Settings:
         at = checks.number(step, "step", low=0.0)
         return self.learning_rate * SCHEDULES[self.schedule](at / self.steps)
 
-    def record(self) -> dict[str, Any]:
-        """The settings as plain values for a JSON header; the network by its kind and settings."""
+    def record(self, network: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings as plain values for a JSON header.
+
+        Args:
+            network: What ``describe`` said of the network before the training.
+
+        Returns:
+            By name each setting; the network by its kind and settings.
+        """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"model": describe(self.model), "ema": list(self.ema)}
+        return values | {"model": network, "ema": list(self.ema)}
 
 
 def _ages(ema: Any) -> tuple[float, ...]:

@@ -40,7 +40,7 @@ from diffviz.data.streams import Source
 from diffviz.learning import checkpoints, files, importance, spread
 from diffviz.learning.batches import BLOCK, Block, draw_block, training_data
 from diffviz.learning.identity import trainables
-from diffviz.learning.models import Network, default_model, multiply_adds, raw_output
+from diffviz.learning.models import Network, default_model, described, multiply_adds, raw_output
 from diffviz.learning.optimiser import State, adam_step, initial_state
 from diffviz.learning.runs import Run
 from diffviz.learning.settings import Settings
@@ -175,6 +175,7 @@ class Trainer:
             clip=clip,
             adaptive=adaptive,
         )
+        self._network = described(self.settings.model)
         self._state = initial_state(
             self.settings, self.data.mean.shape, len(self.objectives), self.data.device
         )
@@ -320,11 +321,14 @@ class Trainer:
             state=weights,
             ema=next(iter(weights)),  # the first age, or 0 if no average was asked for
             loss=self._state.losses[k, : self.step].cpu().numpy().copy(),
+            described=self._network,
         )
 
     def _description(self) -> checkpoints.Description:
         """What a checkpoint must agree on."""
-        return checkpoints.describe_training(self.settings, self.objectives, self.data.checksum)
+        return checkpoints.describe_training(
+            self.settings, self._network.description, self.objectives, self.data.checksum
+        )
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a checkpoint in the place of an old one.

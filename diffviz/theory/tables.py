@@ -386,7 +386,7 @@ def _factor_at_atoms(table: WeightTable, steps: AtomicLaw) -> tuple[FactorBetwee
     place = places[order]
     levels = steps.levels[place]
     factor = FactorBetweenLevels(levels, table.weight[order])
-    law = laws.atoms(levels, steps.mass[place], steps=steps.steps)
+    law = laws.atoms(levels, steps.mass[place], table=steps.table)
     _check_cells(law, steps)
     return factor, law
 

@@ -172,10 +172,27 @@ def stable_diffusion():
     return np.log(signal / (1 - signal))
 
 
+def whole_table():
+    """DDPM's loss on Stable Diffusion's table."""
+    entries = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    return dv.from_diffusers(LINEAR | entries)
+
+
+def weighted_steps(*steps):
+    """An objective of a table of weights over some steps of Stable Diffusion's table."""
+    step = np.concatenate(steps)
+    weights = {"timestep": step, "weight": np.ones(len(step))}
+    return dv.from_weighting(weights, path=whole_table().path)
+
+
+def followed(objective):
+    """An objective whose law is the one that an adaptive schedule begins with."""
+    return replace(objective, law=dv.AdaptiveObjective(objective, LossByLogSNR(EDGES)).law)
+
+
 def of_part(change):
     """An objective on Stable Diffusion's table whose law and path are those of a part of it."""
-    entries = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
-    whole = dv.from_diffusers(LINEAR | entries)
+    whole = whole_table()
     law = change(whole.law)
     return replace(whole, law=law, path=dv.paths.from_density(law))
 
@@ -198,6 +215,9 @@ ON_PART_OF_A_TABLE = {
     "by another law of time": lambda: of_part(
         lambda law: dv.laws.quantile_of(stats.uniform(0.2, 0.5), law)
     ),
+    "by a table of weights": lambda: weighted_steps(np.arange(200, 800)),
+    "by a table with gaps": lambda: weighted_steps([0, 1], np.arange(2, 997, 5), [998, 999]),
+    "by an adaptive law": lambda: followed(weighted_steps(np.arange(200, 800))),
 }
 
 
@@ -210,8 +230,9 @@ def test_a_step_has_the_same_level_where_others_are_never_drawn(make):
     np.testing.assert_allclose(found, stable_diffusion(), atol=1e-9)
 
 
-def test_a_log_of_part_of_a_table_is_spent_on_that_part():
-    objective = ON_PART_OF_A_TABLE["sd-scripts"]()
+@pytest.mark.parametrize("name", ["sd-scripts", "by a table of weights"])
+def test_a_log_of_part_of_a_table_is_spent_on_that_part(name):
+    objective = ON_PART_OF_A_TABLE[name]()
     timestep = np.tile(np.arange(200, 800), 4)
     rows = {"timestep": timestep, "loss": np.ones(2400)}
     log = dv.read_log(rows, scheduler=objective, last=1.0, edges=[-4.0, -1.0, 2.0])
