@@ -1,18 +1,30 @@
 """What a callable takes from outside: the functions that it runs, and the values that these name.
 
 A loss may be a function, a method, an object with ``__call__``, a module, a ``functools.partial``
-or a decorated one of these. Each of them is taken apart down to plain functions. What these reach
+or a decorated one of these. Each of them is taken apart down to plain functions, and so is what
+stands for a method in a class, such as a static method or a property. What these reach
 by name are variables of their closure, globals, defaults of their parameters, arguments that a
 partial has bound, and the object of a method with what its class defines.
 """
 
 import inspect
 from collections.abc import Callable, Iterator
-from functools import partial
-from types import CodeType, FunctionType, MethodType
+from functools import cached_property, partial, partialmethod, singledispatchmethod
+from types import CodeType, FunctionType, MappingProxyType, MethodType
 from typing import Any
 
 from torch import nn
+
+INNER = {  # what wraps callables, also as it stands in a class, and where it has them
+    partial: ("func",),
+    partialmethod: ("func",),
+    cached_property: ("func",),
+    singledispatchmethod: ("dispatcher",),
+    property: ("fget", "fset", "fdel"),
+    MethodType: ("__func__",),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+}
 
 
 def parts_of(value: Any) -> list[Any]:
@@ -36,13 +48,14 @@ def parts_of(value: Any) -> list[Any]:
 
 def _inner_callables(part: Any) -> list[Any]:
     """What a callable calls next."""
-    if isinstance(part, partial):
-        return [part.func]
-    if isinstance(part, MethodType):
-        return [part.__func__]
-    if isinstance(part, property):
-        return [part.fget]
+    for kind, names in INNER.items():
+        if isinstance(part, kind):
+            inner = [getattr(part, name) for name in names]
+            return [one for one in inner if one is not None]  # a property may lack a setter
     attributes = vars(part) if hasattr(part, "__dict__") else {}
+    registry = attributes.get("registry")
+    if isinstance(part, FunctionType) and isinstance(registry, MappingProxyType):
+        return [*registry.values()]  # of functools.singledispatch
     if "__wrapped__" in attributes:
         return [attributes["__wrapped__"]]
     if isinstance(part, type | FunctionType):
@@ -131,7 +144,7 @@ def _defaults_of(function: FunctionType) -> dict[str, Any]:
 
 def _variables_of_part(part: Any) -> dict[str, Any]:
     """What a part of a callable has from outside under a name."""
-    if isinstance(part, partial):
+    if isinstance(part, partial | partialmethod):
         return part.keywords
     if isinstance(part, FunctionType):
         return {**globals_of(part), **closure_of(part), **_defaults_of(part)}
@@ -183,7 +196,7 @@ def values_of(loss: Callable) -> list[Any]:
     values = owners_of(loss)
     for part in parts_of(loss):
         values += _variables_of_part(part).values()
-        values += part.args if isinstance(part, partial) else ()
+        values += part.args if isinstance(part, partial | partialmethod) else ()
     names = set().union(*(_names_in(one.__code__) for one in functions_of(loss)))
     spaces = {id(one): one for value in values for one in _namespaces(value)}
     return values + [

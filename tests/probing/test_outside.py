@@ -1,7 +1,15 @@
 """Whatever kind of callable a loss is, what it reaches is found, put back and replayed."""
 
 import random
-from functools import lru_cache, partial, partialmethod, wraps
+from functools import (
+    cached_property,
+    lru_cache,
+    partial,
+    partialmethod,
+    singledispatch,
+    singledispatchmethod,
+    wraps,
+)
 
 import numpy as np
 import pytest
@@ -130,6 +138,82 @@ class Criterion(nn.Module):
         return flow(model, x, torch.from_numpy(NUMPY.random(len(x))).float())
 
 
+@singledispatch
+def by_kind(value):
+    return value
+
+
+@by_kind.register
+def _(value: int):
+    global CALLS
+    CALLS += 1
+    return torch.tensor(NUMPY.random()).float()
+
+
+class Drawer:
+    """Draws one time for a whole batch, by each kind of thing that stands for a method."""
+
+    def plain(self, chosen=None):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @staticmethod
+    def static():
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @classmethod
+    def of_class(cls):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @property
+    def read(self):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @property
+    def written(self):
+        return self.value
+
+    @written.setter
+    def written(self, value):
+        global CALLS
+        CALLS += 1
+        self.value = torch.tensor(NUMPY.random()).float()
+
+    @cached_property
+    def once(self):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @singledispatchmethod
+    def by_kind(self, value):
+        return value
+
+    @by_kind.register
+    def _(self, value: int):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    settled = partialmethod(plain, chosen=1)
+    remembered = lru_cache(maxsize=0)(plain)
+
+
+DRAWER = Drawer()
+
+
+def by_setter(model, x):
+    DRAWER.written = 0
+    return flow(model, x, DRAWER.written.expand(len(x)))
+
+
 LOSSES = {
     "function": by_function,
     "comprehension": by_comprehension,
@@ -154,6 +238,18 @@ LOSSES = {
     "object": Trainer(),
     "module": Criterion(),
     "lru_cache": lru_cache(by_function),
+    "singledispatch that is called": lambda m, x: flow(m, x, by_kind(1).expand(len(x))),
+    "method that is called": lambda m, x: flow(m, x, DRAWER.plain().expand(len(x))),
+    "staticmethod that is called": lambda m, x: flow(m, x, DRAWER.static().expand(len(x))),
+    "classmethod that is called": lambda m, x: flow(m, x, Drawer.of_class().expand(len(x))),
+    "property that is read": lambda m, x: flow(m, x, DRAWER.read.expand(len(x))),
+    "property that is set": by_setter,
+    "cached_property that is read": lambda m, x: flow(m, x, DRAWER.once.expand(len(x))),
+    "partialmethod that is called": lambda m, x: flow(m, x, DRAWER.settled().expand(len(x))),
+    "lru_cache that is called": lambda m, x: flow(m, x, DRAWER.remembered().expand(len(x))),
+    "singledispatchmethod that is called": lambda m, x: flow(
+        m, x, DRAWER.by_kind(1).expand(len(x))
+    ),
 }
 
 
