@@ -10,7 +10,7 @@ partial has bound, and the object of a method with what its class defines.
 import inspect
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial, partialmethod, singledispatchmethod
-from types import CodeType, FunctionType, MappingProxyType, MethodType
+from types import CodeType, FunctionType, MappingProxyType, MethodType, WrapperDescriptorType
 from typing import Any
 
 from torch import nn
@@ -60,10 +60,18 @@ def _inner_callables(part: Any) -> list[Any]:
         return [attributes["__wrapped__"]]
     if isinstance(part, type | FunctionType):
         return []
-    call = getattr(type(part), "__call__", None)  # noqa: B004
+    call = _of_class(type(part), "__call__")
     if call is nn.Module.__call__:
-        call = attributes.get("forward", type(part).forward)
-    return [call] if isinstance(call, FunctionType | MethodType) else []
+        call = attributes.get("forward", _of_class(type(part), "forward"))
+    return [] if isinstance(call, WrapperDescriptorType | None) else [call]
+
+
+def _of_class(kind: type, name: str) -> Any:
+    """What a class or one above it holds under a name, as it stands there; None without it.
+
+    A lookup would call what stands there where it is a descriptor, which may refuse a class.
+    """
+    return next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
 
 
 def functions_of(value: Any) -> list[FunctionType]:

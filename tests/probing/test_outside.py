@@ -131,6 +131,18 @@ class Drawing:
         return flow(model, x, torch.from_numpy(self.source.random(len(x))).float())
 
 
+class Settled(Trainer):
+    __call__ = partialmethod(Trainer.with_setting, setting=1)
+
+
+class Static:
+    __call__ = staticmethod(by_function)
+
+
+class StaticCriterion(nn.Module):
+    forward = staticmethod(by_function)
+
+
 class Criterion(nn.Module):
     def forward(self, model, x):
         global CALLS
@@ -250,6 +262,9 @@ LOSSES = {
     "singledispatchmethod that is called": lambda m, x: flow(
         m, x, DRAWER.by_kind(1).expand(len(x))
     ),
+    "partialmethod as __call__": Settled(),
+    "staticmethod as __call__": Static(),
+    "staticmethod as forward": StaticCriterion(),
 }
 
 
@@ -337,3 +352,32 @@ def test_parts_of_a_callable_that_is_made_of_itself_are_finite():
 
     loss.__wrapped__ = loss
     assert outside.parts_of(loss) == [loss]
+
+
+class NotOfAClass:
+    """Stands for a method, and refuses to be looked up on the class, as that of a script does."""
+
+    def __get__(self, owner, kind=None):
+        if owner is None:
+            raise RuntimeError("look it up on an object")
+        return torch.clone
+
+
+class Refusing(nn.Module):
+    forward = NotOfAClass()
+
+
+ENCODERS = {
+    "scripted": torch.jit.script,
+    "traced": lambda module: torch.jit.trace(module, X),
+    "refusing": lambda module: Refusing(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.jit goes, files of it stay
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_a_loss_may_name_a_module_whose_class_does_not_show_its_forward(kind):
+    encoder = ENCODERS[kind](nn.Identity())
+    measured = dv.probe(lambda model, x: by_function(model, encoder(x)), X, draws=200)
+    clean = 1 / (1 + np.exp(-measured.logsnr / 2))  # 1 − t on the linear path
+    np.testing.assert_allclose(measured.factor, 1 / clean**2 / X.shape[1], rtol=1e-4)
