@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.checks import finite, number, positive, real_numbers, require
+from diffviz.checks import attribute, finite, number, positive, real_numbers, require
 from diffviz.theory.frames import Curve
 from diffviz.theory.laws import Transformed, Truncation, exceeded
 from diffviz.theory.losses import ErrorOnGrid
@@ -160,14 +160,14 @@ def _landmarks(law: Any) -> list[NDArray]:
     Returns:
         Finite λ in nats, increasing, one array for each component of the law.
     """
-    made = getattr(law, "dist", None)
-    is_moved = bool(getattr(law, "args", ()) or getattr(law, "kwds", {}))
+    made = attribute(law, "dist")
+    is_moved = bool(attribute(law, "args") or attribute(law, "kwds"))
     if isinstance(made, Mixture) and not is_moved:
         return [places for part in made.components for places in _landmarks(part)]
     if isinstance(made, Transformed) and not is_moved:
         if isinstance(made.change, Truncation):
             return _landmarks(made.change.law)
-        if isinstance(getattr(made.base, "dist", None), Mixture | Transformed):
+        if isinstance(attribute(made.base, "dist"), Mixture | Transformed):
             return [_finite(made.change.forward, places) for places in _landmarks(made.base)]
     below = _finite(law.ppf, np.concatenate([TAIL_SHARES, EVEN_SHARES]))
     above = _finite(partial(exceeded, law), TAIL_SHARES)
@@ -205,7 +205,7 @@ def _knots(part: Any) -> list[NDArray]:
 def _known_places(resolved: Resolved) -> NDArray:
     """Levels at which a weighting may be narrow or have a kink, as far as it says so itself."""
     law = [] if resolved.law is None else _landmarks(resolved.law)
-    owner = getattr(resolved.curve, "__self__", resolved.curve)
+    owner = attribute(resolved.curve, "__self__", resolved.curve)
     return np.concatenate([np.empty(0), *law, *_knots(getattr(owner, "multiplier", owner))])
 
 

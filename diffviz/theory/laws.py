@@ -22,9 +22,11 @@ from scipy.special import expit, ndtr, ndtri
 
 from diffviz.checks import (
     array,
+    attribute,
     brief,
     count,
     finite,
+    has,
     increasing,
     items,
     number,
@@ -225,7 +227,7 @@ def _placed(law: Any) -> tuple[Any, float, float] | None:
 
     None where there is none, or where it has shapes, whose checks are needed.
     """
-    kind = getattr(law, "dist", None)
+    kind = attribute(law, "dist")
     if isinstance(kind, Transformed) or not isinstance(kind, stats.rv_continuous) or kind.numargs:
         return None
     _, centre, scale = kind._parse_args(*law.args, **law.kwds)
@@ -243,7 +245,7 @@ def survival(law: Law, x: NDArray) -> NDArray:
     Returns:
         The probabilities, same shape.
     """
-    return law.sf(x) if hasattr(law, "sf") else 1 - law.cdf(x)
+    return law.sf(x) if has(law, "sf") else 1 - law.cdf(x)
 
 
 def exceeded(law: Law, probability: NDArray) -> NDArray:
@@ -256,7 +258,7 @@ def exceeded(law: Law, probability: NDArray) -> NDArray:
     Returns:
         The values, same shape.
     """
-    return law.isf(probability) if hasattr(law, "isf") else law.ppf(1 - probability)
+    return law.isf(probability) if has(law, "isf") else law.ppf(1 - probability)
 
 
 def log_density(law: Law, x: NDArray) -> NDArray:
@@ -269,7 +271,7 @@ def log_density(law: Law, x: NDArray) -> NDArray:
     Returns:
         The logarithms, −inf where there is no density, same shape.
     """
-    if hasattr(law, "logpdf"):
+    if has(law, "logpdf"):
         return law.logpdf(x)
     with np.errstate(divide="ignore"):
         return np.log(law.pdf(x))

@@ -1,6 +1,7 @@
 """Whatever kind of callable a loss is, what it reaches is found, put back and replayed."""
 
 import random
+import weakref
 from functools import (
     cached_property,
     lru_cache,
@@ -381,3 +382,130 @@ def test_a_loss_may_name_a_module_whose_class_does_not_show_its_forward(kind):
     measured = dv.probe(lambda model, x: by_function(model, encoder(x)), X, draws=200)
     clean = 1 / (1 + np.exp(-measured.logsnr / 2))  # 1 − t on the linear path
     np.testing.assert_allclose(measured.factor, 1 / clean**2 / X.shape[1], rtol=1e-4)
+
+
+class Keyed(dict):
+    """A dictionary whose keys are attributes, so that a missing one is a KeyError."""
+
+    __getattr__ = dict.__getitem__
+
+
+class KeyedAlone(Keyed):
+    """The same without attributes of its own, so that it has no ``__dict__``."""
+
+    __slots__ = ()
+
+
+class Unloaded:
+    """Looks nothing up before it is loaded."""
+
+    factor = 1.0
+
+    def __getattr__(self, name):
+        raise RuntimeError("load it first")
+
+
+class AnswersAll:
+    """Has something for every name."""
+
+    __slots__ = ("factor",)
+
+    def __init__(self):
+        self.factor = 1.0
+
+    def __getattr__(self, name):
+        return "nothing"
+
+
+class Gone:
+    """What a weak proxy still names when it is gone."""
+
+
+FOREIGN = {
+    "keys as attributes": Keyed(factor=1.0),
+    "the same without __dict__": KeyedAlone(factor=1.0),
+    "not loaded": Unloaded(),
+    "answers all names": AnswersAll(),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("place", ["closure", "attribute", "default"])
+def test_a_loss_may_name_objects_that_look_attributes_up_in_their_own_way(kind, place):
+    setting = FOREIGN[kind]
+
+    def by_closure(model, x):
+        return setting.factor * by_function(model, x)
+
+    def by_argument(model, x, setting=setting):
+        return setting.factor * by_function(model, x)
+
+    holder = Drawing()
+    holder.setting = setting
+    holder.loss = lambda model, x: holder.setting.factor * by_function(model, x)
+    loss = {"closure": by_closure, "attribute": holder.loss, "default": by_argument}[place]
+    before = states()
+    measured = dv.probe(loss, X, draws=200)
+    assert states() == before
+    clean = 1 / (1 + np.exp(-measured.logsnr / 2))  # 1 − t on the linear path
+    np.testing.assert_allclose(measured.factor, 1 / clean**2 / X.shape[1], rtol=1e-4)
+
+
+def test_a_loss_may_hold_the_proxy_of_an_object_that_is_gone():
+    gone = Gone()
+    proxy = weakref.proxy(gone)
+    del gone
+    holder = Drawing()
+    holder.parent = proxy
+
+    def loss(model, x):
+        return by_function(model, x) if len(x) else (proxy, holder)
+
+    before = states()
+    assert dv.probe(loss, X, draws=200).kind == "u"
+    assert states() == before
+
+
+def test_a_loss_that_answers_every_name_keeps_its_own_counter():
+    class Answering:
+        calls = 0
+
+        def __getattr__(self, name):
+            return None
+
+        def __call__(self, model, x):
+            self.calls += 1
+            return by_function(model, x)
+
+    loss = Answering()
+    loss.calls = 3
+    dv.probe(loss, X, draws=200)
+    assert loss.calls == 3
+    assert outside.bound_to(loss) is loss
+    assert outside.bound_to(loss.__call__) is loss
+    assert outside.bound_to(NUMPY.random) is NUMPY
+
+
+class OfKeys:
+    """A loss whose parts are found by name, in a dictionary of its own."""
+
+    def __init__(self, **parts):
+        self.parts = parts
+
+    def __getattr__(self, name):
+        return vars(self)["parts"][name]
+
+    def __call__(self, x):
+        return by_function(self.network, x)
+
+
+def test_a_network_is_found_by_its_name_in_a_loss_of_keys():
+    loss = OfKeys(network=nn.Linear(4, 4))
+    assert dv.probe(loss, X, model="network", draws=200).kind == "u"
+
+
+@pytest.mark.parametrize("name", ["net", "parts.net", "inner.net"])
+def test_a_name_that_a_loss_of_keys_lacks_is_refused(name):
+    loss = OfKeys(network=nn.Linear(4, 4), inner=Keyed())
+    with pytest.raises(ValueError, match=f"model='{name}': .*net"):
+        dv.probe(loss, X, model=name, draws=200)
