@@ -26,7 +26,6 @@ from diffviz.checks import (
     brief,
     count,
     finite,
-    has,
     increasing,
     items,
     number,
@@ -245,7 +244,8 @@ def survival(law: Law, x: NDArray) -> NDArray:
     Returns:
         The probabilities, same shape.
     """
-    return law.sf(x) if has(law, "sf") else 1 - law.cdf(x)
+    own = attribute(law, "sf")
+    return 1 - law.cdf(x) if own is None else own(x)
 
 
 def exceeded(law: Law, probability: NDArray) -> NDArray:
@@ -258,7 +258,8 @@ def exceeded(law: Law, probability: NDArray) -> NDArray:
     Returns:
         The values, same shape.
     """
-    return law.isf(probability) if has(law, "isf") else law.ppf(1 - probability)
+    own = attribute(law, "isf")
+    return law.ppf(1 - probability) if own is None else own(probability)
 
 
 def log_density(law: Law, x: NDArray) -> NDArray:
@@ -271,8 +272,9 @@ def log_density(law: Law, x: NDArray) -> NDArray:
     Returns:
         The logarithms, −inf where there is no density, same shape.
     """
-    if has(law, "logpdf"):
-        return law.logpdf(x)
+    own = attribute(law, "logpdf")
+    if own is not None:
+        return own(x)
     with np.errstate(divide="ignore"):
         return np.log(law.pdf(x))
 
