@@ -35,6 +35,7 @@ LONGEST_MESSAGE = 1200
 ADDRESS = re.compile("(https?|ftp|file|s3|gs|hf|az|abfs):/", re.IGNORECASE)
 LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
 SPECIAL_MEMBERS = ("__call__", "__getitem__")  # special methods that protocols ask for
+NOTHING = object()  # stands for an attribute that is not there
 Offered = TypeVar("Offered")
 KINDS = {
     "c": "complex numbers",
@@ -100,13 +101,13 @@ def real_numbers(value: ArrayLike, name: str) -> NDArray:
         if isinstance(value, list | tuple):
             what, filled = "holds a masked array", f"[one.filled() for one in {name}]"
         raise TypeError(f"{name} {what}; fill it or drop what is masked: {filled}")
-    if hasattr(value, "detach"):
+    if has(value, "detach"):
         value = _readable(value, name)
     try:
         numbers = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged rows, a list of tensors
         raise ValueError(f"{name} is no array of numbers: {error}") from error
-    if numbers.dtype == object and numbers.ndim == 0 and callable(getattr(value, "sample", None)):
+    if numbers.dtype == object and numbers.ndim == 0 and callable(attribute(value, "sample")):
         raise TypeError(
             f"{name} must hold real numbers, got a {type(value).__name__}; draw points from it: "
             "toy.sample(1000, torch.Generator().manual_seed(0))"
@@ -297,7 +298,7 @@ def seeds(value: Any, name: str = "seeds") -> list[int]:
         TypeError: The value is no list, or one of them no whole number.
         ValueError: There is none, or one is out of range.
     """
-    given = dense_tensor(value, name).tolist() if hasattr(value, "is_meta") else value
+    given = dense_tensor(value, name).tolist() if has(value, "is_meta") else value
     each = [seed(one, f"{name}[{i}]") for i, one in enumerate(items(given, name))]
     require(each, f"{name} is empty; give one for each network, such as (0, 1, 2)")
     return each
@@ -393,11 +394,36 @@ def able(value: Any, name: str, methods: tuple[str, ...], example: str) -> Any:
     Raises:
         TypeError: A method is missing, or the value is a class itself.
     """
-    has_all = all(callable(getattr(value, method, None)) for method in methods)
+    has_all = all(callable(attribute(value, method)) for method in methods)
     if not has_all or isinstance(value, type):
         needed = " and ".join(methods)
         raise TypeError(f"{name} must be {example}, with {needed}; got {brief(value)}")
     return value
+
+
+def attribute(value: Any, name: str, default: Any = None) -> Any:
+    """An attribute of an object of the user's, whose class may look attributes up in its own way.
+
+    ``getattr`` stops at whatever the lookup raises but an AttributeError: a KeyError of a
+    dictionary whose keys are attributes, a RuntimeError of an object that is not loaded yet.
+
+    Args:
+        value: Anything.
+        name: Name of the attribute.
+        default: What stands for one that cannot be looked up, for whatever reason.
+
+    Returns:
+        The attribute, or the default.
+    """
+    try:
+        return getattr(value, name, default)
+    except Exception:  # it is the class that decides what is raised
+        return default
+
+
+def has(value: Any, name: str) -> bool:
+    """Whether an attribute can be looked up; see ``attribute``."""
+    return attribute(value, name, NOTHING) is not NOTHING
 
 
 def offers(value: Any, protocol: type[Offered]) -> "TypeIs[Offered]":
@@ -411,10 +437,10 @@ def offers(value: Any, protocol: type[Offered]) -> "TypeIs[Offered]":
         protocol: The protocol, with its properties and methods.
 
     Returns:
-        Whether ``hasattr`` finds each of its members.
+        Whether each of its members can be looked up.
     """
     members = _members(protocol)  # type: ignore[arg-type]
-    return all(hasattr(value, name) for name in members)
+    return all(has(value, name) for name in members)
 
 
 @cache
@@ -553,7 +579,7 @@ def returned_tensor(value: Any, name: str, form: str = "like z") -> Any:
         way_out = "; torch.as_tensor makes one of it"
     elif isinstance(value, tuple | list):
         way_out = "; return the one entry that is meant"
-    elif hasattr(value, "sample"):
+    elif has(value, "sample"):
         way_out = "; its .sample may be meant"
     raise TypeError(f"{name} must return a tensor {form}, got {type(value).__name__}{way_out}")
 

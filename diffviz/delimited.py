@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.checks import holds_mask, real_numbers, require
+from diffviz.checks import attribute, has, holds_mask, real_numbers, require
 
 COMMENT = "#"
 STORED_INDEX = "__index_level_"  # before the number of an index that pandas writes to parquet
@@ -318,9 +318,7 @@ def read_frame(frame: Frame, source: str) -> Columns:
         TypeError: The frame is a lazy one.
         ValueError: As in ``read_columns``, or two columns have the same name.
     """
-    require(
-        not hasattr(frame, "collect"), f"{source} is a lazy frame: pass its collect()", TypeError
-    )
+    require(not has(frame, "collect"), f"{source} is a lazy frame: pass its collect()", TypeError)
     return read_columns(columns_of_frame(frame, source), source)
 
 
@@ -337,7 +335,7 @@ def columns_of_frame(frame: Frame, source: str) -> dict[str, Any]:
     Raises:
         ValueError: Two columns have the same name, so that neither can be taken.
     """
-    names = list(getattr(frame, "column_names", frame.columns))  # as PyArrow calls them
+    names = list(attribute(frame, "column_names", frame.columns))  # as PyArrow calls them
     texts = [str(name) for name in names]
     for name in names:
         is_single = texts.count(str(name)) == 1
@@ -398,10 +396,10 @@ def _column(values: Any, names: tuple[str, ...], index: int, source: str) -> NDA
 
 def _plain(values: Any, name: str) -> Any:
     """A column that NumPy can read: tensors lose their gradients, and masked arrays are refused."""
-    if hasattr(values, "detach") or holds_mask(values):
+    if has(values, "detach") or holds_mask(values):
         return real_numbers(values, name)
     if isinstance(values, list | tuple):
-        return [real_numbers(one, name) if hasattr(one, "detach") else one for one in values]
+        return [real_numbers(one, name) if has(one, "detach") else one for one in values]
     return values
 
 
@@ -414,7 +412,7 @@ def _is_missing(cell: Any) -> bool:
 
 def _number_in(cell: Any) -> float:
     """A cell of a frame as a number; NaN if it is none. Text that reads as a number is none."""
-    is_number = isinstance(cell, int | float) or hasattr(cell, "as_integer_ratio")
+    is_number = isinstance(cell, int | float) or has(cell, "as_integer_ratio")
     is_number = is_number or isinstance(cell, np.integer | np.floating)
     is_other = isinstance(cell, np.timedelta64)  # which NumPy counts among the integers
     return float(cell) if is_number and not is_other and not _is_missing(cell) else np.nan

@@ -9,9 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import diffviz as dv
 from diffviz import checks
+from diffviz.protocols import Denoiser, Law, Trainable
+from diffviz.theory import laws
 
 GOOD = {
     "a list": [1, 2.5],
@@ -391,3 +394,93 @@ def test_what_can_be_drawn_from_says_how(check):
     ):
         with pytest.raises(TypeError, match=said):
             call(dv.toy("moons"))
+
+
+class Keyed(dict):
+    """A dictionary whose keys are attributes, so that a missing one is a KeyError."""
+
+    __getattr__ = dict.__getitem__
+
+
+class Unloaded:
+    """Looks nothing up before it is loaded."""
+
+    def __getattr__(self, name):
+        raise RuntimeError(f"load it before you ask for {name}")
+
+
+class OfOneMethod:
+    """Offers a method, and an attribute that cannot be read."""
+
+    def draw(self, n, rng, stratified=True):
+        return np.zeros(n), np.ones(n)
+
+    @property
+    def name(self):
+        raise ValueError("no name yet")
+
+
+class OwnLaw(Keyed):
+    """The standard normal law, without a method that a law may lack."""
+
+    pdf = staticmethod(stats.norm.pdf)
+    cdf = staticmethod(stats.norm.cdf)
+    ppf = staticmethod(stats.norm.ppf)
+    support = staticmethod(stats.norm.support)
+
+
+UNLIKE = {"keys": Keyed(mean=1.0), "not loaded": Unloaded(), "no name yet": OfOneMethod()}
+
+
+@pytest.mark.parametrize("kind", UNLIKE)
+def test_what_cannot_be_looked_up_for_whatever_reason_is_not_offered(kind):
+    value = UNLIKE[kind]
+    assert not checks.has(value, "name")
+    assert checks.attribute(value, "name") is None
+    assert checks.attribute(value, "name", 7) == 7
+    assert not any(checks.offers(value, protocol) for protocol in (Denoiser, Law, Trainable))
+    with pytest.raises(TypeError, match="data must be a toy, with sample; got"):
+        checks.able(value, "data", ("sample",), "a toy")
+
+
+def test_what_can_be_looked_up_is_offered():
+    assert checks.has(Keyed(name=None), "name")
+    assert checks.attribute(Keyed(name="own"), "name") == "own"
+    assert checks.offers(OwnLaw(), Law)
+    assert checks.offers(Keyed(name="own", draw=OfOneMethod().draw), Trainable)
+    assert checks.able(Keyed(sample=len), "data", ("sample",), "a toy") == {"sample": len}
+
+
+def test_a_dictionary_whose_keys_are_attributes_is_a_table():
+    grid = np.linspace(-5, 5, 11)
+    table = Keyed(logsnr=grid, weight=1 / (1 + np.exp(grid)))
+    own = dv.from_weighting(table)
+    np.testing.assert_allclose(own.weighting(grid), 1 / (1 + np.exp(grid)), rtol=1e-12)
+
+
+NORMAL_ABOVE = [0.8413447460685429, 0.5, 0.15865525393145707]  # above −1, 0 and 1
+
+
+def test_a_law_that_looks_attributes_up_in_its_own_way_needs_no_more_methods_than_others():
+    edges = np.array([-1.0, 0.0, 1.0])
+    own = dv.from_weighting(lambda logsnr: np.exp(-logsnr), law=OwnLaw())
+    known = dv.from_weighting(lambda logsnr: np.exp(-logsnr), law=stats.norm())
+    np.testing.assert_allclose(own.law.pdf(edges), np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(laws.survival(own.law, edges), NORMAL_ABOVE)
+    np.testing.assert_allclose(dv.grid(own.law, 7), dv.grid(known.law, 7), rtol=1e-12)
+    assert dv.share_below(own, 0.0) == pytest.approx(dv.share_below(known, 0.0), rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["keys", "not loaded"])
+def test_what_offers_nothing_is_refused_as_such(kind):
+    value = UNLIKE[kind]
+    for call, error, says in (
+        (lambda: dv.verdict(value), ValueError, "verdict.* needs an objective, a measured loss"),
+        (lambda: dv.grid(value, 4), TypeError, "law must be a law of log-SNR, such as"),
+        (lambda: dv.log_likelihood(value, torch.zeros(2, 2)), TypeError, "denoise"),
+        (lambda: dv.from_diffusers(value), (TypeError, ValueError), "config"),
+        (lambda: dv.probe(torch.square, value), TypeError, "x must be a floating-point tensor"),
+        (lambda: dv.read_log([value]), (TypeError, ValueError), "log"),
+    ):
+        with pytest.raises(error, match=says):
+            call()

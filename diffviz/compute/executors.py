@@ -203,7 +203,7 @@ def check_executor(pool: Any) -> Executor:
         TypeError: It is none.
     """
     checks.require(
-        callable(getattr(pool, "submit", None)) and not isinstance(pool, type),
+        callable(checks.attribute(pool, "submit")) and not isinstance(pool, type),
         f"executor must have submit(function, *arguments), as those of concurrent.futures, "
         f"got {pool!r}",
         TypeError,

@@ -24,7 +24,7 @@ from functools import cache, wraps
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
-from diffviz.checks import offers
+from diffviz.checks import attribute, offers
 from diffviz.protocols import Sized
 
 SMALL = 2.0**28  # multiply-adds up to which one thread is used
@@ -171,7 +171,7 @@ def elements(*arguments: Any, **options: Any) -> float:
     values = [*arguments, *options.values()]
     if not on_cpu(*values):
         return math.inf
-    shapes = [getattr(value, "shape", ()) for value in values]
+    shapes = [attribute(value, "shape", ()) for value in values]
     return float(ELEMENT * max(math.prod(shape) for shape in [(), *shapes]))
 
 
@@ -189,8 +189,8 @@ def on_cpu(*values: Any) -> bool:
         >>> threads.on_cpu(torch.zeros(3), "text"), threads.on_cpu(torch.zeros(3, device="meta"))
         (True, False)
     """
-    devices = [getattr(value, "device", None) for value in values]
-    return all(getattr(device, "type", "cpu") == "cpu" for device in devices)
+    devices = [attribute(value, "device") for value in values]
+    return all(attribute(device, "type", "cpu") == "cpu" for device in devices)
 
 
 def denoising(denoiser: Any, n: int) -> float:
@@ -208,7 +208,7 @@ def denoising(denoiser: Any, n: int) -> float:
         >>> threads.denoising(dv.toy("ring8"), 100)
         25600.0
     """
-    owner = getattr(denoiser, "__self__", denoiser)
+    owner = attribute(denoiser, "__self__", denoiser)
     return float(owner.multiply_adds(n)) if offers(owner, Sized) else math.inf
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import finite, offers, real_numbers, refuse_address, require
+from diffviz.checks import finite, has, offers, real_numbers, refuse_address, require
 from diffviz.delimited import Frame, read_columns, read_file, read_frame
 
 ARRAYS = (".npy", ".npz")
@@ -47,7 +47,7 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
         return read_frame(source, "data").without_index().values
     if isinstance(source, Mapping):
         return read_columns({str(name): values for name, values in source.items()}, "data").values
-    if isinstance(source, (list, tuple)) and source and all(hasattr(x, "detach") for x in source):
+    if isinstance(source, (list, tuple)) and source and all(has(x, "detach") for x in source):
         return _stacked(source)
     return finite(source, "data")
 

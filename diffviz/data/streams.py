@@ -350,7 +350,7 @@ def are_batches(data: Any) -> bool:
         return isinstance(first, Mapping) or (
             isinstance(first, tuple | list) and bool(first) and _holds_points(first[0])
         )
-    if isinstance(data, str | bytes | Mapping) or hasattr(data, "__array__"):
+    if isinstance(data, str | bytes | Mapping) or checks.has(data, "__array__"):
         return False
     return isinstance(data, Iterable)
 

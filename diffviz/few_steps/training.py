@@ -390,7 +390,7 @@ def train_seeds(
     steps = checks.count(steps, "steps")
     batch = checks.count(batch, "batch", least=4)
     rate = checks.rate(rate, "rate")
-    checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
+    checks.require(checks.has(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
     each_seed = checks.seeds(seeds)
     draws = [_Draws(entry, data, seed) for seed in each_seed]
     maps = [FlowMap(each.dim, width, each.seed) for each in draws]

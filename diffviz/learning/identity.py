@@ -61,7 +61,7 @@ def record(objective: Any) -> Record:
     Raises:
         TypeError: It has no name.
     """
-    if not isinstance(getattr(objective, "name", None), str):
+    if not isinstance(checks.attribute(objective, "name"), str):
         raise TypeError(f"objective must have a name, got {objective!r}")
     if checks.offers(objective, Identified):
         return Record(objective.name, objective.identity)  # type: ignore[attr-defined]

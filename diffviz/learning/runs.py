@@ -380,7 +380,7 @@ def _tensor_name(length: float) -> str:
 def _check_content(objective: Any, mean: Any, loss: Any) -> None:
     """Refuse an objective without a name, a mean that is no tensor, and losses of another shape."""
     checks.require(
-        isinstance(getattr(objective, "name", None), str),
+        isinstance(checks.attribute(objective, "name"), str),
         f"objective must have a name, got {objective!r}",
         TypeError,
     )

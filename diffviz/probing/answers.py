@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.overrides import _pop_mode_temporarily
 
+from diffviz.probing.outside import names_in
+
 FEW = 2  # samples of the run
 MOST_TIMES = 4  # as many channels as z, at most
 
@@ -96,7 +98,7 @@ def _filled(example: Any, output: Tensor, *, found: bool) -> tuple[Any, bool]:
 
 def _tensors_of(value: Any) -> list[str]:
     """Names of the attributes of an object that hold tensors."""
-    attributes = getattr(value, "__dict__", {})
+    attributes = names_in(value) or {}
     return [name for name, one in attributes.items() if isinstance(one, Tensor)]
 
 

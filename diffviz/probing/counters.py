@@ -19,7 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diffviz.probing.outside import closure_of, functions_of, globals_of, helpers_of, values_of
+from diffviz.probing.outside import (
+    closure_of,
+    functions_of,
+    globals_of,
+    helpers_of,
+    is_shown,
+    names_in,
+    values_of,
+)
 
 LARGEST = 4096  # numbers in a tensor, or entries of a list, that are remembered
 DEPTH = 2  # objects in objects
@@ -90,16 +98,17 @@ class Counters:
 
     def _add_object(self, value: Any, depth: int) -> None:
         """Find what an object and those in it keep."""
-        if id(value) in self._seen or inspect.ismodule(value) or inspect.isclass(value):
+        if id(value) in self._seen or not is_shown(value):
             return
-        if not hasattr(value, "__dict__") or isinstance(value, Tensor):
+        held = names_in(value)
+        if held is None or inspect.ismodule(value) or isinstance(value, type | Tensor):
             return
         self._seen.add(id(value))
         if is_set_up(value):
             self._modules.append(value)
-        self._dicts.append(vars(value))
+        self._dicts.append(held)
         if depth > 1 and not isinstance(value, (FunctionType, nn.Module)):
-            for one in list(vars(value).values()):
+            for one in list(held.values()):
                 self._add_object(one, depth - 1)
 
     def take(self) -> list[Any]:
@@ -190,6 +199,8 @@ def _content(cell: Any) -> Any:
 
 def _keep(value: Any) -> Kept | None:
     """A value with a copy of what it holds; None where it is of a kind that is not remembered."""
+    if not is_shown(value):
+        return None
     if isinstance(value, PLAIN):
         return Kept(value)
     if isinstance(value, (Tensor, np.ndarray)):
@@ -197,7 +208,7 @@ def _keep(value: Any) -> Kept | None:
     if isinstance(value, dict):
         return _keep_mapping(value)
     if isinstance(value, (list, deque)) and 0 < len(value) < LARGEST:
-        is_of_numbers = all(isinstance(one, (int, float)) for one in value)
+        is_of_numbers = all(issubclass(type(one), (int, float)) for one in value)
         return Kept(value, [Kept(one) for one in value]) if is_of_numbers else None
     return None
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from diffviz.probing.outside import names_in
 from diffviz.probing.session import Chunk, Response, State
 from diffviz.probing.standin import Answers, StandIn
 
@@ -413,8 +414,8 @@ def _tensors_in(output: Any) -> Iterator[Tensor]:
     elif isinstance(output, (tuple, list)):
         for value in output:
             yield from _tensors_in(value)
-    elif hasattr(output, "__dict__"):
-        for value in vars(output).values():
+    elif names := names_in(output):
+        for value in names.values():
             if isinstance(value, Tensor):
                 yield from _tensors_in(value)
 
@@ -433,8 +434,8 @@ def _shifted(output: Any) -> Any:
         values = [_shifted(value) for value in output]
         named = hasattr(output, "_fields")
         return type(output)(*values) if named else type(output)(values)
-    elif hasattr(output, "__dict__"):
-        for name, value in vars(output).items():
+    elif names := names_in(output):
+        for name, value in names.items():
             if isinstance(value, Tensor):
                 setattr(changed, name, _shifted(value))
     return changed

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from diffviz.checks import count, number, one_of, require, tensor, torch_generator
+from diffviz.checks import attribute, count, number, one_of, require, tensor, torch_generator
 from diffviz.compute import gradients, threads
 from diffviz.data.streams import examples
 from diffviz.data.toys import Toy
@@ -58,7 +58,7 @@ from diffviz.probing.evenness import (
 )
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
-from diffviz.probing.outside import attributes_of, helpers_of, values_of
+from diffviz.probing.outside import attributes_of, bound_to, helpers_of, values_of
 from diffviz.probing.reading import conclude
 from diffviz.probing.session import OF_THE_PROBE, Session
 from diffviz.probing.standin import NamedOutput, Selector, StandIn, network_for, selector_of_z
@@ -471,7 +471,7 @@ def _check_loss_and_data(loss: Any, x: Any) -> None:
         f"loss must be callable as loss(model, x), got {type(loss).__name__}",
         TypeError,
     )
-    kind = f"{type(x).__name__} {getattr(x, 'dtype', '')}".rstrip()
+    kind = f"{type(x).__name__} {attribute(x, 'dtype', '')}".rstrip()
     require(
         isinstance(x, Tensor) and x.is_floating_point(),
         f"x must be a floating-point tensor of example data, got {kind}; "
@@ -643,10 +643,10 @@ def _bit_generators(loss: Callable) -> list[Any]:
     values = values_of(loss)
     values += attributes_of(values)
     values += [one for helper in helpers_of(loss) for one in values_of(helper)]
-    owners = [getattr(value, "__self__", value) for value in values]
+    owners = map(bound_to, values)
     found = {id(one): one for one in owners}
     for own in (random.random, np.random.rand):
-        found.pop(id(getattr(own, "__self__", None)), None)
+        found.pop(id(bound_to(own)), None)
     holders = map(_holder_of_state, found.values())
     return [holder for holder in holders if holder is not None]
 

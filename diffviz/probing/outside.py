@@ -1,18 +1,32 @@
 """What a callable takes from outside: the functions that it runs, and the values that these name.
 
 A loss may be a function, a method, an object with ``__call__``, a module, a ``functools.partial``
-or a decorated one of these. Each of them is taken apart down to plain functions. What these reach
+or a decorated one of these. Each of them is taken apart down to plain functions, and so is what
+stands for a method in a class, such as a static method or a property. What these reach
 by name are variables of their closure, globals, defaults of their parameters, arguments that a
 partial has bound, and the object of a method with what its class defines.
 """
 
 import inspect
 from collections.abc import Callable, Iterator
-from functools import partial
-from types import CodeType, FunctionType, MethodType
+from functools import cached_property, partial, partialmethod, singledispatchmethod
+from types import CodeType, FunctionType, MappingProxyType, MethodType, WrapperDescriptorType
 from typing import Any
 
 from torch import nn
+
+from diffviz.checks import attribute
+
+INNER = {  # what wraps callables, also as it stands in a class, and where it has them
+    partial: ("func",),
+    partialmethod: ("func",),
+    cached_property: ("func",),
+    singledispatchmethod: ("dispatcher",),
+    property: ("fget", "fset", "fdel"),
+    MethodType: ("__func__",),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+}
 
 
 def parts_of(value: Any) -> list[Any]:
@@ -36,21 +50,75 @@ def parts_of(value: Any) -> list[Any]:
 
 def _inner_callables(part: Any) -> list[Any]:
     """What a callable calls next."""
-    if isinstance(part, partial):
-        return [part.func]
-    if isinstance(part, MethodType):
-        return [part.__func__]
-    if isinstance(part, property):
-        return [part.fget]
-    attributes = vars(part) if hasattr(part, "__dict__") else {}
+    for kind, names in INNER.items():
+        if isinstance(part, kind):
+            inner = [getattr(part, name) for name in names]
+            return [one for one in inner if one is not None]  # a property may lack a setter
+    attributes = names_in(part) or {}
+    registry = attributes.get("registry")
+    if isinstance(part, FunctionType) and isinstance(registry, MappingProxyType):
+        return [*registry.values()]  # of functools.singledispatch
     if "__wrapped__" in attributes:
         return [attributes["__wrapped__"]]
-    if isinstance(part, type | FunctionType):
-        return []
-    call = getattr(type(part), "__call__", None)  # noqa: B004
+    return [] if isinstance(part, type | FunctionType) else _call_of(part, attributes)
+
+
+def _call_of(part: Any, attributes: Any) -> list[Any]:
+    """What runs where an object is called: its ``__call__``, or the forward of a module."""
+    call = _of_class(type(part), "__call__")
     if call is nn.Module.__call__:
-        call = attributes.get("forward", type(part).forward)
-    return [call] if isinstance(call, FunctionType | MethodType) else []
+        call = attributes.get("forward", _of_class(type(part), "forward"))
+    return [] if isinstance(call, WrapperDescriptorType | None) else [call]
+
+
+def _of_class(kind: type, name: str) -> Any:
+    """What a class or one above it holds under a name, as it stands there; None without it.
+
+    A lookup would call what stands there where it is a descriptor, which may refuse a class.
+    """
+    return next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
+
+
+def bound_to(value: Any) -> Any:
+    """The object of a bound method; anything else itself, whatever it answers when it is asked.
+
+    An object may answer any name, as a dictionary does whose keys are attributes.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The object.
+    """
+    is_bound = _of_class(type(value), "__self__") is not None
+    return attribute(value, "__self__", value) if is_bound else value
+
+
+def names_in(value: Any) -> Any:
+    """The attributes that an object holds, as ``vars`` gives them.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        Its ``__dict__``, a read-only one for a class; None where it has none, or does not show it.
+    """
+    names = attribute(value, "__dict__")
+    return names if isinstance(names, dict | MappingProxyType) else None
+
+
+def is_shown(value: Any) -> bool:
+    """Whether an object lets itself be asked of what class it is.
+
+    The proxy of an object that is gone, or not there yet, raises an error instead.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        Whether ``isinstance`` can be asked.
+    """
+    return attribute(value, "__class__") is not None
 
 
 def functions_of(value: Any) -> list[FunctionType]:
@@ -131,7 +199,7 @@ def _defaults_of(function: FunctionType) -> dict[str, Any]:
 
 def _variables_of_part(part: Any) -> dict[str, Any]:
     """What a part of a callable has from outside under a name."""
-    if isinstance(part, partial):
+    if isinstance(part, partial | partialmethod):
         return part.keywords
     if isinstance(part, FunctionType):
         return {**globals_of(part), **closure_of(part), **_defaults_of(part)}
@@ -166,7 +234,7 @@ def owners_of(loss: Callable) -> list[Any]:
     owners = []
     for part in parts_of(loss):
         if not isinstance(part, partial | FunctionType):
-            owners.append(getattr(part, "__self__", part))
+            owners.append(bound_to(part))
     return owners
 
 
@@ -183,12 +251,12 @@ def values_of(loss: Callable) -> list[Any]:
     values = owners_of(loss)
     for part in parts_of(loss):
         values += _variables_of_part(part).values()
-        values += part.args if isinstance(part, partial) else ()
+        values += part.args if isinstance(part, partial | partialmethod) else ()
+    values = list(filter(is_shown, values))
     names = set().union(*(_names_in(one.__code__) for one in functions_of(loss)))
     spaces = {id(one): one for value in values for one in _namespaces(value)}
-    return values + [
-        vars(one)[name] for one in spaces.values() for name in names & vars(one).keys()
-    ]
+    named = [vars(one)[name] for one in spaces.values() for name in names & vars(one).keys()]
+    return values + list(filter(is_shown, named))
 
 
 def _namespaces(value: Any) -> Iterator[Any]:
@@ -209,4 +277,5 @@ def attributes_of(values: list[Any]) -> list[Any]:
         What the objects among them hold, without modules and classes.
     """
     objects = [one for one in values if not isinstance(one, type) and not inspect.ismodule(one)]
-    return [held for one in objects if hasattr(one, "__dict__") for held in vars(one).values()]
+    held = (value for one in objects for value in (names_in(one) or {}).values())
+    return list(filter(is_shown, held))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffviz.checks import require, text
+from diffviz.checks import attribute, require, text
 from diffviz.probing.counters import Counters
 from diffviz.probing.draws import NOTHING_KNOWN, Batch, Draws, Known, KroneckerGrids
 from diffviz.probing.explain import explaining
@@ -382,7 +382,7 @@ def _tensor_of(result: Any, loss_key: str | None) -> Tensor:
     elif isinstance(result, (tuple, list)):
         value = result[0] if result else None
     else:
-        value = getattr(result, "loss", result)
+        value = attribute(result, "loss", result)
     if not isinstance(value, Tensor):
         names = f"; it has {sorted(map(str, result))}" if isinstance(result, dict) else ""
         raise TypeError(
@@ -394,4 +394,4 @@ def _tensor_of(result: Any, loss_key: str | None) -> Tensor:
 
 def _under_name(result: Any, name: str) -> Any:
     """What stands under a name in a dict or an object; None where there is nothing."""
-    return result.get(name) if isinstance(result, dict) else getattr(result, name, None)
+    return result.get(name) if isinstance(result, dict) else attribute(result, name)

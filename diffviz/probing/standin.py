@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
-from diffviz.checks import brief, require
+from diffviz.checks import attribute, brief, has, require
 from diffviz.probing.answers import learned_form
 from diffviz.probing.outside import owners_of, variables_of
 
@@ -215,7 +215,7 @@ class StandIn:
         require(
             isinstance(z, Tensor) and z.is_floating_point(),
             "inputs= must pick a floating-point tensor among the network's arguments, "
-            f"got {type(z).__name__} {getattr(z, 'dtype', '')}".rstrip(),
+            f"got {type(z).__name__} {attribute(z, 'dtype', '')}".rstrip(),
             TypeError,
         )
         return z
@@ -351,7 +351,7 @@ def _look_up(loss: Callable, name: str) -> Any:
     """What a dotted name means in a loss: an attribute of its object, or its variable."""
     first, *rest = name.split(".")
     variables = variables_of(loss)
-    owner = next((one for one in (*owners_of(loss), loss) if hasattr(one, first)), None)
+    owner = next((one for one in (*owners_of(loss), loss) if has(one, first)), None)
     require(
         owner is not None or first in variables,
         f"model={name!r}: the loss has no {first!r}; name an attribute of it or a variable that "
@@ -360,7 +360,7 @@ def _look_up(loss: Callable, name: str) -> Any:
     start = variables[first] if owner is None else getattr(owner, first)
     try:
         return reduce(getattr, rest, start)
-    except AttributeError as error:
+    except Exception as error:  # the class of an object decides what a lookup raises
         raise ValueError(f"model={name!r}: {error}") from error
 
 

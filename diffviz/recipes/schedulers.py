@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.checks import count, positive, require, unknown
+from diffviz.checks import attribute, count, positive, require, unknown
 from diffviz.recipes import schemes
 from diffviz.recipes.betas import (
     betas_by_name,
@@ -432,7 +432,7 @@ class Reading:
 
 def config_of(scheduler: object) -> Config:
     """The config of a scheduler, or the config itself; a TypeError for anything else."""
-    config = scheduler if isinstance(scheduler, Mapping) else getattr(scheduler, "config", None)
+    config = scheduler if isinstance(scheduler, Mapping) else attribute(scheduler, "config")
     if not isinstance(config, Mapping):
         raise TypeError(
             f"need a diffusers scheduler or its config, got {scheduler!r}; of a file or its text "

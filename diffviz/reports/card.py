@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from diffviz import __version__
-from diffviz.checks import offers, require
+from diffviz.checks import attribute, offers, require
 from diffviz.markup import Row
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.nearest import Match, closest
@@ -400,7 +400,7 @@ def _of_losses(
         weighting=of_run.weighting,
         law=of_run.law,
         nearest=of_run.nearest,
-        losses=losses_of(item, floor, getattr(item, "base", "eps")),
+        losses=losses_of(item, floor, attribute(item, "base", "eps")),
         notes=(*notes, *of_run.notes),
         again=again,
         versions=versions(),
@@ -437,7 +437,7 @@ def _part_of(known: Objective) -> _Part:
 
 def _trained_on(item: LossByLevel, objective: Objective | None) -> Objective | None:
     """The objective of a run: the one that is given, or the one that its log says."""
-    known = getattr(item, "objective", None) if objective is None else objective
+    known = attribute(item, "objective") if objective is None else objective
     require(
         known is None or isinstance(known, Objective),
         f"objective must be an objective, such as dv.objective('edm'); got {known!r}",

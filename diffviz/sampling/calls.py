@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffviz.checks import attribute, has
+
 # what torch says of a product, a convolution or a norm of numbers of two types
 OTHER_TYPE = re.compile("same dtype|scalar type|type.* should be the same|mixed dtype")
 
@@ -59,7 +61,7 @@ def _in_its_own_type(denoise: Callable[[Tensor, Tensor], Any], z: Tensor, logsnr
 
 def _own_type(denoise: Any) -> torch.dtype:
     """Type of the first parameter of a denoiser or of the object of a method; float32 if none."""
-    owner = getattr(denoise, "__self__", denoise)
-    parameters: Iterator[Tensor] = owner.parameters() if hasattr(owner, "parameters") else iter(())
+    owner = attribute(denoise, "__self__", denoise)
+    parameters: Iterator[Tensor] = owner.parameters() if has(owner, "parameters") else iter(())
     floating = (each.dtype for each in parameters if each.is_floating_point())
     return next(floating, torch.float32)

@@ -19,6 +19,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from diffviz.checks import (
+    attribute,
     brief,
     count,
     increasing,
@@ -507,7 +508,7 @@ def sample_shape(denoiser: Any) -> tuple[int, ...] | None:
         return None
     shape = tuple(mean.shape)
     is_spread = mean.ndim == 0 or (mean.ndim > 1 and set(shape[1:]) == {1})
-    return shape if not is_spread or getattr(denoiser, "shape", None) == shape else None
+    return shape if not is_spread or attribute(denoiser, "shape") == shape else None
 
 
 def check_shape(points: Tensor, denoiser: Any, name: str) -> None:

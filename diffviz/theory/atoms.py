@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from diffviz.checks import offers
+from diffviz.checks import attribute, offers
 
 
 def cell_edges(levels: NDArray) -> NDArray:
@@ -126,7 +126,7 @@ def atomic(law: Any) -> AtomicLaw | None:
         The law of discrete levels, moved and scaled as the frozen law is; None for a continuous
         law.
     """
-    distribution = getattr(law, "dist", None)
+    distribution = attribute(law, "dist")
     if not isinstance(distribution, AtomicLaw):
         return None
     moved = dict(zip(("loc", "scale"), law.args, strict=False)) | law.kwds
@@ -245,8 +245,8 @@ def weighted_levels(objective: Any) -> WeightedLevels | None:
     """
     if isinstance(objective, type):
         return None
-    table = atomic(getattr(objective, "law", None))
-    factor = getattr(objective, "factor", None)
+    table = atomic(attribute(objective, "law"))
+    factor = attribute(objective, "factor")
     if table is None or not callable(factor):
         return None
     return WeightedLevels(table.levels, table.mass, factor, table.steps)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.special import expit, logit
 
-from diffviz.checks import offers
+from diffviz.checks import attribute, offers
 from diffviz.protocols import Law
 from diffviz.theory.atoms import FactorBetweenLevels, WeightedLevels
 from diffviz.theory.weightings import Resolved
@@ -291,7 +291,7 @@ def table_of(levels: WeightedLevels, recipe: Any) -> str:
         "the T = 1000 table of" and a name. Of levels that were not drawn equally often it is "a
         table of", since rare ones may be missing.
     """
-    name = getattr(recipe, "name", "the other")
+    name = attribute(recipe, "name", "the other")
     if not levels.is_even and isinstance(levels.factor, FactorBetweenLevels):
         return f"a table of {name}, {len(levels.logsnr)} levels drawn"
     steps = levels.steps

@@ -22,7 +22,7 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from diffviz.checks import finite, number, positive, real_numbers, require
+from diffviz.checks import attribute, finite, number, positive, real_numbers, require
 from diffviz.theory.frames import Curve
 from diffviz.theory.laws import Transformed, Truncation, exceeded
 from diffviz.theory.losses import ErrorOnGrid
@@ -170,20 +170,16 @@ def _landmarks(law: Any) -> list[Landmarks]:
     Returns:
         Finite λ in nats, for each component of the law.
     """
-    made = getattr(law, "dist", None)
-    is_moved = bool(getattr(law, "args", ()) or getattr(law, "kwds", {}))
-    own = Landmarks(
-        _finite(law.ppf, EVEN_SHARES),
-        np.concatenate(
-            [_finite(law.ppf, TAIL_SHARES), _finite(partial(exceeded, law), TAIL_SHARES)]
-        ),
-    )
+    made = attribute(law, "dist")
+    is_moved = bool(attribute(law, "args") or attribute(law, "kwds"))
+    below, above = _finite(law.ppf, TAIL_SHARES), _finite(partial(exceeded, law), TAIL_SHARES)
+    own = Landmarks(_finite(law.ppf, EVEN_SHARES), np.concatenate([below, above]))
     if isinstance(made, Mixture) and not is_moved:
         return [found for part in made.components for found in _landmarks(part)]
     if isinstance(made, Transformed) and not is_moved:
         if isinstance(made.change, Truncation):
             return [own, *_landmarks(made.change.law)]
-        if isinstance(getattr(made.base, "dist", None), Mixture | Transformed):
+        if isinstance(attribute(made.base, "dist"), Mixture | Transformed):
             forward = partial(_finite, made.change.forward)
             return [Landmarks(*map(forward, found)) for found in _landmarks(made.base)]
     return [own]
@@ -237,7 +233,7 @@ def _known_places(resolved: Resolved) -> NDArray:
     """Levels at which a weighting may be narrow or have a kink, as far as it says so itself."""
     found = [] if resolved.law is None else _landmarks(resolved.law)
     law = [places for marks in found for places in marks]
-    owner = getattr(resolved.curve, "__self__", resolved.curve)
+    owner = attribute(resolved.curve, "__self__", resolved.curve)
     return np.concatenate([np.empty(0), *law, *_knots(getattr(owner, "multiplier", owner))])
 
 

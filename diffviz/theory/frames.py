@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit
 
-from diffviz.checks import array, number, positive
+from diffviz.checks import array, attribute, number, positive
 
 LARGEST_LEVEL = 700.0  # |λ| in nats up to which e^λ and e^(−λ) are within float64
 
@@ -82,8 +82,8 @@ class Frame:
         Python compares the objects of two methods by identity, which a copy does not keep.
         """
         curves = (self.alpha, self.sigma, self.slope)
-        functions = [getattr(curve, "__func__", curve) for curve in curves]
-        owners = [getattr(curve, "__self__", None) for curve in curves]
+        functions = [attribute(curve, "__func__", curve) for curve in curves]
+        owners = [attribute(curve, "__self__") for curve in curves]
         return [self.name, functions, owners]
 
 

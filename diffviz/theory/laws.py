@@ -22,6 +22,7 @@ from scipy.special import expit, ndtr, ndtri
 
 from diffviz.checks import (
     array,
+    attribute,
     brief,
     count,
     finite,
@@ -227,7 +228,7 @@ def _placed(law: Any) -> tuple[Any, float, float] | None:
 
     None where there is none, or where it has shapes, whose checks are needed.
     """
-    kind = getattr(law, "dist", None)
+    kind = attribute(law, "dist")
     if isinstance(kind, Transformed) or not isinstance(kind, stats.rv_continuous) or kind.numargs:
         return None
     _, centre, scale = kind._parse_args(*law.args, **law.kwds)
@@ -245,7 +246,8 @@ def survival(law: Law, x: NDArray) -> NDArray:
     Returns:
         The probabilities, same shape.
     """
-    return law.sf(x) if hasattr(law, "sf") else 1 - law.cdf(x)
+    own = attribute(law, "sf")
+    return 1 - law.cdf(x) if own is None else own(x)
 
 
 def exceeded(law: Law, probability: NDArray) -> NDArray:
@@ -258,7 +260,8 @@ def exceeded(law: Law, probability: NDArray) -> NDArray:
     Returns:
         The values, same shape.
     """
-    return law.isf(probability) if hasattr(law, "isf") else law.ppf(1 - probability)
+    own = attribute(law, "isf")
+    return law.ppf(1 - probability) if own is None else own(probability)
 
 
 def log_density(law: Law, x: NDArray) -> NDArray:
@@ -271,8 +274,9 @@ def log_density(law: Law, x: NDArray) -> NDArray:
     Returns:
         The logarithms, −inf where there is no density, same shape.
     """
-    if hasattr(law, "logpdf"):
-        return law.logpdf(x)
+    own = attribute(law, "logpdf")
+    if own is not None:
+        return own(x)
     with np.errstate(divide="ignore"):
         return np.log(law.pdf(x))
 

@@ -1,7 +1,16 @@
 """Whatever kind of callable a loss is, what it reaches is found, put back and replayed."""
 
 import random
-from functools import lru_cache, partial, partialmethod, wraps
+import weakref
+from functools import (
+    cached_property,
+    lru_cache,
+    partial,
+    partialmethod,
+    singledispatch,
+    singledispatchmethod,
+    wraps,
+)
 
 import numpy as np
 import pytest
@@ -123,11 +132,99 @@ class Drawing:
         return flow(model, x, torch.from_numpy(self.source.random(len(x))).float())
 
 
+class Settled(Trainer):
+    __call__ = partialmethod(Trainer.with_setting, setting=1)
+
+
+class Static:
+    __call__ = staticmethod(by_function)
+
+
+class StaticCriterion(nn.Module):
+    forward = staticmethod(by_function)
+
+
 class Criterion(nn.Module):
     def forward(self, model, x):
         global CALLS
         CALLS += 1
         return flow(model, x, torch.from_numpy(NUMPY.random(len(x))).float())
+
+
+@singledispatch
+def by_kind(value):
+    return value
+
+
+@by_kind.register
+def _(value: int):
+    global CALLS
+    CALLS += 1
+    return torch.tensor(NUMPY.random()).float()
+
+
+class Drawer:
+    """Draws one time for a whole batch, by each kind of thing that stands for a method."""
+
+    def plain(self, chosen=None):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @staticmethod
+    def static():
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @classmethod
+    def of_class(cls):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @property
+    def read(self):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @property
+    def written(self):
+        return self.value
+
+    @written.setter
+    def written(self, value):
+        global CALLS
+        CALLS += 1
+        self.value = torch.tensor(NUMPY.random()).float()
+
+    @cached_property
+    def once(self):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    @singledispatchmethod
+    def by_kind(self, value):
+        return value
+
+    @by_kind.register
+    def _(self, value: int):
+        global CALLS
+        CALLS += 1
+        return torch.tensor(NUMPY.random()).float()
+
+    settled = partialmethod(plain, chosen=1)
+    remembered = lru_cache(maxsize=0)(plain)
+
+
+DRAWER = Drawer()
+
+
+def by_setter(model, x):
+    DRAWER.written = 0
+    return flow(model, x, DRAWER.written.expand(len(x)))
 
 
 LOSSES = {
@@ -154,6 +251,21 @@ LOSSES = {
     "object": Trainer(),
     "module": Criterion(),
     "lru_cache": lru_cache(by_function),
+    "singledispatch that is called": lambda m, x: flow(m, x, by_kind(1).expand(len(x))),
+    "method that is called": lambda m, x: flow(m, x, DRAWER.plain().expand(len(x))),
+    "staticmethod that is called": lambda m, x: flow(m, x, DRAWER.static().expand(len(x))),
+    "classmethod that is called": lambda m, x: flow(m, x, Drawer.of_class().expand(len(x))),
+    "property that is read": lambda m, x: flow(m, x, DRAWER.read.expand(len(x))),
+    "property that is set": by_setter,
+    "cached_property that is read": lambda m, x: flow(m, x, DRAWER.once.expand(len(x))),
+    "partialmethod that is called": lambda m, x: flow(m, x, DRAWER.settled().expand(len(x))),
+    "lru_cache that is called": lambda m, x: flow(m, x, DRAWER.remembered().expand(len(x))),
+    "singledispatchmethod that is called": lambda m, x: flow(
+        m, x, DRAWER.by_kind(1).expand(len(x))
+    ),
+    "partialmethod as __call__": Settled(),
+    "staticmethod as __call__": Static(),
+    "staticmethod as forward": StaticCriterion(),
 }
 
 
@@ -241,3 +353,159 @@ def test_parts_of_a_callable_that_is_made_of_itself_are_finite():
 
     loss.__wrapped__ = loss
     assert outside.parts_of(loss) == [loss]
+
+
+class NotOfAClass:
+    """Stands for a method, and refuses to be looked up on the class, as that of a script does."""
+
+    def __get__(self, owner, kind=None):
+        if owner is None:
+            raise RuntimeError("look it up on an object")
+        return torch.clone
+
+
+class Refusing(nn.Module):
+    forward = NotOfAClass()
+
+
+ENCODERS = {
+    "scripted": torch.jit.script,
+    "traced": lambda module: torch.jit.trace(module, X),
+    "refusing": lambda module: Refusing(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.jit goes, files of it stay
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_a_loss_may_name_a_module_whose_class_does_not_show_its_forward(kind):
+    encoder = ENCODERS[kind](nn.Identity())
+    measured = dv.probe(lambda model, x: by_function(model, encoder(x)), X, draws=200)
+    clean = 1 / (1 + np.exp(-measured.logsnr / 2))  # 1 − t on the linear path
+    np.testing.assert_allclose(measured.factor, 1 / clean**2 / X.shape[1], rtol=1e-4)
+
+
+class Keyed(dict):
+    """A dictionary whose keys are attributes, so that a missing one is a KeyError."""
+
+    __getattr__ = dict.__getitem__
+
+
+class KeyedAlone(Keyed):
+    """The same without attributes of its own, so that it has no ``__dict__``."""
+
+    __slots__ = ()
+
+
+class Unloaded:
+    """Looks nothing up before it is loaded."""
+
+    factor = 1.0
+
+    def __getattr__(self, name):
+        raise RuntimeError("load it first")
+
+
+class AnswersAll:
+    """Has something for every name."""
+
+    __slots__ = ("factor",)
+
+    def __init__(self):
+        self.factor = 1.0
+
+    def __getattr__(self, name):
+        return "nothing"
+
+
+class Gone:
+    """What a weak proxy still names when it is gone."""
+
+
+FOREIGN = {
+    "keys as attributes": Keyed(factor=1.0),
+    "the same without __dict__": KeyedAlone(factor=1.0),
+    "not loaded": Unloaded(),
+    "answers all names": AnswersAll(),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("place", ["closure", "attribute", "default"])
+def test_a_loss_may_name_objects_that_look_attributes_up_in_their_own_way(kind, place):
+    setting = FOREIGN[kind]
+
+    def by_closure(model, x):
+        return setting.factor * by_function(model, x)
+
+    def by_argument(model, x, setting=setting):
+        return setting.factor * by_function(model, x)
+
+    holder = Drawing()
+    holder.setting = setting
+    holder.loss = lambda model, x: holder.setting.factor * by_function(model, x)
+    loss = {"closure": by_closure, "attribute": holder.loss, "default": by_argument}[place]
+    before = states()
+    measured = dv.probe(loss, X, draws=200)
+    assert states() == before
+    clean = 1 / (1 + np.exp(-measured.logsnr / 2))  # 1 − t on the linear path
+    np.testing.assert_allclose(measured.factor, 1 / clean**2 / X.shape[1], rtol=1e-4)
+
+
+def test_a_loss_may_hold_the_proxy_of_an_object_that_is_gone():
+    gone = Gone()
+    proxy = weakref.proxy(gone)
+    del gone
+    holder = Drawing()
+    holder.parent = proxy
+
+    def loss(model, x):
+        return by_function(model, x) if len(x) else (proxy, holder)
+
+    before = states()
+    assert dv.probe(loss, X, draws=200).kind == "u"
+    assert states() == before
+
+
+def test_a_loss_that_answers_every_name_keeps_its_own_counter():
+    class Answering:
+        calls = 0
+
+        def __getattr__(self, name):
+            return None
+
+        def __call__(self, model, x):
+            self.calls += 1
+            return by_function(model, x)
+
+    loss = Answering()
+    loss.calls = 3
+    dv.probe(loss, X, draws=200)
+    assert loss.calls == 3
+    assert outside.bound_to(loss) is loss
+    assert outside.bound_to(loss.__call__) is loss
+    assert outside.bound_to(NUMPY.random) is NUMPY
+
+
+class OfKeys:
+    """A loss whose parts are found by name, in a dictionary of its own."""
+
+    def __init__(self, **parts):
+        self.parts = parts
+
+    def __getattr__(self, name):
+        return vars(self)["parts"][name]
+
+    def __call__(self, x):
+        return by_function(self.network, x)
+
+
+def test_a_network_is_found_by_its_name_in_a_loss_of_keys():
+    loss = OfKeys(network=nn.Linear(4, 4))
+    assert dv.probe(loss, X, model="network", draws=200).kind == "u"
+
+
+@pytest.mark.parametrize("name", ["net", "parts.net", "inner.net"])
+def test_a_name_that_a_loss_of_keys_lacks_is_refused(name):
+    loss = OfKeys(network=nn.Linear(4, 4), inner=Keyed())
+    with pytest.raises(ValueError, match=f"model='{name}': .*net"):
+        dv.probe(loss, X, model=name, draws=200)

@@ -85,11 +85,11 @@ class Follower:
 
 def _log_of(logger: Any) -> Log:
     """A function of (values, step) that logs."""
-    if hasattr(logger, "log_metrics"):  # Lightning
+    if checks.has(logger, "log_metrics"):  # Lightning
         return logger.log_metrics
-    if hasattr(logger, "add_scalar"):  # TensorBoard
+    if checks.has(logger, "add_scalar"):  # TensorBoard
         return partial(_log_one_by_one, logger)
-    if hasattr(logger, "log"):  # accelerate, W&B
+    if checks.has(logger, "log"):  # accelerate, W&B
         return partial(_log_with_keyword, logger)
     checks.require(
         callable(logger),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffviz import checks
 from diffviz.learning.tracking import LossByLogSNR
 
 if TYPE_CHECKING:
@@ -58,29 +59,29 @@ def send(logger: Any, name: str, figure: "Figure", step: int) -> bool:
     Returns:
         Whether the logger takes pictures.
     """
-    if hasattr(logger, "trackers"):  # Accelerator; those of other processes log nothing
-        is_main = getattr(logger, "is_main_process", True)
+    if checks.has(logger, "trackers"):  # Accelerator; those of other processes log nothing
+        is_main = checks.attribute(logger, "is_main_process", True)
         sent = [send(one, name, figure, step) for one in logger.trackers if is_main]
         return any(sent)
-    if hasattr(logger, "add_figure"):  # TensorBoard
+    if checks.has(logger, "add_figure"):  # TensorBoard
         logger.add_figure(name, figure, step, close=False)
         return True
     if _is_of_wandb(logger):
         logger.log({name: image_of_wandb(figure)}, step=step)
         return True
-    if hasattr(logger, "log_image"):  # Lightning's logger for W&B
+    if checks.has(logger, "log_image"):  # Lightning's logger for W&B
         logger.log_image(name, [pixels(figure)], step)
         return True
     return any(
         send(getattr(logger, inner), name, figure, step)
         for inner in ("experiment", "tracker")  # of a logger of Lightning, of accelerate
-        if getattr(logger, inner, None) is not None
+        if checks.attribute(logger, inner) is not None
     )
 
 
 def _is_of_wandb(logger: Any) -> bool:
     """Whether a logger is a run of W&B."""
-    return type(logger).__module__.partition(".")[0] == "wandb" and hasattr(logger, "log")
+    return type(logger).__module__.partition(".")[0] == "wandb" and checks.has(logger, "log")
 
 
 def image_of_wandb(figure: "Figure") -> Any:

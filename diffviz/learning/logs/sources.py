@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from diffviz.checks import brief, offers, require
+from diffviz.checks import attribute, brief, has, offers, require
 from diffviz.delimited import Frame, columns_of_frame
 from diffviz.learning.logs import delimited, events, lines, table, text
 from diffviz.learning.logs.table import Table
@@ -42,14 +42,14 @@ def table_of(log: Any) -> Table:
         return _of_path(Path(log))
     if isinstance(log, Mapping):
         for name, column in log.items():
-            if not isinstance(column, Iterable) or getattr(column, "ndim", 1) == 0:
+            if not isinstance(column, Iterable) or attribute(column, "ndim", 1) == 0:
                 raise TypeError(
                     f"a column of a log has a cell for each row, got {brief(column)} for {name!r}; "
                     f"pass [{brief(column)}]"
                 )
         named = {str(name): column for name, column in log.items()}
         return table.of_columns(_cells_of(named), "the log", "columns")
-    require(not hasattr(log, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
+    require(not has(log, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
     if offers(log, Frame):
         return table.of_columns(_cells_of(columns_of_frame(log, "the log")), "the log", "frame")
     if not isinstance(log, Iterable):
@@ -67,7 +67,7 @@ def _cells_of(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
 def _plain(column: Any) -> list[Any]:
     """The cells of one column: by Arrow's method, by that of NumPy and of frames, or as listed."""
     for method in ("to_pylist", "tolist"):
-        if hasattr(column, method):
+        if has(column, method):
             return list(getattr(column, method)())
     return list(column)
 
