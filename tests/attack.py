@@ -55,6 +55,7 @@ MEANT = (  # where NaN or infinity has a meaning
     "learning.runs.Run.denoise(z=inf)",
     "learning.settings.Settings(clip=inf)",  # gradients of any length
     "learning.training.Trainer(clip=inf)",
+    "learning.training.fit(clip=inf)",
     "learning.logs.record.LossLog.take_batches(*)",  # counted, and left out of averages
     "learning.tracking.LossByLogSNR.update*(*)",
     "learning.callbacks.loop.Follower.__call__(*)",

@@ -86,7 +86,8 @@ class Settings:
         checks.count(self.batch, "batch", least=2)
         checks.count(self.epochs, "epochs")
         object.__setattr__(self, "rate", checks.rate(self.rate, "rate"))
-        object.__setattr__(self, "keep", checks.number(self.keep, "keep", low=0.0))
+        keep = checks.number(self.keep, "keep", low=0.0, high=checks.LARGEST_RATE)
+        object.__setattr__(self, "keep", keep)
         surrogates.check_objective(self.objective)
 
 

@@ -138,6 +138,7 @@ def test_the_same_seed_gives_the_same_curve():
         ("awr", {"epochs": 0}, "epochs must be at least 1, got 0"),
         ("fpo", {"keep": float("nan")}, "keep must be finite"),
         ("fpo", {"keep": -1.0}, "keep must lie in"),
+        ("fpo", {"keep": 1e300}, "keep must lie in"),
         ("fpo", {"rate": 0.0}, "rate must be a finite number > 0"),
         ("fpo", {"rate": 1e300}, r"rate must lie in .*1e\+30\], got 1e\+300"),
         ("fpo", {"seed": -1}, "seed must be at least 0"),
