@@ -38,8 +38,8 @@ def test_the_nats_are_right(text):
         text,
         f"{total[0]:.2f} nats for 4,096 pixels, "
         f"or {total[0] / 4096 / math.log(2):.4f} bits a pixel",
-        f"$q(z_T)$ and N(0, I) are {felt[0]:.2f} nats apart",
-        f"The first, {total[0] - felt[0]:.2f} nats, is what $z_T$ tells of $x$. "
+        f"The first part is {total[0] - felt[0]:.2f} nats: what $z_T$ tells of $x$. "
+        f"The second is {felt[0]:.2f} nats: how far the start is from what training left. "
         f"(Together they are {total[0]:.2f}.)",
         f"But the {felt[0]:.2f} nats",
         f"{(v - 1 - math.log(v) + shift) / 2:.2f} of them sit in *one* direction",
