@@ -15,6 +15,9 @@ free of it; see ``opposite_pairs``.
 """
 
 import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +53,18 @@ class Design:
     noise: Any
 
 
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait: SciPy's tables are made in compiled code that swallows it half-way."""
+    mask = getattr(signal, "pthread_sigmask", None)  # Windows has none
+    before = mask(signal.SIG_BLOCK, {signal.SIGINT}) if mask else None
+    try:
+        yield
+    finally:
+        if mask:
+            mask(signal.SIG_SETMASK, before)
+
+
 def any_order(steps: int, n: int, rng: np.random.Generator) -> NDArray:
     """Any order in each stratum, as independent draws have it.
 
@@ -80,7 +95,8 @@ def even_design(steps: int, n: int, order: NDArray, d: int, rng: np.random.Gener
     Returns:
         The design.
     """
-    sobol = qmc.Sobol(d + 2, bits=BITS, rng=rng)
+    with _interrupts_held_back():
+        sobol = qmc.Sobol(d + 2, bits=BITS, rng=rng)
     # a power of two is what Sobol points are even in; the middle of a cell is neither 0 nor 1
     cube = sobol.random_base2(math.ceil(math.log2(steps * n)))[: steps * n] + 0.5**BITS / 2
     cube = cube.reshape(steps, n, d + 2)
