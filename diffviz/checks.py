@@ -439,7 +439,7 @@ def offers(value: Any, protocol: type[Offered]) -> "TypeIs[Offered]":
     Returns:
         Whether each of its members can be looked up.
     """
-    members = _members(protocol)  # type: ignore[arg-type]
+    members = _members(protocol)  # type: ignore[arg-type]  # every class can be hashed
     return all(has(value, name) for name in members)
 
 

@@ -65,6 +65,7 @@ class Valid:
 # Documented for readers of the code, and called with what the package has made itself.
 PARTS = {
     "diffviz.compute.gradients",
+    "diffviz.compute.interrupts",
     "diffviz.compute.locks",
     "diffviz.compute.sources",
     "diffviz.compute.threads",

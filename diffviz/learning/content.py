@@ -221,16 +221,25 @@ def _code_as_text(value: Any, within: tuple[int, ...]) -> Any:
         return name
     defaults = [value.__defaults__, value.__kwdefaults__]
     content = zlib.crc32(repr(_instructions(value.__code__)).encode())
-    return {f"{name} with check sum {content}": _plain([defaults, _enclosed(value)], within)}
+    enclosed = [*closure_of(value).values()]
+    return {f"{name} with check sum {content}": _plain([defaults, enclosed], within)}
 
 
-def _enclosed(function: FunctionType) -> list[Any]:
-    """The values of the variables that a function takes from around it, where they have one."""
-    values = []
-    for cell in function.__closure__ or ():
-        with suppress(ValueError):  # a variable that is not set yet
-            values.append(cell.cell_contents)
-    return values
+def closure_of(function: FunctionType) -> dict[str, Any]:
+    """Variables of the closure of a function by name.
+
+    Args:
+        function: The function.
+
+    Returns:
+        The variables that have a value. One that was deleted or is not set yet has none.
+    """
+    variables = {}
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    for name, cell in cells:
+        with suppress(ValueError):  # the cell is empty
+            variables[name] = cell.cell_contents
+    return variables
 
 
 def _instructions(code: CodeType) -> list[Any]:

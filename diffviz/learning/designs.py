@@ -15,9 +15,6 @@ free of it; see ``opposite_pairs``.
 """
 
 import math
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +24,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import qmc
 from torch import Tensor
+
+from diffviz.compute import interrupts
 
 MOST_DIMENSIONS = 16  # of a point whose noise is spread evenly
 MOST_POINTS = 2**17  # of the data that are put in order, in 0.1 s; more stay as they are
@@ -51,18 +50,6 @@ class Design:
     order: NDArray
     index: NDArray
     noise: Any
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Let Ctrl-C wait: SciPy's tables are made in compiled code that swallows it half-way."""
-    mask = getattr(signal, "pthread_sigmask", None)  # Windows has none
-    before = mask(signal.SIG_BLOCK, {signal.SIGINT}) if mask else None
-    try:
-        yield
-    finally:
-        if mask:
-            mask(signal.SIG_SETMASK, before)
 
 
 def any_order(steps: int, n: int, rng: np.random.Generator) -> NDArray:
@@ -95,7 +82,7 @@ def even_design(steps: int, n: int, order: NDArray, d: int, rng: np.random.Gener
     Returns:
         The design.
     """
-    with _interrupts_held_back():
+    with interrupts.held_back():
         sobol = qmc.Sobol(d + 2, bits=BITS, rng=rng)
     # a power of two is what Sobol points are even in; the middle of a cell is neither 0 nor 1
     cube = sobol.random_base2(math.ceil(math.log2(steps * n)))[: steps * n] + 0.5**BITS / 2

@@ -2,9 +2,9 @@
 
 A loss may be a function, a method, an object with ``__call__``, a module, a ``functools.partial``
 or a decorated one of these. Each of them is taken apart down to plain functions, and so is what
-stands for a method in a class, such as a static method or a property. What these reach
-by name are variables of their closure, globals, defaults of their parameters, arguments that a
-partial has bound, and the object of a method with what its class defines.
+stands for a method in a class, such as a static method or a property. What these reach by name are
+variables of their closure, globals, defaults of their parameters, arguments that a partial has
+bound, and the object of a method with what its class defines.
 """
 
 import inspect
@@ -16,6 +16,7 @@ from typing import Any
 from torch import nn
 
 from diffviz.checks import attribute
+from diffviz.learning.content import closure_of
 
 INNER = {  # what wraps callables, also as it stands in a class, and where it has them
     partial: ("func",),
@@ -146,25 +147,6 @@ def helpers_of(loss: Callable) -> list[FunctionType]:
     own = functions_of(loss)
     reached = (function for value in values_of(loss) for function in functions_of(value))
     return list({id(one): one for one in reached if one not in own}.values())
-
-
-def closure_of(function: FunctionType) -> dict[str, Any]:
-    """Variables of the closure of a function by name.
-
-    Args:
-        function: The function.
-
-    Returns:
-        The variables that have a value. One that was deleted or is not set yet has none.
-    """
-    variables = {}
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    for name, cell in cells:
-        try:
-            variables[name] = cell.cell_contents
-        except ValueError:  # the cell is empty
-            continue
-    return variables
 
 
 def globals_of(function: FunctionType) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffviz.checks import array, brief, count, offers, require
 from diffviz.protocols import Law
 from diffviz.theory.atoms import atomic
-from diffviz.theory.laws import check_quantiles, completed, exceeded, stretch, survival
+from diffviz.theory.laws import LEAST_SOUND, check_quantiles, completed, exceeded, stretch
 
 
 def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArray:
@@ -46,15 +46,15 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
             "law must be a law of log-SNR, such as path.schedule or objective.law; "
             f"got {brief(law)}"
         )
-    first, last = ends = _ends(law, low, high)
-    cdf, sf = law.cdf(np.array(ends)), survival(law, np.array(ends))
+    first, last = _ends(law, low, high)
+    between = stretch(completed(law), first, last)
     require(
-        cdf[1] > cdf[0] or sf[0] > sf[1],
+        between.mass > 0,
         f"the law has no mass between low and high, {low!r} and {high!r}; its support is "
         "{:g} to {:g}".format(*law.support()),
     )
-    below = np.linspace(cdf[0], cdf[1], steps + 1)[1:-1]
-    above = np.linspace(sf[0], sf[1], steps + 1)[1:-1]
+    below = np.linspace(*between.cdf, steps + 1)[1:-1]
+    above = np.linspace(*between.sf, steps + 1)[1:-1]
     # near the clean end the probability below a level is 1 to all digits, and the rest is not
     inner = np.where(below <= 0.5, law.ppf(below), exceeded(law, above))
     levels = np.concatenate([[first], inner, [last]])
@@ -63,8 +63,8 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
         f"{steps} steps are too many between {first:g} and {last:g}: their levels coincide under "
         "this law; take fewer, or move low and high to where it has mass",
     )
-    if atomic(law) is None:
-        check_quantiles(stretch(completed(law), first, last))
+    if atomic(law) is None and between.mass < LEAST_SOUND:
+        check_quantiles(between)
     return levels
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from diffviz import checks
+from diffviz.compute import interrupts
 
 
 def sobol_points(box: Sequence[tuple[str, float, float]], n: int) -> NDArray:
@@ -27,6 +28,7 @@ def sobol_points(box: Sequence[tuple[str, float, float]], n: int) -> NDArray:
     """
     n = checks.count(n, "n")
     low, high = np.array([ends for _, *ends in box]).T
-    sequence = stats.qmc.Sobol(len(box), rng=np.random.default_rng(0))
+    with interrupts.held_back():
+        sequence = stats.qmc.Sobol(len(box), rng=np.random.default_rng(0))
     power_of_two = int(np.ceil(np.log2(n)))
     return low + (high - low) * sequence.random_base2(power_of_two)[:n]

@@ -45,6 +45,7 @@ FURTHEST_MEAN = 1e300  # of logit t, so that the level −2 mean is finite
 ROUNDING = 1e-12  # of a level and the step that it is, relative to 1 + |λ|
 MOST_STEPS = 200  # of a root search; halving alone needs 60
 ROUNDED = 1e-6  # of the mass between two ends, by which its quantiles may be off
+LEAST_SOUND = np.finfo(float).eps / ROUNDED  # mass that no rounding of a probability moves so much
 
 
 def checked_law(value: Any, name: str = "law") -> Any:
@@ -1158,8 +1159,8 @@ def truncated(density: Any, low: float, high: float) -> Any:
 
     Raises:
         TypeError: ``density`` is no law, or an end is no number.
-        ValueError: The law has no mass between the ends, or fewer than two discrete levels. A law
-            without a survival function has too little there to be told from rounding.
+        ValueError: The law has no mass between the ends, fewer than two discrete levels, or so
+            little mass that rounding moves its quantiles.
     """
     law = completed(density, "density")
     low = limit(low, "low")

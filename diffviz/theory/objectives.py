@@ -20,8 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import markup
-from diffviz.checks import brief, count, finite, offers, one_of, random_generator, require
-from diffviz.protocols import Weighting
+from diffviz.checks import attribute, brief, count, finite, one_of, random_generator, require
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
@@ -483,9 +482,8 @@ def from_weighting(
         >>> dv.compare(ddpm, dv.objective("iddpm-cosine")).same
         True
     """
-    has_weighting = offers(w, Weighting) and callable(
-        w.weighting
-    )  # a frame may have it as a column
+    # a frame may have a column of this name, which is no function
+    has_weighting = callable(attribute(w, "weighting"))
     if isinstance(w, type) or has_weighting:
         raise TypeError(
             f"w is a callable of λ or a table, got {w!r}; of an objective o pass o.weighting, of a "

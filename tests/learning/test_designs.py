@@ -1,14 +1,12 @@
 """Even draws: each has the law of a plain draw, every step is even, and gradients vary less."""
 
-import signal
-
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 import diffviz as dv
-from diffviz.learning import designs, importance
+from diffviz.learning import importance
 from diffviz.learning.batches import BLOCK, draw_block, training_data
 from diffviz.learning.designs import (
     CLEAN,
@@ -204,17 +202,3 @@ def test_pairs_have_the_mean_gradient_and_less_variance_the_more_clean_levels_co
     assert_same_means(single, paired)
     most = {"elbo": 1 / 2, "fm-ot": 1.1}[name]
     assert paired.var(0).sum() < most * single.var(0).sum()
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals of POSIX")
-def test_an_interrupt_waits_until_the_tables_of_scipy_are_made():
-    """SciPy's compiled code swallows an interrupt and keeps half-made tables."""
-    made, found = [], []
-    before = signal.signal(signal.SIGINT, lambda *_: found.append(list(made)))
-    try:
-        with designs._interrupts_held_back():
-            signal.raise_signal(signal.SIGINT)
-            made.append("tables")
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert found == [["tables"]]

@@ -1,6 +1,7 @@
 """The figure of few-step objectives: where they look, and what is learned of the flow map."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -179,10 +180,7 @@ def one_step_maps(names: Sequence[str] = NAMES) -> Axes:
     Returns:
         The first panel.
     """
-    panels = _two_panels()
-    for ax, data in zip(panels, DATA, strict=True):
-        draw_maps(ax, data, names)
-    return panels[0]
+    return _by_data(partial(draw_maps, names=names))
 
 
 def distances(names: Sequence[str] = NAMES) -> Axes:
@@ -194,17 +192,16 @@ def distances(names: Sequence[str] = NAMES) -> Axes:
     Returns:
         The first panel.
     """
-    panels = _two_panels()
-    for ax, data in zip(panels, DATA, strict=True):
-        draw_errors(ax, data, names, at_ends=True)
-    return panels[0]
+    return _by_data(partial(draw_errors, names=names, at_ends=True))
 
 
-def _two_panels() -> list[Axes]:
-    """Two panels with room for names on the right of each."""
+def _by_data(draw: Callable[[Axes, str], None]) -> Axes:
+    """Draw each data set in a panel with room for names on its right; the first panel."""
     panels = plots.axes(11.4, 4.5, columns=2, legend=1.0)
     panels[0].figure.subplots_adjust(wspace=0.5)
-    return panels
+    for ax, data in zip(panels, DATA, strict=True):
+        draw(ax, data)
+    return panels[0]
 
 
 def draw_errors(
