@@ -92,6 +92,30 @@ def test_a_protocol_is_asked_for_by_offers(file):
     assert "runtime_checkable" not in file.read_text()
 
 
+def compared_by_identity(text):
+    """Comparisons by ``is`` with a record that stands in capitals, as ``target is EPS``."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is | ast.IsNot):
+            (other,) = node.comparators
+            if isinstance(other, ast.Name) and other.id.isupper() and other.id != "NOTHING":
+                yield ast.unparse(node)
+
+
+@in_one_test
+@pytest.mark.parametrize("file", FILES, ids=names)
+def test_a_record_is_compared_by_its_value(file):
+    """A copy of a target, frame or kind is another object, and does the same."""
+    assert not list(compared_by_identity(file.read_text()))
+
+
+def test_a_comparison_by_identity_is_found():
+    assert list(compared_by_identity("if target is EPS or row.kind is not FLOW: pass")) == [
+        "target is EPS",
+        "row.kind is not FLOW",
+    ]
+    assert not list(compared_by_identity("if found is NOTHING or role is Role.TIME: pass"))
+
+
 def test_a_long_function_is_found():
     text = "def f():\n" + "    x = 1\n" * 61
     (node,) = functions(text)

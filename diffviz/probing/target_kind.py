@@ -190,12 +190,12 @@ def _known_targets(
 ) -> list[KnownTarget]:
     """The targets that have names, on a given path."""
     targets = [KnownTarget("eps", 0, 1), KnownTarget("x", 1, 0)]
-    if frame is VP:
+    if frame == VP:
         norm = np.hypot(alpha, sigma)
         targets.append(KnownTarget("v", -sigma / norm, alpha / norm, common=_sign))
     targets.append(KnownTarget("score", 0, 1 / sigma))
     targets.append(_edm_target(alpha, sigma, a, b))
-    if frame is LINEAR:
+    if frame == LINEAR:
         targets.append(KnownTarget("u", -1, 1))
     elif len(alpha) > 1:
         targets.append(_velocity(alpha, sigma))

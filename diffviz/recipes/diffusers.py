@@ -70,7 +70,7 @@ def steps_of(reading: Reading, tokens: int | None, mu: float | None) -> tuple[St
     config = reading.config
     remark = ""
     try:
-        if reading.kind is FLOW:
+        if reading.kind == FLOW:
             shift = shift_of(config, tokens, mu)
             config = {**config, "shift": shift.value}
             remark = shift.remark
@@ -105,7 +105,7 @@ def law_of(steps: Steps, time: Any) -> tuple[Any, float]:
 
 def path_of(steps: Steps, law: Any, name: str) -> Path:
     """The path of the steps."""
-    if steps.frame is STRAIGHT:  # the velocity is that of the linear path, not of its steps
+    if steps.frame == STRAIGHT:  # the velocity is that of the linear path, not of its steps
         return paths.LINEAR
     return paths.from_density(law, steps.frame, name)
 
@@ -169,7 +169,7 @@ def from_diffusers(
     precondition_outputs = one_of(precondition_outputs, "precondition_outputs", (False, True))
     if precondition_outputs and not reading.kind.preconditions:
         without_effect.add("precondition_outputs")
-    if reading.kind is not FLOW:
+    if reading.kind != FLOW:
         given = {"tokens": tokens, "mu": mu}
         without_effect |= {name for name, value in given.items() if value is not None}
     refuse_without_effect(without_effect, weighting, label)

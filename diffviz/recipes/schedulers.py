@@ -499,7 +499,7 @@ def _read_by_class(config: Config, name: str) -> Reading:
     remarks = [*_defaults_used(config, row), *_without_effect(config, row), *_variance(config)]
     if flag_of(config, "use_flow_sigmas"):
         require(
-            "use_flow_sigmas" in entries or row.kind is not BETA_TABLE,
+            "use_flow_sigmas" in entries or row.kind != BETA_TABLE,
             f"{name} does not know use_flow_sigmas and would train on its betas: give the "
             "FlowMatchEulerDiscreteScheduler of the training, or leave the entry out",
         )

@@ -47,7 +47,7 @@ PLAIN = UniformSteps(multipliers.constant)
 
 def on_eps(multiplier: Curve, target: Target) -> Scheme:
     """A scheme whose multiplier is defined on the eps error; refused for another target."""
-    if target is not EPS:
+    if target != EPS:
         raise ValueError(
             f"this weighting acts on the eps error, but the scheduler predicts {target.name!r}: "
             "take prediction_type='epsilon' or another weighting"

@@ -271,7 +271,7 @@ class Objective:
         made = self.multiplier
         if not isinstance(made, WeightingOverLaw) or made.law is not self.law:
             return None
-        return made.w if self.target is EPS and atomic(self.law) is None else None
+        return made.w if self.target == EPS and atomic(self.law) is None else None
 
     def _far_out(self, level: NDArray, base: str) -> NDArray:
         """The weighting of a base where the product of its factors underflows on eps."""

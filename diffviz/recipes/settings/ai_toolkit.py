@@ -448,7 +448,7 @@ def beta_reading(values: Values) -> Reading:
         )
     if values["snr_gamma"] > 1e-6:
         notes += ("snr_gamma is no min-SNR: its weight γ/SNR has no bound.",)
-    elif target is V and values["min_snr_gamma"] > 1e-6:
+    elif target == V and values["min_snr_gamma"] > 1e-6:
         notes += ("min(γ/SNR, 1) acts on the v error, without the + 1 of min-SNR for v.",)
     no_effect: tuple[str, ...] = ()
     if values.has("timestep_type"):

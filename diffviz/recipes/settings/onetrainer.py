@@ -231,9 +231,9 @@ def diffusion_weight(values: Values, target: Target) -> Curve:
     if name == "MIN_SNR_GAMMA":
         return multipliers.min_snr(values["loss_weight_strength"], target.name)
     if name == "DEBIASED_ESTIMATION":
-        return DebiasedOnV(1000.0) if target is V else multipliers.debiased(1000.0)
+        return DebiasedOnV(1000.0) if target == V else multipliers.debiased(1000.0)
     if name == "P2":
-        return multipliers.p2(values["loss_weight_strength"], k=2.0 if target is V else 1.0)
+        return multipliers.p2(values["loss_weight_strength"], k=2.0 if target == V else 1.0)
     return multipliers.constant
 
 

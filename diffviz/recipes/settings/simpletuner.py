@@ -335,7 +335,7 @@ def beta_weight(values: Values, family: BetaFamily, target: Target) -> Curve:
     gamma = values["snr_gamma"]
     if gamma == 0:
         return multipliers.constant
-    if target is family.target:
+    if target == family.target:
         return multipliers.min_snr(gamma, target.name)
     return multipliers.MinSNR(gamma, multipliers.MIN_SNR_DIVISORS[family.target.name])
 
@@ -381,12 +381,12 @@ def notes_on_betas(values: Values, family: BetaFamily, target: Target) -> tuple[
             "The bias acts within the segment of each sample of a batch; all segments stay "
             "equally likely. Set disable_segmented_timestep_sampling for a bias over all steps.",
         )
-    if values["snr_gamma"] and target is not family.target:
+    if values["snr_gamma"] and target != family.target:
         notes += (
             f"min-SNR is that of the checkpoint's {family.target.name}, though the target is "
             f"{target.name}.",
         )
-    if values["snr_gamma"] and values["rescale_betas_zero_snr"] and family.target is EPS:
+    if values["snr_gamma"] and values["rescale_betas_zero_snr"] and family.target == EPS:
         notes += (
             "At the last step min-SNR is 0/0 (SNR 0 over SNR 0): whenever it is drawn, the loss "
             "is not a number.",
