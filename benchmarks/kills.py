@@ -94,6 +94,9 @@ class Ended(NamedTuple):
 class Moments:
     """Counts calls of functions, and disturbs the process at one of them.
 
+    It waits for an event that is no return. Python ends a generator without its ``finally`` where
+    an error is raised while a yield is reported, and no signal comes there by itself.
+
     Args:
         at: The number of the call; None to count only.
         disturb: What happens there.
@@ -107,7 +110,7 @@ class Moments:
     def __call__(self, frame: Any, event: str, argument: Any) -> None:
         """Count an event; see ``sys.setprofile``."""
         self.calls += 1
-        if self.calls == self.at:
+        if self.at is not None and self.calls >= self.at and event != "return":
             sys.setprofile(None)
             self.disturb()
 

@@ -3,11 +3,16 @@
 The system releases a lock when its process ends, however it ends.
 """
 
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from diffviz.compute import interrupts
 
 FOREVER = -1.0  # a patience without end
+PAUSE = 0.05  # seconds between two looks at a lock that another process holds
 
 
 @contextmanager
@@ -35,22 +40,40 @@ def held(file: Path, patience: float = FOREVER) -> Iterator[bool]:
         ...         is_locked
         True
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     lock = FileLock(file)
-    with ExitStack() as stack:
+    try:
         try:
-            stack.enter_context(lock.acquire(timeout=patience))
+            yield _acquire(lock, patience)
+        finally:
+            _let_go(lock, file)
+    finally:
+        _let_go(lock, file)  # again, since an interrupt may come before the first has begun
+
+
+def _acquire(lock: Any, patience: float) -> bool:
+    """Wait for a lock; whether there is one. An interrupt comes while it waits, or not at all."""
+    from filelock import Timeout
+
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with interrupts.held_back():
+                lock.acquire(blocking=False)
+            return True
         except Timeout:
-            raise
+            if patience >= 0 and time.monotonic() >= end:
+                raise
         except (OSError, NotImplementedError):
-            pass
-        else:
-            stack.callback(_remove, file)
-        yield lock.is_locked
+            return False
+        time.sleep(PAUSE)
 
 
-def _remove(file: Path) -> None:
-    """Remove a file, if the system lets us."""
-    with suppress(OSError):
-        file.unlink()
+def _let_go(lock: Any, file: Path) -> None:
+    """Remove the file of a lock that is held, if the system lets us, and release the lock."""
+    with interrupts.held_back():
+        if lock.is_locked:
+            with suppress(OSError):
+                file.unlink()
+            lock.release()
