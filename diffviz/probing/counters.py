@@ -1,17 +1,18 @@
 """What a loss keeps between its calls, such as the counter of a curriculum or a running mean.
 
 A replay must find it as the first run did. It is looked for where the loss can reach it by name:
-in its object, on the function itself, in the variables of its closure, in its globals, in what it
-is bound to, and in the objects that these name, two deep; see ``outside``. The closures and globals
-of the functions that it names are searched too, where these are of its own package. Numbers, text,
-small tensors and arrays, mappings of these and lists of numbers are remembered; weights, data and
-lists in which a loss notes other things are not.
+in its object, on the function itself, in the variables of its closure, in its globals, in defaults
+of its parameters, in what it is bound to, in classes, and in the objects that these name, two deep;
+see ``outside``. The functions that it names are searched in the same way, where these are of its
+own package. Numbers, text, small tensors and arrays, mappings of these and lists of numbers are
+remembered; weights, data, iterators, sets and lists in which a loss notes other things are not.
 """
 
 import inspect
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -20,12 +21,17 @@ import torch
 from torch import Tensor, nn
 
 from diffviz.probing.outside import (
+    Slots,
     closure_of,
     functions_of,
     globals_of,
+    held_by,
     helpers_of,
     is_shown,
     names_in,
+    names_of,
+    namespaces,
+    parts_of,
     values_of,
 )
 
@@ -77,30 +83,58 @@ class Counters:
         """
         self._cells: list[Any] = []
         self._dicts: list[dict[str, Any]] = []
+        self._loose: list[Any] = []
         self._modules: list[nn.Module] = []
         self._seen: set[int] = set()
         functions = functions_of(loss)
         packages = {_package_of(function) for function in functions}
-        helpers = [one for one in helpers_of(loss) if _package_of(one) in packages]
+        helpers = [one for one in helpers_of(loss) if _is_of(one, packages)]
         for value in (*functions, *values_of(loss)):
             self._add_object(value, DEPTH)
-        for function in (*functions, *helpers):
-            self._add_variables(function)
+        for part in (*parts_of(loss), *helpers):
+            if isinstance(part, FunctionType):
+                self._add_variables(part)
+            elif isinstance(part, partial):
+                self._add_bound(part)
+        reached = [value for one in (loss, *helpers) for value in values_of(one)]
+        names = [names_of(one.__code__) for part in (loss, *helpers) for one in functions_of(part)]
+        self._add_classes(reached, packages, set().union(*names))
 
     def _add_variables(self, function: FunctionType) -> None:
-        """Find what a function keeps in its closure and in globals."""
+        """Find what a function keeps in its closure, in globals and in defaults."""
         variables = globals_of(function)
         for value in (*closure_of(function).values(), *variables.values()):
             self._add_object(value, DEPTH)
         self._cells += [cell for cell in function.__closure__ or () if _keep(_content(cell))]
         if any(map(_keep, variables.values())):
-            self._dicts.append(_Names(function.__globals__, variables))
+            namespace = function.__globals__
+            self._dicts.append(_Names(variables, namespace, namespace.__setitem__))
+        self._loose += function.__defaults__ or ()
+        if function.__kwdefaults__:
+            self._dicts.append(function.__kwdefaults__)
+
+    def _add_bound(self, part: partial) -> None:
+        """Find what is kept in the arguments that a partial has bound."""
+        for value in (*part.args, *part.keywords.values()):
+            self._add_object(value, DEPTH)
+        self._loose += part.args
+        self._dicts.append(part.keywords)
+
+    def _add_classes(self, reached: list[Any], packages: set[str], names: set[str]) -> None:
+        """Find what is kept in classes of the loss's own package, under names in its code."""
+        spaces = {id(one): one for value in reached for one in namespaces(value)}
+        for space in spaces.values():
+            if isinstance(space, type) and _package_of(space) in packages:
+                held = vars(space)
+                kept = [name for name in names & held.keys() if _keep(held[name])]
+                if kept:
+                    self._dicts.append(_Names(kept, held, partial(setattr, space)))
 
     def _add_object(self, value: Any, depth: int) -> None:
         """Find what an object and those in it keep."""
         if id(value) in self._seen or not is_shown(value):
             return
-        held = names_in(value)
+        held = _attributes_of(value)
         if held is None or inspect.ismodule(value) or isinstance(value, type | Tensor):
             return
         self._seen.add(id(value))
@@ -119,8 +153,8 @@ class Counters:
         """
         dicts = [(dict(_kept_in(one)), set(one)) for one in self._dicts]
         cells = [_keep(_content(cell)) for cell in self._cells]
-        buffers = [_keep(one) for part in self._modules for one in part.buffers()]
-        return [dicts, cells, buffers]
+        buffers = [one for part in self._modules for one in part.buffers()]
+        return [dicts, cells, [_keep(one) for one in (*buffers, *self._loose)]]
 
     def put_back(self, taken: list[Any], *, keep_new: bool = False) -> None:
         """Set all to what it was.
@@ -129,7 +163,7 @@ class Counters:
             taken: What ``take`` gave.
             keep_new: Whether to leave names that the loss has made since.
         """
-        dicts, cells, buffers = taken
+        dicts, cells, in_place = taken
         for holder, (kept, names) in zip(self._dicts, dicts, strict=True):
             new = () if keep_new else dict(_kept_in(holder)).keys() - names
             for name in new:
@@ -139,32 +173,52 @@ class Counters:
         for cell, one in zip(self._cells, cells, strict=True):
             if one is not None:
                 cell.cell_contents = one.restored()
-        for one in buffers:
+        for one in in_place:
             if one is not None:
                 one.restored()
 
 
 class _Names(dict):
-    """The names of a module's globals that a function uses; writing reaches the module."""
+    """Some names of a namespace that is no dictionary of the loss alone; writing reaches it."""
 
-    def __init__(self, namespace: dict[str, Any], used: dict[str, Any]):
-        super().__init__(used)
+    def __init__(
+        self,
+        names: Iterable[str],
+        namespace: Mapping[str, Any],
+        write: Callable[[str, Any], None],
+    ):
+        super().__init__(dict.fromkeys(names))
         self._namespace = namespace
+        self._write = write
 
     def items(self) -> Any:
         """Names and values as they are now."""
         return [(name, self._namespace[name]) for name in self if name in self._namespace]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._namespace[name] = value
+        if self._namespace.get(name, _Names) is not value:
+            self._write(name, value)
 
     def __delitem__(self, name: str) -> None:
         """Leave a name that was taken by another kind of value."""
 
 
-def _package_of(function: FunctionType) -> str:
-    """The package in which a function was defined, or its module."""
-    return str(function.__module__).partition(".")[0]
+def _attributes_of(value: Any) -> dict[str, Any] | None:
+    """The attributes of an object, which can be set; None where it has none."""
+    held = held_by(value)
+    if isinstance(held, Slots):
+        return _Names(held, held, partial(object.__setattr__, value))
+    return names_in(value)
+
+
+def _package_of(value: FunctionType | type) -> str:
+    """The package in which a function or a class was defined, or its module."""
+    return str(value.__module__).partition(".")[0]
+
+
+def _is_of(helper: FunctionType | partial, packages: set[str]) -> bool:
+    """Whether a function, or one that a partial is made of, is of one of these packages."""
+    return any(_package_of(function) in packages for function in functions_of(helper))
 
 
 def is_set_up(value: Any) -> bool:

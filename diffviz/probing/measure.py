@@ -640,9 +640,9 @@ def _bit_generators(loss: Callable) -> list[Any]:
     It may use a method of one, or a function that does so. The hidden generators of both modules
     are left out, since the probe sets these itself.
     """
-    values = values_of(loss)
-    values += attributes_of(values)
-    values += [one for helper in helpers_of(loss) for one in values_of(helper)]
+    values = [one for part in (loss, *helpers_of(loss)) for one in values_of(part)]
+    attributes = attributes_of(values)
+    values += attributes + attributes_of(attributes)
     owners = map(bound_to, values)
     found = {id(one): one for one in owners}
     for own in (random.random, np.random.rand):

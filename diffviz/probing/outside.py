@@ -8,9 +8,16 @@ bound, and the object of a method with what its class defines.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial, partialmethod, singledispatchmethod
-from types import CodeType, FunctionType, MappingProxyType, MethodType, WrapperDescriptorType
+from types import (
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 from torch import nn
@@ -108,6 +115,51 @@ def names_in(value: Any) -> Any:
     return names if isinstance(names, dict | MappingProxyType) else None
 
 
+class Slots(Mapping):
+    """The values of an object whose class has slots, by name; empty slots have none.
+
+    Args:
+        value: The object.
+    """
+
+    def __init__(self, value: Any):
+        self._value = value
+        held = (vars(one).items() for one in type(value).__mro__)
+        self._names = [
+            name
+            for items in held
+            for name, member in items
+            if isinstance(member, MemberDescriptorType) and not name.startswith("__")
+        ]
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return object.__getattribute__(self._value, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._names if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def held_by(value: Any) -> Mapping[str, Any] | None:
+    """The attributes that an object holds, in a dictionary or in slots.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        Its ``__dict__`` where it has one, else its slots; None where it has neither.
+    """
+    names = names_in(value)
+    if names is not None:
+        return names
+    return Slots(value) or None
+
+
 def is_shown(value: Any) -> bool:
     """Whether an object lets itself be asked of what class it is.
 
@@ -135,18 +187,19 @@ def functions_of(value: Any) -> list[FunctionType]:
     return [part for part in parts_of(value) if isinstance(part, FunctionType)]
 
 
-def helpers_of(loss: Callable) -> list[FunctionType]:
-    """The plain functions that a callable reaches by name, and may run.
+def helpers_of(loss: Callable) -> list[FunctionType | partial]:
+    """The plain functions that a callable reaches by name, and may run, with their partials.
 
     Args:
         loss: Any callable.
 
     Returns:
-        The functions, without those of the callable itself.
+        The functions and the partials around them, without those of the callable itself.
     """
-    own = functions_of(loss)
-    reached = (function for value in values_of(loss) for function in functions_of(value))
-    return list({id(one): one for one in reached if one not in own}.values())
+    own = parts_of(loss)
+    reached = [part for value in values_of(loss) for part in parts_of(value)]
+    helpers = [one for one in reached if isinstance(one, FunctionType | partial)]
+    return list({id(one): one for one in helpers if not any(one is part for part in own)}.values())
 
 
 def globals_of(function: FunctionType) -> dict[str, Any]:
@@ -159,15 +212,22 @@ def globals_of(function: FunctionType) -> dict[str, Any]:
         The globals by name. Names of attributes count, too.
     """
     namespace = function.__globals__
-    return {name: namespace[name] for name in _names_in(function.__code__) if name in namespace}
+    return {name: namespace[name] for name in names_of(function.__code__) if name in namespace}
 
 
-def _names_in(code: CodeType) -> set[str]:
-    """Names of globals and attributes in compiled code, comprehensions and lambdas included."""
+def names_of(code: CodeType) -> set[str]:
+    """Names of globals and attributes in compiled code, comprehensions and lambdas included.
+
+    Args:
+        code: The code of a function.
+
+    Returns:
+        The names.
+    """
     names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            names |= _names_in(constant)
+            names |= names_of(constant)
     return names
 
 
@@ -235,14 +295,21 @@ def values_of(loss: Callable) -> list[Any]:
         values += _variables_of_part(part).values()
         values += part.args if isinstance(part, partial | partialmethod) else ()
     values = list(filter(is_shown, values))
-    names = set().union(*(_names_in(one.__code__) for one in functions_of(loss)))
-    spaces = {id(one): one for value in values for one in _namespaces(value)}
+    names = set().union(*(names_of(one.__code__) for one in functions_of(loss)))
+    spaces = {id(one): one for value in values for one in namespaces(value)}
     named = [vars(one)[name] for one in spaces.values() for name in names & vars(one).keys()]
     return values + list(filter(is_shown, named))
 
 
-def _namespaces(value: Any) -> Iterator[Any]:
-    """The classes or the module in which an attribute of a value is looked up."""
+def namespaces(value: Any) -> Iterator[Any]:
+    """The classes or the module in which an attribute of a value is looked up.
+
+    Args:
+        value: Anything.
+
+    Yields:
+        A module itself; of a class and of an object the class and all above it.
+    """
     if inspect.ismodule(value):
         yield value
     else:
@@ -259,5 +326,5 @@ def attributes_of(values: list[Any]) -> list[Any]:
         What the objects among them hold, without modules and classes.
     """
     objects = [one for one in values if not isinstance(one, type) and not inspect.ismodule(one)]
-    held = (value for one in objects for value in (names_in(one) or {}).values())
+    held = (value for one in objects for value in (held_by(one) or {}).values())
     return list(filter(is_shown, held))

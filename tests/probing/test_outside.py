@@ -283,6 +283,126 @@ def test_each_kind_of_callable_is_measured_and_leaves_no_trace(kind):
     np.testing.assert_allclose(measured.factor, 1 / clean**2 / X.shape[1], rtol=1e-4)
 
 
+class Counted:
+    """Counts its calls on the class, as a curriculum over all its objects does."""
+
+    calls = 0
+    table = {"calls": 0}
+    total = torch.zeros(1)
+
+    def __call__(self, model, x):
+        type(self).calls += 1
+        self.table["calls"] += 1
+        self.total += 1
+        return by_argument(model, x, NUMPY)
+
+
+class CountedToo(Counted):
+    def __call__(self, model, x):
+        Counted.calls += 1
+        return super().__call__(model, x)
+
+
+class Slotted:
+    __slots__ = ("calls", "source", "unset")
+
+    def __init__(self):
+        self.calls = 0
+        self.source = np.random.default_rng(1)
+
+
+class Holder:
+    def __init__(self):
+        self.inner = Slotted()
+
+
+HOLDER = Holder()
+BOUND = {"calls": 0}
+BOUND_SOURCE = np.random.default_rng(2)
+
+
+def counts_in_default(model, x, state={"calls": 0}, *, calls=[0]):  # noqa: B006
+    state["calls"] += 1
+    calls[0] += 1
+    return by_argument(model, x, NUMPY)
+
+
+def counts_in_argument(state, model, x):
+    state["calls"] += 1
+    return by_argument(model, x, NUMPY)
+
+
+def bump(state):
+    state["calls"] += 1
+
+
+def bump_default(state={"calls": 0}):  # noqa: B006
+    state["calls"] += 1
+
+
+def drawn_from(source, n):
+    return torch.from_numpy(source.random(n)).float()
+
+
+bump_bound = partial(bump, BOUND)
+drawn_bound = partial(drawn_from, BOUND_SOURCE)
+drawn_keyword = partial(drawn_from, source=BOUND_SOURCE)
+
+
+def by_helpers(model, x):
+    bump_bound()
+    bump_default()
+    return flow(model, x, drawn_bound(len(x)))
+
+
+def by_keyword_of_helper(model, x):
+    return flow(model, x, drawn_keyword(n=len(x)))
+
+
+def by_deep_source(model, x):
+    HOLDER.inner.calls += 1
+    return by_argument(model, x, HOLDER.inner.source)
+
+
+def by_class_as_namespace(model, x):
+    Counted.calls += 1
+    Counted.table["calls"] += 1
+    return by_argument(model, x, NUMPY)
+
+
+COUNTED = {
+    "default": counts_in_default,
+    "position of a partial": partial(counts_in_argument, BOUND),
+    "keyword of a partial": partial(by_argument, source=BOUND_SOURCE),
+    "partials and defaults of helpers": by_helpers,
+    "keyword of a helper's partial": by_keyword_of_helper,
+    "class of an object": Counted(),
+    "class above": CountedToo(),
+    "class that is named": by_class_as_namespace,
+    "slots, two deep": by_deep_source,
+}
+
+
+def counts():
+    """Everything that the losses above change, but for what ``states`` has."""
+    defaults = (counts_in_default.__defaults__, counts_in_default.__kwdefaults__)
+    of_class = (Counted.calls, dict(Counted.table), Counted.total.item(), vars(CountedToo).keys())
+    sources = (BOUND_SOURCE, HOLDER.inner.source)
+    drawn = [str(source.bit_generator.state) for source in sources]
+    kept = (defaults, bump_default.__defaults__, BOUND, of_class, HOLDER.inner.calls)
+    return repr(kept), drawn, states()
+
+
+@pytest.mark.parametrize("place", COUNTED)
+def test_what_a_loss_counts_is_put_back_wherever_it_is_kept(place):
+    before = counts()
+    COUNTED[place](lambda z, t: z, X)
+    assert counts() != before
+    before = counts()
+    dv.probe(COUNTED[place], X, draws=200)
+    assert counts() == before
+
+
 def test_a_system_source_is_no_generator_that_can_be_put_back():
     source = random.SystemRandom()
 
