@@ -32,8 +32,8 @@ from diffviz.checks import brief, count, finite, one_of, random_generator, requi
 from diffviz.masked.schedules import Schedule, rates_at
 from diffviz.theory import multipliers
 from diffviz.theory.frames import LARGEST_LEVEL, Curve, levels
-from diffviz.theory.laws import checked_law, exceeded, quantile, survival
-from diffviz.theory.objectives import check_description, identity_of, quantile_draws
+from diffviz.theory.laws import checked_law, exceeded, log_density, quantile, survival
+from diffviz.theory.objectives import SMALLEST, check_description, identity_of, quantile_draws
 
 BASES = ("sum", "token", "elbo")
 AVERAGES = ("sum", "length", "masked", "batch")
@@ -305,9 +305,14 @@ class MaskedObjective:
         inside = (at >= low) & (at <= high)
         level = at[inside]
         w = np.zeros(at.shape)
-        on_sum = self.factor(level) * self.law.pdf(level)
+        factor = self.factor(level)
+        on_sum = factor * self.law.pdf(level)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # refused below
-            w[inside] = on_sum * base_factor(base, level)
+            on_base = on_sum * base_factor(base, level)
+            faint = on_sum < SMALLEST  # where the product underflows, though w need not
+            logarithm = np.log(factor[faint]) + log_density(self.law, level[faint])
+            on_base[faint] = np.exp(logarithm + np.log(base_factor(base, level[faint])))
+        w[inside] = on_base
         if not np.isfinite(w).all():
             raise ValueError(
                 f"{self.name}: the weighting on the base {base!r} leaves float64 at logsnr "

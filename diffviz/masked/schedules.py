@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 from diffviz.checks import instance, number, offers, positive, require
 from diffviz.theory.laws import CurveMap, Transformed, completed, reflected, two_sided
@@ -109,8 +109,24 @@ class LevelQuantiles:
 
     def slope(self, y: NDArray) -> NDArray:
         """Density at y."""
-        mask, keep = rates_at(y)
-        return self.form.slope(mask, keep) * mask * keep
+        return _density(self.form, y)
+
+    def log_slope(self, y: NDArray) -> NDArray:
+        """Logarithm of the density at y."""
+        return _log_density(self.form, y)
+
+
+def _density(form: Form, logsnr: NDArray) -> NDArray:
+    """|dt/dλ| of a form at λ in nats, same shape."""
+    mask, keep = rates_at(logsnr)
+    return form.slope(mask, keep) * mask * keep
+
+
+def _log_density(form: Form, logsnr: NDArray) -> NDArray:
+    """Logarithm of |dt/dλ| of a form, also where the product of its factors underflows."""
+    with np.errstate(divide="ignore"):
+        slope = np.log(form.slope(*rates_at(logsnr)))
+    return slope + log_expit(-logsnr) + log_expit(logsnr)
 
 
 @dataclass(frozen=True)
@@ -149,8 +165,11 @@ class Schedule:
 
     def density(self, logsnr: NDArray) -> NDArray:
         """|dt/dλ| at a log-SNR in nats, same shape."""
-        mask, keep = rates_at(logsnr)
-        return self.form.slope(mask, keep) * mask * keep
+        return _density(self.form, logsnr)
+
+    def log_density(self, logsnr: NDArray) -> NDArray:
+        """Logarithm of |dt/dλ| at a log-SNR in nats, same shape."""
+        return _log_density(self.form, logsnr)
 
     @cached_property
     def law(self) -> Any:
@@ -160,7 +179,7 @@ class Schedule:
         first, last = self.logsnr(np.array([0.0, 1.0]))
         if offers(self.form, TwoSidedForm) and last < first:
             return two_sided(LevelQuantiles(self.form), a=float(last), b=float(first))
-        change = CurveMap(self.logsnr, self.time, self.density)
+        change = CurveMap(self.logsnr, self.time, self.density, self.log_density)
         rising = bool(first < last)
         return Transformed(stats.uniform(), change, rising=rising).freeze()
 

@@ -5,6 +5,7 @@ the method's surrogate at draws that are fixed for the batch.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -25,7 +26,6 @@ from diffviz.protocols import Denoiser, Trainable
 __all__ = ["Flow", "FourGoals", "History", "Learner", "Settings", "Shift", "act", "learn"]
 
 KEPT_SHARE = 0.05  # a goal is kept if this share of the actions that reach a goal reach it
-NEAR = np.exp(-2.0)  # reward at two widths from a goal
 
 
 @dataclass
@@ -36,25 +36,25 @@ class History:
         model: The policy.
         reward: Mean reward of each batch of actions.
         goals: Number of goals that were kept in each batch. A goal is kept if 5 % or more of the
-            actions within two widths of any goal are nearest to it. Empty if the environment's
-            info has no "goal".
+            actions that reach any goal reach it. Empty if the environment's info has no "goal".
     """
 
     model: nn.Module
     reward: list[float] = field(default_factory=list)
     goals: list[int] = field(default_factory=list)
 
-    def record(self, reward: NDArray, goal: NDArray | None) -> None:
+    def record(self, reward: NDArray, goal: NDArray | None, near: float = -math.inf) -> None:
         """Add a batch of actions.
 
         Args:
             reward: Reward of each action, shape (n,).
             goal: Number of its nearest goal, shape (n,); None where there are no goals.
+            near: Reward above which an action has reached its goal.
         """
         self.reward.append(float(reward.mean()))
         if goal is not None:
-            _, reached = np.unique(goal[reward > NEAR], return_counts=True)
-            self.goals.append(int((reached > KEPT_SHARE * reached.sum()).sum()))
+            _, reached = np.unique(goal[reward > near], return_counts=True)
+            self.goals.append(int((reached >= KEPT_SHARE * reached.sum()).sum()))
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ class Learner:
         """
         path = self.method.act(self.model, self.settings.batch, self.generators.generator)
         verdict = judged(self.env, path[-1].numpy())
-        self.history.record(*verdict)
+        near = checks.attribute(self.env, "near", -math.inf)
+        self.history.record(*verdict, near=near)
         return path, verdict.reward
 
     def update(self, path: list[Tensor], reward: NDArray) -> None:

@@ -26,7 +26,8 @@ class Environment(Protocol):
         """Observation, reward (n,), terminated, truncated and info of actions (n, 2).
 
         ``info["goal"]``, if it is there, is the number of the goal that each action counts for,
-        from 0, shape (n,).
+        from 0, shape (n,). An attribute ``near``, if there is one, is the reward above which an
+        action has reached its goal; without it every action has.
         """
         ...
 
@@ -51,7 +52,7 @@ def judged(env: Environment, actions: NDArray) -> Verdict:
         actions: Points of the plane, shape (n, 2).
 
     Returns:
-        Rewards and goals. Rewards that are no floats become float64.
+        Rewards in float64, and goals.
 
     Raises:
         TypeError: ``step`` does not answer in gymnasium's form, or rewards or goals are no numbers.
@@ -86,7 +87,7 @@ def _checked_rewards(reward: Any, n: int) -> NDArray:
             f"env.step must return finite rewards, got {numbers[~finite][0]} "
             f"({(~finite).sum()} of {n}); give such actions a low reward, such as 0"
         )
-    return numbers if numbers.dtype.kind == "f" else numbers.astype(np.float64)
+    return numbers.astype(np.float64)  # their mean and their spread need more digits than they have
 
 
 def _checked_goals(goal: Any, n: int) -> NDArray:
@@ -111,10 +112,12 @@ class FourGoals:
     Attributes:
         width: Width of the reward around a goal.
         goals: Places of the goals, shape (4, 2).
+        near: Reward at two widths from a goal, above which an action has reached it.
     """
 
     width = 0.35
     goals = 1.5 * np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    near = float(np.exp(-2.0))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -241,7 +241,7 @@ def distance(match: Match) -> str:
 
 def _of_objective(item: Objective, title: str, again: str) -> Card:
     """The card of an objective."""
-    is_entry = CATALOGUE.get(item.name) is item
+    is_entry = item.name in CATALOGUE and CATALOGUE[item.name].identity == item.identity
     own_line = f"dv.report(dv.objective({item.name!r}), {item.name + '.html'!r})"
     return Card(
         title=title or item.name,

@@ -340,7 +340,9 @@ def _numbers(card: Card) -> str:
         return ""
     grid, w = card.weighting.logsnr, card.weighting.values
     chosen = np.unique(np.linspace(0, len(grid) - 1, NUMBERS).round().astype(int))
-    rows = "\n".join(f"{grid[place]:.6g},{w[place]:.6g}" for place in chosen if w[place] > 0)
+    above = np.flatnonzero(w[chosen] > 0)
+    chosen = chosen[above[0] : above[-1] + 1] if len(above) else chosen[:0]  # zeros between stay
+    rows = "\n".join(f"{grid[place]:.6g},{w[place]:.6g}" for place in chosen)
     return (
         "<details><summary>w(λ) on the eps error, as <code>dv.from_weighting</code> reads it"
         f"</summary><pre>logsnr,w\n{rows}</pre></details>"

@@ -32,12 +32,13 @@ def answer(denoise: Callable[[Tensor, Tensor], Any], z: Tensor, logsnr: Tensor) 
         What the denoiser returns; a tensor from a call in its own type is in that of z.
 
     Raises:
-        RuntimeError, IndexError: The denoiser takes neither. A note says what it was given.
+        RuntimeError, IndexError, TypeError: The denoiser takes neither. A note says what it was
+            given.
     """
     try:
         return _in_its_own_type(denoise, z, logsnr)
-    except (RuntimeError, IndexError) as error:
-        if isinstance(error, IndexError) and logsnr.ndim == 0:
+    except (RuntimeError, IndexError, TypeError) as error:
+        if not isinstance(error, RuntimeError) and logsnr.ndim == 0:
             return answer(denoise, z, logsnr.expand(len(z)))
         error.add_note(
             f"The denoiser was given z of {z.dtype} and shape {tuple(z.shape)}, and logsnr of "

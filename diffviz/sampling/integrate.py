@@ -106,6 +106,8 @@ class Trajectory:
     calls: int
 
     def __repr__(self) -> str:
+        if not len(self.logsnr):
+            return "Trajectory(no step)"
         first, last = self.logsnr[[0, -1]]
         count, *shape = self.samples.shape
         return (
@@ -115,7 +117,15 @@ class Trajectory:
 
     @property
     def samples(self) -> Tensor:
-        """The last x_hat, shape (n, *shape)."""
+        """The last x_hat, shape (n, *shape).
+
+        Raises:
+            ValueError: There is none, since the denoiser failed at its first call.
+        """
+        require(
+            len(self.logsnr) > 0,
+            "the trajectory has no step: the denoiser failed at its first call",
+        )
         return self.x_hat[-1]
 
     def on(self, path: Path) -> tuple[NDArray, Tensor]:

@@ -24,6 +24,8 @@ from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import Target, V, checked_target
 
 CALLS_A_STEP = 4  # the most that a solver with fixed steps makes
+ROUNDED = 4.0  # error of a step over that of rounding, below which it is one of rounding
+MOST_ROUNDED = 0.02  # mass of a law of errors that may lie in such steps
 
 
 # --- what is settled when -----------------------------------------------------------------------
@@ -61,6 +63,7 @@ def explained(trajectory: Trajectory, edges: ArrayLike | None = None) -> NDArray
 def _check_trajectory(value: Any, name: str = "trajectory") -> None:
     """Refuse what is no trajectory."""
     instance(value, name, Trajectory, "a trajectory, as dv.sample returns it")
+    require(len(value.logsnr) > 0, f"{name} has no step: the denoiser failed at its first call")
 
 
 def band_masks(edges: NDArray, shape: tuple[int, ...]) -> NDArray:
@@ -108,20 +111,32 @@ def error_law(pilot: Trajectory) -> Any:
     the pilot is therefore the root of the error that DDIM makes in it.
 
     Args:
-        pilot: A fine trajectory of another solver, such as "heun".
+        pilot: A fine trajectory of another solver, such as "heun". In float32 some 200 steps are
+            fine enough; the errors of many more are smaller than the rounding of z.
 
     Returns:
         A frozen SciPy distribution.
 
     Raises:
-        ValueError: There is no step, or a step has no error, as those of DDIM itself.
+        ValueError: There is no step, a step has no error, as those of DDIM itself, or the errors
+            of many steps are those of rounding.
     """
     _check_trajectory(pilot, "pilot")
     with threads.suited(threads.elements(pilot.z)):
-        errors = [ddim_error(pilot, k) for k in range(len(pilot.logsnr) - 1)]
+        errors = np.array([ddim_error(pilot, k) for k in range(len(pilot.logsnr) - 1)])
+        sizes = np.array([z.norm().item() for z in pilot.z[:-1]])
     require(
-        len(errors) and min(errors) > 0,
+        len(errors) > 0 and errors.min() > 0,
         "a step of the pilot has no local error; take a solver such as 'heun'",
+    )
+    rounding = torch.finfo(pilot.z.dtype).eps * sizes
+    mass = np.sqrt(errors) / np.sqrt(errors).sum()
+    rounded = mass[errors < ROUNDED * rounding].sum()
+    require(
+        rounded < MOST_ROUNDED,
+        f"{rounded:.0%} of the law would lie in steps whose error is that of rounding in "
+        f"{pilot.z.dtype}: make the pilot with fewer than its {len(errors)} steps, or from a start "
+        "in float64",
     )
     return stats.rv_histogram((np.sqrt(errors), pilot.logsnr), density=False)()
 

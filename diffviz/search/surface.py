@@ -26,6 +26,7 @@ from diffviz import checks
 # degrees of freedom of the common variance beside a point's own (Smyth 2004,
 # doi 10.2202/1544-6115.1027)
 PRIOR = 4.0
+NO_NOISE = 1e-9  # standard error where seeds agree to all digits, as a share of the largest value
 SURFACES = 200  # drawn for the spread of the optimum
 
 
@@ -285,7 +286,8 @@ class Surface:
         free = seeds - 1
         common = np.median(variance[self.kept]) * free / stats.chi2.median(free)
         drawn_together = (free * variance + PRIOR * common) / (free + PRIOR)
-        return np.sqrt(drawn_together / seeds).clip(1e-9)
+        size = np.abs(self.alone[self.kept]).max(initial=np.finfo(float).tiny)
+        return np.sqrt(drawn_together / seeds).clip(NO_NOISE * size)
 
     @cached_property
     def coefficients(self) -> NDArray:

@@ -24,7 +24,7 @@ from diffviz.checks import attribute, brief, count, finite, one_of, random_gener
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
-from diffviz.theory.laws import checked_law, density, log_density, truncated
+from diffviz.theory.laws import checked_law, density, is_inside, log_density, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain, checked_target
 
@@ -273,12 +273,25 @@ class Objective:
             return None
         return made.w if self.target == EPS and atomic(self.law) is None else None
 
+    def _where_drawn(self, given: Curve, level: NDArray) -> NDArray:
+        """A weighting at λ within the support of the law; 0 in a gap, where no λ is drawn.
+
+        In a gap there is no density, and there is probability on both sides. Far out in a tail,
+        where float64 has no density either, it has no probability beyond.
+        """
+        w = np.array(given(level), dtype=float)
+        empty = np.isneginf(log_density(self.law, level))
+        if empty.any():
+            w[empty] *= ~is_inside(self.law, level[empty])
+        return w
+
     def _far_out(self, level: NDArray, base: str) -> NDArray:
         """The weighting of a base where the product of its factors underflows on eps."""
         given = self._given
         if given is not None:
             with np.errstate(divide="ignore"):
-                return np.exp(np.log(given(level)) - 2 * np.log(base_gain(base, level)))
+                logarithm = np.log(self._where_drawn(given, level))
+            return np.exp(logarithm - 2 * np.log(base_gain(base, level)))
         with np.errstate(divide="ignore", over="ignore"):  # the log of a factor that is 0
             logarithm = np.log(2) + multipliers.logarithm(self.multiplier, level)
             logarithm += 2 * np.log(self.target.gain(level, self.path))
@@ -289,7 +302,7 @@ class Objective:
         """The weighting of the eps squared error at λ within the support of the law."""
         given = self._given
         if given is not None:  # the density cancels, also where float64 has none
-            return self._checked(np.asarray(given(level), dtype=float), level, "the weighting")
+            return self._checked(self._where_drawn(given, level), level, "the weighting")
         table = atomic(self.law)
         if table is None:
             factor = self.factor(level)

@@ -47,6 +47,15 @@ def test_under_every_schedule_the_elbo_has_the_weighting_sigmoid(schedule):
 
 
 @in_one_test
+@pytest.mark.parametrize("schedule", [*SCHEDULES[:6], schedules.kept_power(0.5)], ids=str)
+def test_the_elbo_has_its_weighting_where_its_density_underflows(schedule):
+    entry = made(schedule=schedule, multiplier=ElboRate(schedule))
+    level = np.array([-690.0, -400.0, -80.0, 0.0])
+    assert entry.weighting(level, base="elbo") == pytest.approx(1, rel=1e-9)
+    assert entry.weighting(level) == pytest.approx(special.expit(level), rel=1e-9)
+
+
+@in_one_test
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 def test_the_elbo_rate_is_minus_the_slope_of_alpha_over_the_rate(schedule):
     """−alpha′(t)/(1 − alpha(t)), by differences in time."""

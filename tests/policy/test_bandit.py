@@ -300,6 +300,38 @@ def test_an_environment_needs_no_goals_and_may_return_a_list():
     assert plain.goals == [] and listed.goals == usual.goals and len(usual.goals) == 3
 
 
+def test_rewards_of_16_bits_are_centred_in_64():
+    """The standard deviation of a batch around 1000 is infinite in float16."""
+    rounded = with_reward(lambda r: (1000 + 100 * r).astype(np.float16))
+    wide = with_reward(lambda r: (1000 + 100 * r).astype(np.float16).astype(float))
+    options = {"iterations": 1, "batch": 128, "epochs": 1}
+    found = bandit.learn("awr", rounded, **options)
+    assert found.reward == bandit.learn("awr", wide, **options).reward
+
+
+class Distance(bandit.FourGoals):
+    """Rewards below 0, and so a bound of another size or none."""
+
+    def step(self, action):
+        seen, reward, *rest = super().step(action)
+        return (seen, np.log(reward), *rest)
+
+
+def test_a_goal_is_reached_at_the_environments_own_reward():
+    options = {"iterations": 1, "batch": 64, "epochs": 1}
+    usual, own = bandit.learn("fpo", **options), Distance()
+    own.near = -2.0
+    assert bandit.learn("fpo", own, **options).goals == usual.goals
+
+
+def test_without_such_a_reward_every_action_has_reached_its_goal():
+    history = bandit.History(torch.nn.Identity())
+    history.record(np.full(20, -5.0), np.array([0] * 19 + [1]))
+    history.record(np.full(21, -5.0), np.array([0] * 20 + [1]))
+    history.record(np.array([0.1, 0.1, 0.9]), np.array([0, 1, 2]), near=0.5)
+    assert history.goals == [2, 1, 1]  # exactly 5 % is kept
+
+
 @pytest.mark.parametrize("mode", ["u", "eps"])
 def test_the_kl_term_is_the_kl_of_two_gaussians_times_the_gain(mode):
     """Both policies have variance 1, so KL = |mean|²/2 and every weighting counts it κ(1) times."""

@@ -1,5 +1,6 @@
 """A report as one page: whole, safe to share, and right in its numbers."""
 
+import copy
 import re
 import shlex
 import subprocess
@@ -178,13 +179,30 @@ def test_an_entry_is_not_its_own_neighbour_but_a_copy_has_it():
     assert match.deviation < 1e-6
 
 
+def test_a_copy_of_an_entry_has_the_same_report():
+    entry = dv.objective("edm")
+    assert dv.report(copy.deepcopy(entry)).html() == dv.report(entry).html()
+
+
+def numbers_of(item):
+    """The table of a weighting on the page of a report, as it is copied from there."""
+    text = Elements(dv.report(item).html()).text
+    return text[text.index("logsnr,w") :].split("\n\n")[0].partition("Made by")[0].strip()
+
+
 def test_the_numbers_on_the_page_are_read_by_from_weighting():
     original = dv.objective("edm")
-    text = Elements(dv.report(original).html()).text
-    table = text[text.index("logsnr,w") :].split("\n\n")[0].partition("Made by")[0].strip()
-    again = dv.from_weighting(table)
+    again = dv.from_weighting(numbers_of(original))
     grid = np.linspace(-6, 8, 30)
     assert dv.compare(original, again, grid).deviation < 0.05
+
+
+def test_the_numbers_on_the_page_keep_zeros_between_levels():
+    original = dv.from_weighting([[-8, 1], [-2, 0], [2, 0], [8, 1]])
+    again = dv.from_weighting(numbers_of(original))
+    assert again.weighting([-1.5, 0.0, 1.5]).tolist() == [0, 0, 0]
+    grid = np.array([-6.0, -4.0, 4.0, 6.0])
+    np.testing.assert_allclose(again.weighting(grid), original.weighting(grid), rtol=0.05)
 
 
 def test_a_measured_loss_has_its_curve_its_verdict_and_its_entry(measured):

@@ -770,6 +770,16 @@ def test_a_measured_law_makes_local_errors_even(start):
     assert spread(np.linspace(LOW, HIGH, 41)) > 4
 
 
+def test_a_pilot_so_fine_that_it_errs_by_rounding_alone_is_refused(start):
+    toy, grid = dv.toy("ring8"), np.linspace(-14, 14, 601)
+    exact = error_law(dv.sample(toy, grid, "heun", start=start[:50].double()))
+    with pytest.raises(ValueError, match=r"of the law would lie .* rounding in torch\.float32"):
+        error_law(dv.sample(toy, grid, "heun", start=start[:50].float()))
+    coarser = error_law(dv.sample(toy, grid[::6], "heun", start=start[:50].float()))
+    shares = [0.01, 0.5, 0.99]
+    np.testing.assert_allclose(coarser.ppf(shares), exact.ppf(shares), atol=0.3)
+
+
 def test_calls_are_counted_with_the_one_for_the_last_x_hat(start):
     counts = {"ddim": 8, "heun": 15, "dpm++2m": 8, "dpm++2s": 15, "rk4": 29, "ab3": 8, "euler": 8}
     counts["abm4"] = 8
@@ -991,4 +1001,8 @@ def test_a_denoiser_that_fails_on_the_way_keeps_the_steps_before(start):
         dv.sample(mixture, [0, 1], start=start, solver="ddim", eta=1, noise=lambda y: y * math.nan)
     with pytest.raises(Stopped, match=r"step 0 of 1: .* returned \(1, 2\) for z \(4, 2\)") as stop:
         dv.sample(model(lambda z, logsnr: z[:1]), [0, 1], n=4)
-    assert stop.value.trajectory.z.shape == (0, 4, 2)
+    empty = stop.value.trajectory
+    assert empty.z.shape == (0, 4, 2) and repr(empty) == "Trajectory(no step)"
+    for use in (lambda: empty.samples, lambda: explained(empty), lambda: error_law(empty)):
+        with pytest.raises(ValueError, match="has no step: the denoiser failed at its first call"):
+            use()

@@ -116,6 +116,13 @@ def test_the_interval_of_the_optimum_covers_the_truth_in_95_of_100_experiments()
     assert found.optima.shape == (200, 2) and 0.89 <= np.mean(covered) <= 0.99
 
 
+def test_a_surface_of_small_values_is_that_of_large_ones():
+    values = measured(np.random.default_rng(5))
+    large, small = (Surface(BOX, POINTS, scale * values) for scale in (1.0, 1e-10))
+    assert small.misfit == pytest.approx(large.misfit, rel=1e-6)
+    np.testing.assert_allclose(small.stderr, 1e-10 * large.stderr, rtol=1e-6)
+
+
 def test_misfit_is_one_for_noise_and_large_for_a_cubic_and_stretches_errors():
     rng = np.random.default_rng(4)
     plain = [Surface(BOX, POINTS, measured(rng)) for _ in range(100)]

@@ -223,3 +223,32 @@ def test_what_is_no_law_is_refused_by_name():
         laws.stretched(1.0, 0, 1)
     with pytest.raises(TypeError, match="schedule must be a frozen SciPy distribution"):
         dv.paths.Path("own", paths.VP, "normal")
+
+
+def test_a_weighting_that_is_given_is_0_where_the_law_draws_nothing():
+    """Between two uniform pieces no λ is drawn; far out in a tail the weighting stays."""
+    pieces = stats.rv_histogram(([1.0, 0, 1], [-3.0, -1, 1, 3]), density=False)()
+    given = dv.from_weighting(np.ones_like, pieces)
+    assert given.weighting([-2.0, 0.0, 2.0]).tolist() == [1, 0, 1]
+    np.testing.assert_allclose(
+        given.weighting([-2.0, 0.0, 2.0], base="x"), [np.exp(-2), 0, np.exp(2)]
+    )
+    assert dv.share_below(given, 1.0) == pytest.approx(2 / 4, abs=1e-3)
+    apart = dv.laws.mixture([stats.norm(-300, 1), stats.norm(300, 1)], [0.5, 0.5])
+    far = dv.from_weighting(np.ones_like, apart).weighting([-345.0, -300.0, 300.0, 345.0])
+    assert far.tolist() == [1, 1, 1, 1]
+
+
+class Interpolated(Normal):
+    """A normal law whose quantiles are read from a table, to about 1e-5."""
+
+    def ppf(self, q):
+        grid = np.linspace(-20, 20, 401)
+        return np.interp(q, self.cdf(grid), grid)
+
+
+def test_quantiles_that_are_interpolated_are_taken_where_the_mass_is_large():
+    quantiles = laws.truncated(Interpolated(), -5, 5).ppf([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(
+        quantiles, laws.truncated(stats.norm(0, 2), -5, 5).ppf([0.1, 0.5, 0.9]), atol=0.01
+    )

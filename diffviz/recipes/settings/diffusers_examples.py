@@ -140,16 +140,26 @@ def step_masses(values: Values) -> NDArray:
     strategy = values["timestep_bias_strategy"]
     if strategy == "none":
         return mass
-    biased = slice(values["timestep_bias_begin"], values["timestep_bias_end"])
-    if strategy != "range":
-        number = int(values["timestep_bias_portion"] * STEPS)
-        biased = slice(0, number) if strategy == "earlier" else slice(STEPS - number, STEPS)
-    if not biased.start < biased.stop:
-        raise ValueError(
-            f"timestep_bias_begin={biased.start} must lie below timestep_bias_end={biased.stop}"
-        )
+    biased = _biased_steps(values, strategy)
     mass[biased] *= values["timestep_bias_multiplier"]
     return mass
+
+
+def _biased_steps(values: Values, strategy: str) -> slice:
+    """The timesteps that a strategy favours, of which there must be one."""
+    if strategy == "range":
+        begin, end = values["timestep_bias_begin"], values["timestep_bias_end"]
+        if not begin < end:
+            raise ValueError(f"timestep_bias_begin={begin} must lie below timestep_bias_end={end}")
+        return slice(begin, end)
+    portion = values["timestep_bias_portion"]
+    number = int(portion * STEPS)
+    if number < 1:
+        raise ValueError(
+            f"timestep_bias_portion={portion} of {STEPS} timesteps is less than one; raise it, or "
+            "leave the bias out"
+        )
+    return slice(0, number) if strategy == "earlier" else slice(STEPS - number, STEPS)
 
 
 def bias_words(values: Values) -> str:

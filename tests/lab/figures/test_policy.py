@@ -257,7 +257,7 @@ def check_range(figure, name):
 def near_goals(actions):
     """Percent of each goal among the actions that reach one, by the environment, by its corner."""
     _, reward, *_, info = bandit.FourGoals().step(actions)
-    goal = info["goal"][reward > bandit.NEAR]
+    goal = info["goal"][reward > bandit.FourGoals.near]
     corners = np.sign(policy_experiments.goals()).astype(int)
     return {tuple(corner): f"{np.mean(goal == k):.0%}" for k, corner in enumerate(corners)}
 

@@ -150,6 +150,19 @@ def test_the_model_may_be_named_where_the_path_does_not_show_it():
     assert dv.from_settings(line, model="sd2").target is dv.targets.V
 
 
+@pytest.mark.parametrize(
+    ("bias", "words"),
+    [
+        ("later --timestep_bias_portion 0.0005", "portion=0.0005 of 1000 timesteps is less than"),
+        ("earlier --timestep_bias_portion 0.0009", "portion=0.0009 of 1000 timesteps is less"),
+        ("range --timestep_bias_begin 500 --timestep_bias_end 200", "begin=500 must lie below"),
+    ],
+)
+def test_a_bias_towards_no_timestep_is_refused_by_its_own_setting(bias, words):
+    with pytest.raises(ValueError, match=words):
+        dv.from_settings(f"train_text_to_image_sdxl.py --timestep_bias_strategy {bias}")
+
+
 def test_a_model_that_is_not_known_is_asked_for():
     with pytest.raises(ValueError, match="pass model="):
         dv.from_settings(trainer="diffusers-flow", weighting_scheme="none")
