@@ -627,7 +627,7 @@ def check_rounding(data: Tensor, high: float) -> None:
     highest = math.log(2 * ROUNDING / (unit * size) ** 2)
     require(
         high <= highest,
-        f"high must be at most {highest:.1f} nats for data up to {size:.3g}, got {high:g}: above, "
+        f"high must be at most {highest:.1f} nats for x up to {size:.3g}, got {high:g}: above, "
         "the rounding of float64 enters the bound; take a lower high",
     )
 
