@@ -93,7 +93,7 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
         return "itself"
     within = (*within, id(value))
     if isinstance(value, Mapping):
-        return {_key(_plain(key, within)): _plain(part, within) for key, part in value.items()}
+        return _mapping(value, within)
     if isinstance(value, list | tuple):
         return [_plain(part, within) for part in value]
     if isinstance(value, set | frozenset):
@@ -101,9 +101,12 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
     return _object_as_text(value, within)
 
 
-def _key(key: Any) -> str:
-    """The key of a mapping as JSON has it, from the key as a value."""
-    return _sorted_json(key) if isinstance(key, dict | list) else str(key)
+def _mapping(value: Mapping, within: tuple[int, ...]) -> dict[str, Any]:
+    """A mapping as JSON has it; as pairs where a key is no text, so that 1 is not "1"."""
+    pairs = [[_plain(key, within), _plain(part, within)] for key, part in value.items()]
+    if all(isinstance(key, str) for key in value):
+        return dict(pairs)
+    return {"pairs": sorted(pairs, key=_sorted_json)}
 
 
 def _sorted_json(value: Any) -> str:

@@ -500,6 +500,14 @@ def test_bytes_between_the_numbers_of_an_array_are_not_compared():
     assert describe(Composed(activation=other)) != texts[0]
 
 
+def test_the_keys_of_a_mapping_are_told_apart_by_their_kind():
+    texts = [describe(Composed(activation=one)) for one in ({1: 2, "1": 3}, {1: 3, "1": 2})]
+    assert texts[0] != texts[1]
+    assert describe(Composed(activation={2: 1, 1: 2})) == describe(
+        Composed(activation={1: 2, 2: 1})
+    )
+
+
 def test_a_module_of_python_is_identified_by_its_name():
     text = json.dumps(describe(Composed(activation=json)))
     assert '{"module": "json"}' in text and "__init__" not in text
