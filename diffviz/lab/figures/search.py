@@ -27,12 +27,13 @@ STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "opti
 GUESS: dict[str, Any] = {"ms": 8, "color": "white", "mec": "black", "gid": "guess", "zorder": 4}
 NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 10, "zorder": 5}
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.5, "gid": "optima"}
+RIMMED: dict[str, Any] = {"ms": 5.5, "mec": "white", "mew": 0.9, "alpha": 1.0}
 AXES = {  # what stands at the axis of a parameter, where its name alone would not do
     "share": "share   [power of the eye's weighting]",
     "octaves": "octaves   [nearer ← → farther eye]",
 }
 # of the small search
-SEEN = "a wide floor, no peak", "trained again, five are worse than the optimum"
+SEEN = "a wide floor: theory's guess lies on it", "trained again, five are worse than the optimum"
 
 
 def goal_unit(result: search_report.Search) -> str:
@@ -62,12 +63,12 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     (_, low, high), (other, bottom, top) = fitted.box
     x, y = np.meshgrid(np.linspace(low, high, 61), np.linspace(bottom, top, 61))
     z = fitted.at(np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
-    shades = ax.contourf(x, y, z, 12, cmap="viridis", alpha=0.45)
+    shades = ax.contourf(x, y, z, 12, cmap="viridis", alpha=0.4)
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
     bar.set_label(goal_unit(result), fontsize=10)
     bar.ax.tick_params(labelsize=9)
     label = "optima of surfaces as likely"
-    ax.plot(*fitted.optima.T, ".", ms=6, mew=0, zorder=2, clip_on=False, label=label, **SPREAD)
+    ax.plot(*fitted.optima.T, "o", zorder=2, clip_on=False, label=label, **(SPREAD | RIMMED))
     kept = fitted.kept
     dots: dict[str, Any] = {
         "ms": 5,
