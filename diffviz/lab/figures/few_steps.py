@@ -38,7 +38,7 @@ FINDINGS = {
     DATA[1]: "two clusters: only shortcut is near throughout",
 }
 FORMS, OTHER_METHODS = NAMES[:2], NAMES[2:]  # of MeanFlow, and what is none
-MAP_FINDINGS = {
+MAP_FINDINGS: dict[tuple[str, tuple[str, ...]], str] = {
     (DATA[0], FORMS): "one Gaussian: no MeanFlow follows the map",
     (DATA[0], OTHER_METHODS): "one Gaussian: shortcut and ict follow it",
     (DATA[1], FORMS): "two clusters: no MeanFlow follows the map",

@@ -20,6 +20,7 @@ from diffviz.search.surface import Surface
 
 OPTIMUM = plots.PALETTE[6]
 BEST, EDGE = plots.PALETTE[0], "0.25"  # the best of each row, and the edge of the floor
+INTERVAL: dict[str, Any] = {"fmt": "o", "ms": 7, "lw": 2, "capsize": 5, "capthick": 2}
 LABELLED = 12  # points up to which each has its value beside it
 FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
@@ -190,7 +191,7 @@ def beside(result: search_report.Search, ax: Axes) -> None:
     for place, (name, (off, half)) in enumerate(rows):
         interval = [[half], [half]]
         colour = plots.colour(name) if name in CATALOGUE else FOCUS
-        ax.errorbar([off], [place], xerr=interval, fmt="o", ms=5, capsize=4, color=colour, gid=name)
+        ax.errorbar([off], [place], xerr=interval, color=colour, gid=name, **INTERVAL)
         ax.text(
             1.02,
             place,
