@@ -67,7 +67,7 @@ def _mark_long_jumps(ax: Axes, share: float) -> None:
     y = [bottom, bottom, EDGES[-1]]
     ax.plot(x, y, color=FOCUS, lw=1.2, ls=plots.DASHES[1], gid="long jumps")
     place = (EDGES[0] + 0.4, bottom + 0.3)
-    words = "from t > 0.9\nto t < 0.1" + ("" if share else ":\nnone")
+    words = "t > 0.9 to\nt < 0.1" + ("" if share else ":\nnone")
     ax.annotate(words, place, color=FOCUS, fontsize=10, va="bottom")
 
 
