@@ -10,6 +10,7 @@ const CROSS = { size: 7, width: 2 }; // px of half a stroke of a cross, and of i
 const PEN_MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const PEN_KEYS =
   "arrow keys move a pen, Enter sets a point, Backspace takes the last one away";
+const FEW_TRAILS = 24; // trajectories up to which each is drawn well to be seen
 const LEAST_TICKS = 4; // steps between ticks along an axis, however short it is
 const MARGIN = { left: 44, right: 8, top: 8, bottom: 34 };
 
@@ -218,10 +219,12 @@ export class CloudPanel {
     const isStrong = this.cloud.strong.includes(name);
     const trails = Math.min(count, this.cloud.trails ?? count);
     const isCrowded = trails > 100;
-    ctx.lineWidth = isStrong ? 2 : 1;
+    const areFew = trails <= FEW_TRAILS;
+    const [toCome, width] = areFew ? [0.5, 1.5] : [0.2, 1];
+    ctx.lineWidth = isStrong ? 2 : width;
     for (let index = 0; index < trails; index++) {
       ctx.strokeStyle = shade(index);
-      if (!isCrowded) this.drawLine(ctx, scales, path, index, steps - 1, isStrong ? 0.35 : 0.2);
+      if (!isCrowded) this.drawLine(ctx, scales, path, index, steps - 1, isStrong ? 0.5 : toCome);
       this.drawLine(ctx, scales, path, index, last, isCrowded ? 0.25 : 0.8);
     }
     ctx.globalAlpha = 1;

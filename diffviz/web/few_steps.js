@@ -50,10 +50,10 @@ const OTHERS = { "from −0.6": -0.6, "from 1.5": 1.5 };
 const OTHER_DASHES = { "from −0.6": 2, "from 1.5": 0 };
 /** Axes of a chart of paths. */
 const ON_ITS_WAY = {
-  xlabel: "1 − t   [noise ← → data]",
+  xlabel: "time t   [noise ← → data]",
   ylabel: "z",
   title: "one state on its way",
-  xlim: [0, 1],
+  xlim: [1, 0],
   ylim: [-2.5, 2.5],
 };
 const SHORTEST = 0.01; // of a jump, in t
@@ -126,7 +126,6 @@ function rowAt(table, t, { times, starts }) {
 function pathChart(state, data, { jump, here, end, euler }) {
   const { times, starts, colours } = data;
   const { states } = data.paths[state.data];
-  const progress = times.map((time) => 1 - time);
   const size = starts.length;
   const rows = Array.from(times, (_, row) => states.subarray(row * size, (row + 1) * size));
   const ends = Float64Array.from(jump);
@@ -134,7 +133,7 @@ function pathChart(state, data, { jump, here, end, euler }) {
   const each = (/** @type {(start: number) => any} */ value) =>
     Object.fromEntries(begun.map(([name, start]) => [name, value(start)]));
   return chart({
-    x: { [JUMP]: ends, [EULER]: ends, ...each(() => progress) },
+    x: { [JUMP]: ends, [EULER]: ends, ...each(() => times) },
     curves: {
       [JUMP]: Float64Array.of(here, end),
       [EULER]: Float64Array.of(here, euler),
@@ -143,7 +142,6 @@ function pathChart(state, data, { jump, here, end, euler }) {
     ...ON_ITS_WAY,
     colours,
     dashes: { [JUMP]: 0, [EULER]: 1, [PATH]: 0, ...OTHER_DASHES },
-    faint: Object.keys(OTHERS),
   });
 }
 
@@ -185,7 +183,7 @@ function mapView(state, data) {
     `From t = ${t.toFixed(2)} to r = ${r.toFixed(2)} the average velocity is ` +
     `u = ${average.toFixed(3)}, the velocity at t is ${slope.toFixed(3)}. The flow ends at ` +
     `z = ${end.toFixed(3)}, one Euler step at ${euler.toFixed(3)}.`;
-  const along = pathChart(state, data, { jump: [1 - t, 1 - r], here, end, euler });
+  const along = pathChart(state, data, { jump: [t, r], here, end, euler });
   return { panels: [along, through, note(minus(words))], columns: 2 };
 }
 
@@ -257,10 +255,9 @@ function identityView(state, data) {
     times,
     last,
   );
-  const progress = times.map((time) => 1 - time);
   const r = times[last].toFixed(2);
   const along = chart({
-    x: { [PATH]: progress, [JUMP]: Float64Array.of(progress[here], progress[last]) },
+    x: { [PATH]: times, [JUMP]: Float64Array.of(times[here], times[last]) },
     curves: { [PATH]: states, [JUMP]: Float64Array.of(states[here], states[last]) },
     ...ON_ITS_WAY,
     colours,
@@ -268,16 +265,16 @@ function identityView(state, data) {
   });
   const at = (/** @type {string} */ name) => curves[name][here - 1];
   const dot = (/** @type {string} */ name) => [
-    Float64Array.of(progress[here]),
+    Float64Array.of(times[here]),
     Float64Array.of(at(name)),
   ];
   const beside = chart({
-    x: progress.slice(1, last),
+    x: times.slice(1, last),
     curves,
-    xlabel: `1 − t   [r stays at ${r}]`,
+    xlabel: `time t   [r stays at ${r}]`,
     ylabel: "velocity",
     title: "its velocities, at each t",
-    xlim: [0, 1],
+    xlim: [1, 0],
     colours,
     dashes: { [VELOCITY]: 0, [AVERAGE]: 0, [TARGET]: 2 },
     dots: { [VELOCITY]: dot(VELOCITY), [AVERAGE]: dot(AVERAGE) },

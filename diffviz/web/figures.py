@@ -42,6 +42,7 @@ BETWEEN = " ·\u00a0"  # what stands between two parts of that paragraph, and at
 HEADING_WIDTH = 122  # of the paragraph above all panels, which is in thin type
 TITLE_SIZE = 10  # points, where panels share the width
 LEGEND_SIZE = 8  # points
+FEW_TRAILS = 24  # trajectories up to which each is drawn well to be seen
 UNDER, OVER = 2, 5  # order of dots and of crosses; curves have 3 and more
 CROSS_SIZE, CROSS_WIDTH = 120, 2  # of a cross: points squared, and points
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
@@ -391,10 +392,10 @@ def _draw_trajectories(ax: Axes, cloud: Cloud, name: str, path: NDArray) -> None
     lines = path[:, : cloud.trails].transpose(1, 0, 2)
     line_shades = shades if isinstance(shades, str) else shades[: cloud.trails]
     is_strong = name in cloud.strong
-    for part, opacity, gid in ((lines, 0.25, "paths"), (lines[:, : step + 1], 1.0, "so far")):
-        trails = LineCollection(
-            list(part), colors=line_shades, linewidths=1.8 if is_strong else 0.8, alpha=opacity
-        )
+    to_come, width = (0.5, 1.3) if len(lines) <= FEW_TRAILS else (0.25, 0.8)
+    width = 1.8 if is_strong else width
+    for part, opacity, gid in ((lines, to_come, "paths"), (lines[:, : step + 1], 1.0, "so far")):
+        trails = LineCollection(list(part), colors=line_shades, linewidths=width, alpha=opacity)
         trails.set_gid(f"{name}:{gid}")
         ax.add_collection(trails)
     x, y = path[step].T

@@ -144,6 +144,9 @@ def test_long_jumps_are_as_rare_as_stated(text):
     )
     assert 1 - dv.few_step("meanflow").diagonal_share == 0.25
     assert_says(text, "only a quarter of the draws keeps $r < t$")
+    assert few_steps.share_of_long_jumps("imeanflow") == pytest.approx(2 / once[0])
+    assert dv.few_step("imeanflow").diagonal_share == 0.5
+    assert_says(text, "The improved form keeps one half, and so draws it twice as often")
     assert few_steps.plane("shortcut").mass[0, -1] == pytest.approx(1 / 28)
     assert few_steps.share_of_long_jumps("ict") == 0
     left, upper = np.nonzero(few_steps.plane("ict").mass)
@@ -175,7 +178,7 @@ def test_ict_jumps_to_the_data_from_every_level_that_it_draws(text):
     assert drawn == pytest.approx((high - edge) / (high - low), rel=0.01)
     assert_says(
         text,
-        f"In one draw of {1 / drawn:.0f} it does so from $t > 0.9$ (the last line above)",
+        f"in one draw of {1 / drawn:.0f} from $t > 0.9$ (the last line above)",
     )
     assert f"by its own answer: 1 in {1 / drawn:.0f} draws" in printed(NOTEBOOK)
 
@@ -377,8 +380,14 @@ def test_where_one_step_of_a_network_ends(text):
         "`ict` steps too far to the left, and both forms of MeanFlow farther still",
         "both forms end between the clusters",
     )
-    assert figures.MAP_FINDINGS[gaussian] == "one Gaussian: no MeanFlow follows the map"
-    assert figures.MAP_FINDINGS[clusters] == "two clusters: no MeanFlow follows the map"
+    others = ("shortcut", "ict")
+    titles = {
+        (gaussian, forms): "one Gaussian: no MeanFlow follows the map",
+        (gaussian, others): "one Gaussian: shortcut and ict follow it",
+        (clusters, forms): "two clusters: no MeanFlow follows the map",
+        (clusters, others): "two clusters: shortcut steps near it, ict too far left",
+    }
+    assert titles == figures.MAP_FINDINGS
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from notebook_prose import assert_says, cells, percent
+from notebook_prose import assert_says, cells, percent, printed
 from PIL import Image
 from scipy import optimize, stats
 from scipy.io import wavfile
@@ -364,6 +364,9 @@ def test_the_objectives_made_of_an_eye_are_as_said(text):
     assert dv.compare(dv.objective("debiased-cosine"), dv.objective("sigmoid-bias0")).same
     grid = np.linspace(-6, 6, 241)
     gap = np.std(np.log(seen().rate_distortion(grid) * np.exp(grid / 2)))
+    assert near["v-cosine"] == pytest.approx(gap)
+    for name in ("diffsynth-flux2", "pi0", "debiased-cosine", "v-cosine"):
+        assert re.search(rf"^{name} +{near[name]:.2f}$", printed(NOTEBOOK), re.M), name
     eye_share, literal_share = (
         percent(dv.share_below(entry, mmse=spectrum().mmse)) for entry in (eye, literal)
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffviz import plots
-from diffviz.web.figures import figure
+from diffviz.web.figures import FEW_TRAILS, figure
 from diffviz.web.pictures import (
     Chart,
     Cloud,
@@ -168,6 +168,16 @@ def test_the_legend_of_the_figure_shows_dashes_and_pale_lines():
     new, old = legend.get_lines()
     assert new.is_dashed() and not old.is_dashed()
     assert old.get_alpha() == 0.4 and new.get_alpha() is None
+
+
+def test_what_is_to_come_is_drawn_stronger_where_trails_are_few():
+    opacities = []
+    for count in (FEW_TRAILS, FEW_TRAILS + 1):
+        cloud = Cloud(paths={"samples": np.zeros((3, count, 2))})
+        (ax,) = figure(View((cloud,))).axes
+        (whole,) = [one for one in ax.collections if one.get_gid() == "samples:paths"]
+        opacities.append(whole.get_alpha())
+    assert opacities == [0.5, 0.25]
 
 
 def test_a_still_picture_of_a_film_is_that_of_the_present():

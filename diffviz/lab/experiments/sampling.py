@@ -583,7 +583,13 @@ def _banded_power() -> dict[str, NDArray]:
 
 
 @cached
-def settled(data: str, grid: str, trained: str = "", steps: int = 60) -> NDArray:
+def settled(
+    data: str,
+    grid: str,
+    trained: str = "",
+    steps: int = 60,
+    ends: tuple[float, float] = (LOW, HIGH),
+) -> NDArray:
     """R² of x_hat with the final sample along DDIM's steps.
 
     Args:
@@ -592,12 +598,15 @@ def settled(data: str, grid: str, trained: str = "", steps: int = 60) -> NDArray
         trained: An objective of ``TRAINED`` for a network (digits only), or "" for the exact
             denoiser.
         steps: Number of steps.
+        ends: The lowest and the highest λ of the steps in nats; by default what networks have
+            looked at in training.
 
     Returns:
         R², shape (steps + 1,).
 
     Raises:
-        ValueError: A name is unknown, or a network is asked for on other data than digits.
+        ValueError: A name is unknown, a network is asked for on other data than digits, or the
+            ends are not finite and increasing.
     """
     from diffviz.sampling import trajectories
 
@@ -607,9 +616,8 @@ def settled(data: str, grid: str, trained: str = "", steps: int = 60) -> NDArray
         f"networks are trained on digits, not on {data!r}; leave trained empty",
     )
     model = digit_runs()[trained] if trained else exact(data)
-    low, high = (LOW, HIGH) if trained else (-14.0, 14.0)
     starts = normal(150 if data == "digits" else 1000, *model.mean.shape)
-    levels = dv.grid(unit_grid(grid).schedule, steps, low, high)
+    levels = dv.grid(unit_grid(grid).schedule, steps, *ends)
     walk = dv.sample(model, levels, solver="ddim", start=starts.to(model.mean.dtype))
     return trajectories.explained(walk)
 

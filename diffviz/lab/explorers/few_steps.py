@@ -38,10 +38,10 @@ COLOURS = {
     TARGET: REFERENCE,
 } | dict.fromkeys(OTHERS, REFERENCE)
 ON_ITS_WAY: dict[str, Any] = {  # axes of a chart of paths
-    "xlabel": "1 − t   [noise ← → data]",
+    "xlabel": "time t   [noise ← → data]",
     "ylabel": "z",
     "title": "one state on its way",
-    "xlim": (0.0, 1.0),
+    "xlim": (1.0, 0.0),
     "ylim": (-2.5, 2.5),
     "colours": COLOURS,
 }
@@ -213,19 +213,17 @@ def map_view(state: State) -> View:
     here, slope = (float(np.interp(state["z"], starts, row)) for row in before)
     end = float(np.interp(state["z"], starts, after.states))
     euler = here - (t - r) * slope
-    progress = 1 - experiments.PATH_TIMES
-    jump = np.array([1 - t, 1 - r])
+    jump = np.array([t, r])
     followed = {
         name: np.array([np.interp(start, starts, row) for row in paths.states])
         for name, start in {PATH: state["z"], **OTHERS}.items()
     }
     jumps = {JUMP: np.array([here, end]), EULER: np.array([here, euler])}
     along = Chart(
-        dict.fromkeys(jumps, jump) | dict.fromkeys(followed, progress),
+        dict.fromkeys(jumps, jump) | dict.fromkeys(followed, experiments.PATH_TIMES),
         jumps | followed,
         **ON_ITS_WAY,
         dashes={JUMP: 0, EULER: 1, PATH: 0} | OTHER_DASHES,
-        faint=tuple(OTHERS),
     )
     through = Chart(
         before.states,
@@ -275,20 +273,20 @@ def identity_view(state: State) -> View:
         AVERAGE: average[inside],
         TARGET: target,
     }
-    place = 1 - times[here : here + 1]
+    place = times[here : here + 1]
     along = Chart(
-        {PATH: 1 - times, JUMP: 1 - times[[here, last]]},
+        {PATH: times, JUMP: times[[here, last]]},
         {PATH: states, JUMP: states[[here, last]]},
         **ON_ITS_WAY,
         dashes={PATH: 0, JUMP: 0},
     )
     velocities = Chart(
-        1 - times[inside],
+        times[inside],
         curves,
-        xlabel=f"1 − t   [r stays at {r:.2f}]",
+        xlabel=f"time t   [r stays at {r:.2f}]",
         ylabel="velocity",
         title="its velocities, at each t",
-        xlim=(0.0, 1.0),
+        xlim=(1.0, 0.0),
         colours=COLOURS,
         dashes={VELOCITY: 0, AVERAGE: 0, TARGET: 2},
         dots={name: (place, curves[name][here - 1 : here]) for name in (VELOCITY, AVERAGE)},

@@ -37,9 +37,12 @@ FINDINGS = {
     DATA[0]: "one Gaussian: shortcut and ict are near in one step",
     DATA[1]: "two clusters: only shortcut is near throughout",
 }
-MAP_FINDINGS = {
-    DATA[0]: "one Gaussian: no MeanFlow follows the map",
-    DATA[1]: "two clusters: no MeanFlow follows the map",
+FORMS, OTHER_METHODS = NAMES[:2], NAMES[2:]  # of MeanFlow, and what is none
+MAP_FINDINGS: dict[tuple[str, tuple[str, ...]], str] = {
+    (DATA[0], FORMS): "one Gaussian: no MeanFlow follows the map",
+    (DATA[0], OTHER_METHODS): "one Gaussian: shortcut and ict follow it",
+    (DATA[1], FORMS): "two clusters: no MeanFlow follows the map",
+    (DATA[1], OTHER_METHODS): "two clusters: shortcut steps near it, ict too far left",
 }
 EXACT, UNMOVED = "exact map", "not moved"
 TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
@@ -57,14 +60,15 @@ def colour(name: str) -> str:
     return COLOURS.get(name.split(",")[0]) or NEUTRAL
 
 
-def _mark_long_jumps(ax: Axes) -> None:
-    """A dashed frame around the jumps from t > 0.9 to t < 0.1."""
+def _mark_long_jumps(ax: Axes, share: float) -> None:
+    """A dashed frame around the jumps from t > 0.9 to t < 0.1, with a word where it is empty."""
     left, bottom = (2 * np.log((1 - t) / t) for t in LONG)
     x = [EDGES[0], left, left]
     y = [bottom, bottom, EDGES[-1]]
     ax.plot(x, y, color=FOCUS, lw=1.2, ls=plots.DASHES[1], gid="long jumps")
     place = (EDGES[0] + 0.4, bottom + 0.3)
-    ax.annotate("from t > 0.9\nto t < 0.1", place, color=FOCUS, fontsize=9, va="bottom")
+    words = "t > 0.9 to\nt < 0.1" + ("" if share else ":\nnone")
+    ax.annotate(words, place, color=FOCUS, fontsize=10, va="bottom")
 
 
 def _mark_whole_jump(ax: Axes, share: float) -> None:
@@ -75,7 +79,7 @@ def _mark_whole_jump(ax: Axes, share: float) -> None:
     cell = (EDGES[:2].mean(), EDGES[-2:].mean())
     ax.plot(*cell, "s", mec=FOCUS, mfc="none", ms=11, mew=1.4, clip_on=False, gid="whole jump")
     place = (EDGES[0] + 0.4, EDGES[-1] - 1.0)
-    ax.annotate(words, place, color=FOCUS, fontsize=9, va="top")
+    ax.annotate(words, place, color=FOCUS, fontsize=10, va="top")
 
 
 def _plane_words(name: str) -> dict[str, str]:
@@ -110,7 +114,7 @@ def draw_plane(ax: Axes, name: str, *, bar: bool = True) -> None:
     mesh = ax.pcolormesh(EDGES, EDGES, shown.T, cmap="Greys", vmin=-5.5, vmax=-1.5, lw=0)
     ax.plot(EDGES[[0, -1]], EDGES[[0, -1]], color="0.6", lw=0.8, ls=":")
     _draw_hill(ax, name, on)
-    _mark_long_jumps(ax)
+    _mark_long_jumps(ax, share_of_long_jumps(name, *LONG))
     _mark_whole_jump(ax, mass[0, -1])
     if bar:
         _explain_shades(ax, mesh)
@@ -136,51 +140,75 @@ def _draw_hill(ax: Axes, name: str, on: NDArray) -> None:
             height, EDGES, baseline=EDGES[0], fill=True, color=COLOURS[name], gid=f"{name} diagonal"
         )
         text, ink = f"{share:.0%} of the draws lie\non the diagonal,\nat these λ", COLOURS[name]
-    ax.text(0.98, 0.04, text, transform=ax.transAxes, ha="right", fontsize=9, color=ink)
+    ax.text(0.98, 0.04, text, transform=ax.transAxes, ha="right", fontsize=10, color=ink)
 
 
-def draw_maps(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
+def draw_maps(
+    ax: Axes,
+    data: str,
+    names: Sequence[str] = NAMES,
+    *,
+    ylim: tuple[float, float] | None = None,
+) -> None:
     """Draw where one step of each network ends, over where it starts, beside the exact map.
 
-    A line is one seed. The names stand at the right, where the mean of the seeds ends.
+    A line is one seed. A name stands at the right, where the middle one of its lines ends.
 
     Args:
         ax: Axes to draw on.
         data: One of the experiment's ``DATA``.
         names: Objectives to show, of the experiment's ``NAMES``.
+        ylim: Ends of the vertical axis; by default those of the lines.
     """
-    likely = np.abs(PATH_STARTS) <= REACH
+    likely = _likely()
     starts, exact = PATH_STARTS[likely], paths(data).at(ENDS[1]).states[likely]
-    maps = {}
+    tips = {EXACT: float(exact[-1])}
     for name in names:
         of_seeds = learned_map(name, data)[:, likely]
-        maps[name] = of_seeds.mean(0)
+        tips[name] = float(np.sort(of_seeds[:, -1])[len(of_seeds) // 2])
         for seed, ends in enumerate(of_seeds):
-            ax.plot(starts, ends, color=COLOURS[name], lw=1.5, alpha=0.8, gid=f"{name}:{seed}")
-    maps[EXACT] = exact
+            ax.plot(starts, ends, color=COLOURS[name], lw=1.5, gid=f"{name}:{seed}")
     ax.plot(starts, exact, color=BEST, lw=2.6, ls=plots.DASHES[1], gid="exact")
     ax.set(
         xlabel=f"z at t = {ENDS[0]:g}   [a line for each of {len(SEEDS)} seeds]",
         ylabel=f"z at r = {ENDS[1]:g}, after one step",
-        title=(MAP_FINDINGS if set(names) == set(NAMES) else TITLES)[data],
+        title=MAP_FINDINGS.get((data, tuple(names)), TITLES[data]),
         xlim=(-REACH, REACH),
     )
     ax.set_xticks(range(-2, 3))
     ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room
-    tips = {name: (float(starts[-1]), float(ends[-1])) for name, ends in maps.items()}
-    label_ends(ax, tips, (COLOURS | {EXACT: BEST}).__getitem__)
+    ax.set_ylim(ylim)
+    ends_of_lines = {name: (float(starts[-1]), tip) for name, tip in tips.items()}
+    label_ends(ax, ends_of_lines, (COLOURS | {EXACT: BEST}).__getitem__)
 
 
-def one_step_maps(names: Sequence[str] = NAMES) -> Axes:
-    """Draw the maps of one step beside the exact one, a panel for each data set.
+def one_step_maps() -> Axes:
+    """Draw the maps of one step beside the exact one: a row for each data set.
 
-    Args:
-        names: Objectives to show, of the experiment's ``NAMES``.
+    On the left are the forms of MeanFlow, on the right the others. Both have one scale.
 
     Returns:
         The first panel.
     """
-    return _by_data(partial(draw_maps, names=names))
+    panels = plots.axes(11.4, 8.6, columns=2, rows=2, legend=1.0)
+    panels[0].figure.subplots_adjust(wspace=0.5, hspace=0.34)
+    places = iter(panels)
+    for data in DATA:
+        for names in (FORMS, OTHER_METHODS):
+            draw_maps(next(places), data, names, ylim=_heights(data))
+    return panels[0]
+
+
+def _heights(data: str) -> tuple[float, float]:
+    """Ends of an axis that holds where one step of all networks ends."""
+    ends = np.stack([learned_map(name, data) for name in NAMES])[..., _likely()]
+    margin = 0.05 * float(np.ptp(ends))
+    return float(ends.min()) - margin, float(ends.max()) + margin
+
+
+def _likely() -> NDArray:
+    """Which of the experiment's ``PATH_STARTS`` are drawn, shape (n,)."""
+    return np.abs(PATH_STARTS) <= REACH
 
 
 def distances(names: Sequence[str] = NAMES) -> Axes:

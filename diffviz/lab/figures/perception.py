@@ -71,6 +71,7 @@ CURVE_COLOURS = {
     "projection": FOCUS,
 }
 DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
+    "Movshon–Kiorpes 1988": plots.DASHES[1],
     "triplefin": plots.DASHES[1],
     "10 pixels per degree": plots.DASHES[2],
     "30 pixels per degree": plots.DASHES[0],
@@ -96,7 +97,7 @@ FINDINGS = {  # what the two panels of a group of eyes show
     ),
 }
 SPENDING = "what objectives spend on photographs"
-ABOVE_ZERO = "on photographs most of each loss is spent above λ = 0"
+ABOVE_ZERO = "on photographs all of these spend most above λ = 0"
 SPENDER_NAMES = {  # of loss densities: at which λ, and how far from it, in points
     "elbo": (7.6, (-16, 6)),
     "edm": (4.6, (0, 9)),
@@ -112,7 +113,7 @@ SENSITIVITY_PANELS = {  # title, and place of the legend
 SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
 GROUP_COLOURS = {SCENE: "0.5", TEXTURE: plots.PALETTE[7], ALL: BEST}
 NOISED = plots.PALETTE[2]
-SHADES = "0.3", "0.48", "0.64", "0.78"  # from the largest picture to the smallest; no black
+SHADES = "0.24", "0.38", "0.51", "0.62"  # from the largest picture to the smallest; no black
 
 
 def colour_of(name: str) -> str:
@@ -527,7 +528,7 @@ def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
     """Both kinds of weighting of one group of eyes, at one scale; returns the first panel."""
     ((title, views),) = columns.items()
     left, right = plots.axes(12.0, 4.8, columns=2)
-    left.figure.subplots_adjust(left=0.115, right=0.94, wspace=0.43)
+    left.figure.subplots_adjust(left=0.122, right=0.94, wspace=0.53)
     kinds = {
         "rate–distortion": {name: view.rate_distortion for name, view in views.items()},
         "projection": {name: view.projection for name, view in views.items()},
@@ -540,13 +541,13 @@ def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
         _widen_main_eye(ax)
         _dash_curves(ax)
     lines = [line for ax in (left, right) for line in named_lines(ax)]
-    highest = max(float(np.max(np.asarray(line.get_ydata()))) for line in lines)
+    heights = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in lines])
     for ax in (left, right):
-        ax.set_ylim(-4, highest + 0.3)
+        ax.set_ylim(heights.min() - 0.3, heights.max() + 0.3)
         ends = {str(line.get_gid()): _first_point(line) for line in named_lines(ax)}
         label_ends(ax, ends, colour_of, labels=SHORT_LABELS, side="left", apart=0.055)
-    right.yaxis.set_label_position("right")
-    right.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
+        ax.yaxis.set_label_position("right")
+        ax.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
     for ax, finding in zip((left, right), FINDINGS.get(title, ()), strict=False):
         ax.set_title(finding)
     return left
@@ -580,6 +581,7 @@ def slopes_by_distance(rates: NDArray, slopes: Mapping[str, NDArray]) -> Axes:
         ax=ax,
     )
     ax.figure.subplots_adjust(right=0.84)
+    _dash_curves(ax)
     ends = {name: (float(rates[-1]), float(np.asarray(each)[-1])) for name, each in slopes.items()}
     label_ends(ax, ends, colour_of, labels=SHORT_LABELS, apart=0.055)
     return ax

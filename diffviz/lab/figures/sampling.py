@@ -74,14 +74,16 @@ CUT_NAMES = {name: name for name in GRIDS} | {
 GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
-BAND_COLOURS = BLUES  # coarse to fine; no colour of a grid
+BAND_COLOURS = *BLUES[:2], "#6C9ACB"  # coarse to fine; no colour of a grid
 BAND_NAMES = {  # of bands: where on the cosine grid's line, and how far from it, in points
     "below 2": (0.26, (38, -12)),
     "2 to 8": (0.4, (36, -31)),
     "8 to 32": (0.52, (-25, 24)),
 }
-CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
-SOLVER_COLOURS = dict(zip(SOLVERS, OTHERS, strict=False)) | {"DDPM": OTHERS[6]}
+CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[1]}
+SOLVER_COLOURS = dict(zip(SOLVERS, (*OTHERS[:4], plots.PALETTE[4]), strict=True)) | {
+    "DDPM": OTHERS[6]
+}
 EULER = "Euler"
 EULER_SHADES = *LIGHTER, OTHERS[5]  # from the linear frame to the VP frame
 CHURN_NAMES = {  # of lines of 100 steps: at which step, and how far from them, in points
@@ -90,8 +92,10 @@ CHURN_NAMES = {  # of lines of 100 steps: at which step, and how far from them, 
     "DDPM, η = 1": (60, (-34, 6)),
 }
 NOISE = "0.5"  # what is added on the way; no solver
-VARIANCE_SHADES = ("0.75", "0.52", "0.3")  # from the least variance to the largest
+VARIANCE_SHADES = ("0.64", "0.45", "0.25")  # from the least variance to the largest
 CALLS_ASKED = (10, 100)  # the calls at which the notebook asks for the best solver
+MOST_CALLS = 1024  # where all lines of solvers end
+STEP_COUNTS = tuple(2**power for power in range(3, 11))  # of solvers, up to those calls
 
 
 def grid_colour(name: str) -> str:
@@ -304,7 +308,7 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
 
 def _churn_colours(curves: Iterable[str]) -> Callable[[str], str]:
     """DDIM and DDPM in their own colours, what lies between in those of no solver."""
-    others = cycle(("0.5", OTHERS[7], plots.PALETTE[4]))
+    others = cycle(("0.5", OTHERS[7], plots.PALETTE[0]))
     shades = {name: SOLVER_COLOURS.get(name.split(",")[0]) or next(others) for name in curves}
     return shades.__getitem__
 
@@ -384,7 +388,7 @@ def _draw_bands(ax: Axes) -> None:
     plots.lines(
         np.linspace(0, 1, 101),
         curves,
-        xlabel="share of the steps   [dotted: VP cosine]",
+        xlabel="share done   [solid: FM, dashed: VP cosine]",
         ylabel="R² by cycles per image (share of Var)",
         title="photographs: coarse first",
         colours=colours.__getitem__,
@@ -480,7 +484,7 @@ def solver_orders(data: str = "gmm2d") -> Axes:
     """
     panels = plots.axes(13.0, 8.0, columns=2, rows=2)
     for ax, grid in zip(panels, LAWS, strict=True):
-        records = convergence(grid, data)
+        records = convergence(grid, data, STEP_COUNTS)
         plots.lines(
             {name: record.calls for name, record in records.items()},
             {name: record.errors for name, record in records.items()},
@@ -494,7 +498,7 @@ def solver_orders(data: str = "gmm2d") -> Axes:
         ax.axhline(1e-2, color=NEUTRAL, ls=":", lw=1)
         for calls in CALLS_ASKED:
             ax.axvline(calls, color=NEUTRAL, ls=":", lw=1)
-        ax.set(xscale="log", yscale="log", xlim=(7, 1300), ylim=(1e-8, 100))
+        ax.set(xscale="log", yscale="log", xlim=(7, MOST_CALLS), ylim=(1e-9, 100))
         _name_ends(ax, records)
     for ax in (panels[1], panels[3]):
         ax.set_ylabel("")
@@ -519,12 +523,11 @@ def _winners(records: dict[str, Convergence]) -> str:
 
 
 def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
-    """Names and orders of the solvers beside the axes, each led to where its line ends."""
-    right = ax.get_xlim()[1]
-    for name, record in records.items():
-        from_end = [record.calls[-1], right], [record.errors[-1]] * 2
-        ax.plot(*from_end, color=SOLVER_COLOURS[name], lw=0.5, gid=f"{name}:ends, named")
-    ends = {name: (right, float(record.errors[-1])) for name, record in records.items()}
+    """Names and orders of the solvers beside the axes, where their lines leave them."""
+    ends = {
+        name: (MOST_CALLS, float(record.errors[record.calls == MOST_CALLS].item()))
+        for name, record in records.items()
+    }
     labels = {
         name: f"{name.replace(' on dz/dθ', '')}: {record.order:.2f}"
         for name, record in records.items()

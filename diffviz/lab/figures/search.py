@@ -20,6 +20,7 @@ from diffviz.search.surface import Surface
 
 OPTIMUM = plots.PALETTE[6]
 BEST, EDGE = plots.PALETTE[0], "0.25"  # the best of each row, and the edge of the floor
+INTERVAL: dict[str, Any] = {"fmt": "o", "ms": 7, "lw": 2, "capsize": 5, "capthick": 2}
 LABELLED = 12  # points up to which each has its value beside it
 FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
@@ -27,12 +28,13 @@ STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "opti
 GUESS: dict[str, Any] = {"ms": 8, "color": "white", "mec": "black", "gid": "guess", "zorder": 4}
 NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 10, "zorder": 5}
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.5, "gid": "optima"}
+RIMMED: dict[str, Any] = {"ms": 5.5, "mec": "white", "mew": 0.9, "alpha": 1.0}
 AXES = {  # what stands at the axis of a parameter, where its name alone would not do
     "share": "share   [power of the eye's weighting]",
     "octaves": "octaves   [nearer ← → farther eye]",
 }
 # of the small search
-SEEN = "a wide floor, no peak", "trained again, five are worse than the optimum"
+SEEN = "a wide floor: theory's guess lies on it", "trained again, five are worse than the optimum"
 
 
 def goal_unit(result: search_report.Search) -> str:
@@ -62,12 +64,12 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     (_, low, high), (other, bottom, top) = fitted.box
     x, y = np.meshgrid(np.linspace(low, high, 61), np.linspace(bottom, top, 61))
     z = fitted.at(np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
-    shades = ax.contourf(x, y, z, 12, cmap="viridis", alpha=0.45)
+    shades = ax.contourf(x, y, z, 12, cmap="viridis", alpha=0.4)
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
     bar.set_label(goal_unit(result), fontsize=10)
     bar.ax.tick_params(labelsize=9)
     label = "optima of surfaces as likely"
-    ax.plot(*fitted.optima.T, ".", ms=6, mew=0, zorder=2, clip_on=False, label=label, **SPREAD)
+    ax.plot(*fitted.optima.T, "o", zorder=2, clip_on=False, label=label, **(SPREAD | RIMMED))
     kept = fitted.kept
     dots: dict[str, Any] = {
         "ms": 5,
@@ -189,7 +191,7 @@ def beside(result: search_report.Search, ax: Axes) -> None:
     for place, (name, (off, half)) in enumerate(rows):
         interval = [[half], [half]]
         colour = plots.colour(name) if name in CATALOGUE else FOCUS
-        ax.errorbar([off], [place], xerr=interval, fmt="o", ms=5, capsize=4, color=colour, gid=name)
+        ax.errorbar([off], [place], xerr=interval, color=colour, gid=name, **INTERVAL)
         ax.text(
             1.02,
             place,

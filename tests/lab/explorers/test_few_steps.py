@@ -131,7 +131,7 @@ def test_the_identity_holds_along_each_path(z, close):
     """By differences of rows 0.02 apart; near z = -0.5, where paths part, they bend the most."""
     explorer = FewStepExplorer(shows=IDENTITY, z=z, end=0.21)
     chart = explorer.view.charts[1]
-    t = 1 - chart.places(TARGET)
+    t = chart.places(TARGET)
     np.testing.assert_allclose(chart.curves[TARGET], chart.curves[AVERAGE], atol=close)
     assert np.abs(chart.curves[VELOCITY] - chart.curves[AVERAGE]).max() > 0.1
     toy, start = dv.toy("gmm1"), torch.tensor([[z]], dtype=torch.float64)
@@ -154,4 +154,4 @@ def test_each_control_of_the_identity_changes_the_view(control, value):
 def test_the_average_of_the_identity_ends_below_where_it_begins():
     explorer = FewStepExplorer(shows=IDENTITY, at=0.05, end=0.93)
     assert "At t = 0.95" in explorer.view.text
-    assert explorer.view.charts[1].xlabel == "1 − t   [r stays at 0.93]"
+    assert explorer.view.charts[1].xlabel == "time t   [r stays at 0.93]"

@@ -190,10 +190,17 @@ DIGITS = {  # R² after 10, 20, 30, 50 % of the steps in percent: as measured by
 
 
 @pytest.mark.parametrize("name", DIGITS)
-def test_digits_are_settled_as_measured_elsewhere(name, drawn):
-    assert 100 * data(drawn["early-commitment"], 1, name)[1][[6, 12, 18, 30]] == pytest.approx(
-        DIGITS[name], abs=3
-    )
+def test_digits_are_settled_as_measured_elsewhere(name):
+    """On the levels that the other code had, which reach beyond those of the networks."""
+    shares = sampling_experiments.settled("digits", name, ends=(-14.0, 14.0))
+    assert 100 * shares[[6, 12, 18, 30]] == pytest.approx(DIGITS[name], abs=3)
+
+
+def test_digits_are_drawn_on_the_levels_of_the_networks(drawn):
+    for name in sampling_experiments.GRIDS:
+        ends = sampling_experiments.LOW, sampling_experiments.HIGH
+        shares = sampling_experiments.settled("digits", name, ends=ends)
+        assert data(drawn["early-commitment"], 1, name)[1] == pytest.approx(shares)
 
 
 def test_grids_are_named_in_the_order_in_which_they_are_met(drawn):
@@ -244,7 +251,20 @@ def test_solver_orders_have_the_slopes(drawn):
         assert calls[0] == fewest
         assert error[0] > 0.5
     calls, error = data(figure, 1, "DDIM")
-    assert calls.tolist() == [8, 16, 32, 64, 128, 256] and (np.diff(error) < 0).all()
+    assert calls.tolist() == [2**power for power in range(3, 11)] and (np.diff(error) < 0).all()
+
+
+def test_all_solvers_are_drawn_to_the_same_number_of_calls(drawn):
+    """So that a name stands where its line leaves the panel, and no line seems to stay level."""
+    for panel, ax in enumerate(drawn["solver-orders"].axes):
+        assert ax.get_xlim()[1] == sampling_figures.MOST_CALLS
+        for name in sampling_experiments.SOLVERS:
+            calls, _ = data(drawn["solver-orders"], panel, name)
+            assert calls.max() >= sampling_figures.MOST_CALLS
+            assert sampling_figures.MOST_CALLS in calls
+        lines = [line for line in ax.lines if len(line.get_xdata()) > 1]
+        level = [line for line in lines if len(set(line.get_ydata())) == 1]
+        assert [line.get_linestyle() for line in level] == [":"]  # the error that is asked for
 
 
 PICTURES_OF_SOLVERS = ["scaling-slider", "solver-orders", "churn", "ddpm-is-ddim"]
@@ -441,12 +461,15 @@ def test_the_orders_beside_a_panel_are_its_own_and_its_title_names_the_best(draw
         assert ax.get_title() == f"{grid}: {best}"
 
 
-def test_the_name_of_a_solver_is_led_to_the_end_of_its_line(drawn):
-    ax = drawn["solver-orders"].axes[0]
-    for name, record in sampling_experiments.convergence("FM, uniform t", "gmm2d").items():
-        (leader,) = [line for line in ax.lines if line.get_gid() == f"{name}:ends, named"]
-        assert leader.get_xdata()[0] == record.calls[-1]
-        assert set(leader.get_ydata()) == {record.errors[-1]}
+@pytest.mark.parametrize("panel", range(4))
+def test_the_name_of_a_solver_stands_where_its_line_leaves_the_panel(drawn, panel):
+    ax = drawn["solver-orders"].axes[panel]
+    shares = (ax.transScale + ax.transLimits).transform
+    points = {text.get_text().split(":")[0]: text.xy for text in ax.texts}
+    for name in sampling_experiments.SOLVERS:
+        calls, errors = data(drawn["solver-orders"], panel, name)
+        end = shares((sampling_figures.MOST_CALLS, errors[calls == sampling_figures.MOST_CALLS][0]))
+        assert points[name.removesuffix(" on dz/dθ")] == pytest.approx(tuple(end))
 
 
 def test_edms_grid_is_called_moved_on_the_digits(drawn):
