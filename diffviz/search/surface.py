@@ -286,7 +286,7 @@ class Surface:
         free = seeds - 1
         common = np.median(variance[self.kept]) * free / stats.chi2.median(free)
         drawn_together = (free * variance + PRIOR * common) / (free + PRIOR)
-        size = np.abs(self.alone[self.kept]).max(initial=np.finfo(float).tiny)
+        size = np.abs(self.alone[self.kept]).max(initial=0.0) or 1.0
         return np.sqrt(drawn_together / seeds).clip(NO_NOISE * size)
 
     @cached_property
