@@ -277,8 +277,17 @@ class Batches:
         first = int(places[0])
         if first != self._next:
             self._restart()
-            self._take(first)
+            self._pass_over(first)
         return self._take(len(places)).to(dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the batches, and not where they are read."""
+        at_work = ("_next", "_stream", "_left")
+        return {name: value for name, value in vars(self).items() if name not in at_work}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._restart()
 
     def _restart(self) -> None:
         """Go back to the first batch."""
@@ -295,6 +304,16 @@ class Batches:
                 yield piece
             if empty:
                 raise ValueError(f"data has no batch to give any more: {self.batches!r}")
+
+    def _pass_over(self, size: int) -> None:
+        """Read the next points, and keep none of them."""
+        missing = size
+        while missing > 0:
+            piece = next(self._stream)
+            rest = piece[missing:]
+            self._left = rest if len(rest) else None
+            missing -= len(piece) - len(rest)
+        self._next = size
 
     def _take(self, size: int) -> Tensor:
         """The next points, of which only those of the last batches are kept in memory."""

@@ -41,13 +41,13 @@ def save(figure: Figure, path: str | File, dpi: float = DPI) -> File:
     if not isinstance(path, (str, File)):
         raise TypeError(f"path must be text or a path, got {path!r}")
     file = checks.place(path)
-    if file.suffix not in UNDATED:
+    if file.suffix.lower() not in UNDATED:
         given = checks.brief(str(path))
         raise ValueError(
             f"cannot write {given}: of a path the ending is one of {', '.join(UNDATED)}"
         )
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(encoded(figure, file.suffix, dpi))
+    file.write_bytes(encoded(figure, file.suffix.lower(), dpi))
     return file
 
 

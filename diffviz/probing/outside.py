@@ -124,7 +124,8 @@ class Slots(Mapping):
 
     def __init__(self, value: Any):
         self._value = value
-        held = (vars(one).items() for one in type(value).__mro__)
+        own = [vars(one) for one in type(value).__mro__ if "__slots__" in vars(one)]
+        held = (names.items() for names in own)  # other members are those of built-in types
         self._names = [
             name
             for items in held

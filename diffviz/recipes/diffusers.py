@@ -92,7 +92,7 @@ def law_of(steps: Steps, time: Any) -> tuple[Any, float]:
         Law of λ over the steps with signal, and the probability of the steps without.
     """
     edges = np.arange(len(steps.logsnr) + 1) / len(steps.logsnr)
-    mass = np.diff(time.cdf(edges))
+    mass = laws.probabilities(time, edges)
     held = np.isfinite(steps.logsnr)
     require(
         held.sum() > 1,

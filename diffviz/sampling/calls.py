@@ -38,7 +38,7 @@ def answer(denoise: Callable[[Tensor, Tensor], Any], z: Tensor, logsnr: Tensor) 
     try:
         return _in_its_own_type(denoise, z, logsnr)
     except (RuntimeError, IndexError, TypeError) as error:
-        if not isinstance(error, RuntimeError) and logsnr.ndim == 0:
+        if logsnr.ndim == 0:
             return answer(denoise, z, logsnr.expand(len(z)))
         error.add_note(
             f"The denoiser was given z of {z.dtype} and shape {tuple(z.shape)}, and logsnr of "

@@ -27,6 +27,7 @@ from diffviz import checks
 # doi 10.2202/1544-6115.1027)
 PRIOR = 4.0
 NO_NOISE = 1e-9  # standard error where seeds agree to all digits, as a share of the largest value
+LEAST_NOISE = 1e-100  # of which float64 has the square
 SURFACES = 200  # drawn for the spread of the optimum
 
 
@@ -286,8 +287,9 @@ class Surface:
         free = seeds - 1
         common = np.median(variance[self.kept]) * free / stats.chi2.median(free)
         drawn_together = (free * variance + PRIOR * common) / (free + PRIOR)
-        size = np.abs(self.alone[self.kept]).max(initial=0.0) or 1.0
-        return np.sqrt(drawn_together / seeds).clip(NO_NOISE * size)
+        sizes = np.abs(self.alone[self.kept])
+        size = np.median(sizes) or sizes.max() or 1.0
+        return np.sqrt(drawn_together / seeds).clip(max(NO_NOISE * size, LEAST_NOISE))
 
     @cached_property
     def coefficients(self) -> NDArray:

@@ -37,7 +37,7 @@ from diffviz.theory.weightings import Resolved
 
 TOLERANCE = 0.005  # deviation up to which a table is one of a continuous weighting
 FEWEST = 5  # stretches between levels below which nothing is said
-NODES, SHARES = np.polynomial.legendre.leggauss(5)  # quadrature between neighbouring levels
+NODES, SHARES = np.polynomial.legendre.leggauss(8)  # quadrature between neighbouring levels
 FIRST_TIME = 1e-9  # in place of t = 0, where alpha is 1
 
 
@@ -96,12 +96,17 @@ def nearest_rule(masses: list[NDArray], implied: NDArray) -> NDArray:
         implied: Their probabilities up to a constant, shape (n,).
 
     Returns:
-        The ratios with median 1, shape (n,).
+        The ratios with median 1, and 1 where there is neither mass nor probability, shape (n,).
     """
-    with np.errstate(divide="ignore"):  # the continuous weighting is 0 where the table has mass
-        ratios = [mass / implied for mass in masses]
-    ratios = [ratio / np.median(ratio) for ratio in ratios]
+    ratios = [_ratio(mass, implied) for mass in masses]
     return min(ratios, key=lambda ratio: np.abs(ratio - 1).max())
+
+
+def _ratio(one: NDArray, other: NDArray) -> NDArray:
+    """One over the other with median 1, and 1 where both are 0; infinite where the other is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = one / other
+    return np.nan_to_num(ratio / np.nanmedian(ratio), nan=1.0, posinf=np.inf)
 
 
 def by_quantiles(
@@ -133,11 +138,10 @@ def by_quantiles(
         levels.factor,
         levels.steps,
     )
-    whole = np.append(0.0, np.cumsum(implied_probabilities(inside, weighting.curve)))
-    implied = whole[last - first[0]] - whole[first - first[0]]
-    cumulative = np.append(0.0, np.cumsum(levels.mass))
-    with_first = cumulative[last] - cumulative[first]
-    with_last = cumulative[last + 1] - cumulative[first + 1]
+    # sums, since differences of cumulative sums lose the digits of the upper tail
+    implied = np.add.reduceat(implied_probabilities(inside, weighting.curve), first - first[0])
+    with_first = np.add.reduceat(levels.mass[: last[-1]], first)
+    with_last = np.add.reduceat(levels.mass[: last[-1] + 1], first + 1)
     counted = (implied > 0) | (with_first + with_last > 0)
     if counted.sum() < FEWEST or not (implied > 0).sum() > counted.sum() / 2:
         return None
@@ -236,7 +240,7 @@ def ratio_on_levels(one: WeightedLevels, other: WeightedLevels) -> NDArray | Non
         other: Another.
 
     Returns:
-        The ratio of their weights with median 1, NaN where neither has any, shape (T,); None if
+        The ratio of their weights with median 1, and 1 where neither has any, shape (T,); None if
         the levels differ by more than a hundredth of their spacing, or nothing has weight in both.
     """
     if len(one.logsnr) != len(other.logsnr):
@@ -244,9 +248,7 @@ def ratio_on_levels(one: WeightedLevels, other: WeightedLevels) -> NDArray | Non
     apart = np.abs(one.logsnr - other.logsnr) > 1e-2 * np.gradient(one.logsnr)
     if apart.any() or not (one.terms * other.terms).any():
         return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = one.terms / other.terms
-    return ratio / np.nanmedian(ratio)
+    return _ratio(one.terms, other.terms)
 
 
 def by_products(levels: WeightedLevels, recipe: Any) -> Departure | None:

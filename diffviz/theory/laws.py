@@ -253,6 +253,20 @@ def survival(law: Law, x: NDArray) -> NDArray:
     return 1 - law.cdf(x) if own is None else own(x)
 
 
+def probabilities(law: Law, edges: NDArray) -> NDArray:
+    """Probabilities between neighbouring edges, to all digits in both tails.
+
+    Args:
+        law: Law of x.
+        edges: Increasing values of x, shape (n + 1,).
+
+    Returns:
+        The probabilities, shape (n,).
+    """
+    below, above = law.cdf(edges), survival(law, edges)
+    return np.where(below[1:] <= 0.5, np.diff(below), -np.diff(above))
+
+
 def exceeded(law: Law, probability: NDArray) -> NDArray:
     """The value above which a probability lies.
 

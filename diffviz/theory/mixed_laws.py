@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
 SMALLEST = 1e-300  # of a time, so that a density at an end is its limit there
 MOST_STEPS = 200  # at which a quantile is found, even if they only halve its bracket
@@ -99,6 +99,12 @@ class Mixture(stats.rv_continuous):
 
     def _pdf(self, x: NDArray) -> NDArray:
         return self._mean("pdf", x)
+
+    def _logpdf(self, x: NDArray) -> NDArray:
+        parts = np.array([law.logpdf(x) for law in self.components])
+        shares = np.reshape(self.shares, (-1, *np.ones(parts.ndim - 1, dtype=int)))
+        with np.errstate(divide="ignore"):  # a gap between the components
+            return logsumexp(parts, axis=0, b=shares)
 
     def _cdf(self, x: NDArray) -> NDArray:
         return self._mean("cdf", x)

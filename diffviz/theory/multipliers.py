@@ -9,13 +9,14 @@ Example:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, logit
 
 from diffviz.checks import brief, number, offers, positive
 from diffviz.theory.frames import Curve, levels
@@ -382,33 +383,40 @@ def edm(sigma_data: float = 0.5) -> EDM:
 
 @dataclass(frozen=True)
 class MonotonicEDM:
-    """EDM's multiplier, raised so that w keeps its maximum below the peak.
+    """EDM's multiplier, raised so that w at λ is the largest w at λ or above.
 
     Args:
         edm: EDM's multiplier c.
         centre: Mean of λ.
         scale: Standard deviation of λ.
-        peak: λ at which EDM's w is largest.
+        peaks: λ at which EDM's w is larger than around it: one, or two where the law is wide.
     """
 
     edm: EDM
     centre: float
     scale: float
-    peak: float
+    peaks: tuple[float, ...]
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The multiplier at λ in nats, same shape."""
         level = levels(logsnr)
+        held = [self._held(level, peak) for peak in self.peaks]
+        return _defined(np.maximum.reduce([self.edm(level), *held]), level)
+
+    def _held(self, level: NDArray, peak: float) -> NDArray:
+        """The multiplier at which w below a peak is that at the peak; EDM's above it."""
         # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
-        below = np.minimum(level, self.peak)
-        squares = (below - self.centre) ** 2 - (self.peak - self.centre) ** 2
+        below = np.minimum(level, peak)
+        squares = (below - self.centre) ** 2 - (peak - self.centre) ** 2
         with np.errstate(over="ignore", invalid="ignore"):  # p underflows first
-            rise = np.exp(below - self.peak + squares / (2 * self.scale**2))
-            return _defined(self.edm(np.maximum(level, self.peak)) * rise, level)
+            rise = np.exp(below - peak + squares / (2 * self.scale**2))
+            return self.edm(np.maximum(level, peak)) * rise
 
 
 def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> MonotonicEDM:
-    """EDM's, with its w held at the maximum below the peak; under λ ~ N(−2 mean, (2 std)²).
+    """EDM's, raised so that w at λ is the largest w at λ or above; under λ ~ N(−2 mean, (2 std)²).
+
+    Below its peak w is held at its maximum. Under a wide law w may have two peaks.
 
     Source: Kingma and Gao 2023 (arXiv 2303.00848), sec. 5.
 
@@ -433,9 +441,23 @@ def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5)
         """Derivative d log w/dλ of EDM."""
         return (centre - logsnr) / scale**2 - expit(-logsnr - 2 * np.log(sigma_data))
 
-    lowest = centre - 2 * scale**2 - 1
-    peak = brentq(log_slope, lowest, centre, xtol=1e-14, rtol=1e-14)
-    return MonotonicEDM(plain, centre, scale, peak)
+    edges = [centre - 2 * scale**2 - 1, *_turns(scale, sigma_data), centre]
+    falling = list(pairwise(edges))[::2]  # there the slope falls, and may pass through 0
+    peaks = [
+        brentq(log_slope, low, high, xtol=1e-14, rtol=1e-14)
+        for low, high in falling
+        if low < high and log_slope(low) > 0 >= log_slope(high)
+    ]
+    return MonotonicEDM(plain, centre, scale, tuple(peaks))
+
+
+def _turns(scale: float, sigma_data: float) -> list[float]:
+    """The two λ between which the slope d log w/dλ of EDM rises; none under a narrow law."""
+    if scale <= 2:
+        return []
+    root = np.sqrt(1 - 4 / scale**2)
+    shares = np.array([(1 + root) / 2, 2 / scale**2 / (1 + root)])  # where share (1 − share) s² = 1
+    return (-logit(shares) - 2 * np.log(sigma_data)).tolist()
 
 
 def sigma_sqrt(logsnr: ArrayLike) -> NDArray:

@@ -95,12 +95,28 @@ export function edmMultiplier(sigmaData) {
   return (logsnr) => 1 / sigmaData ** 2 + Math.exp(logsnr);
 }
 
-const STEP_TO_PEAK = 0.02; // nats
+/**
+ * The two λ between which the slope d log w/dλ of EDM rises; none under a narrow law.
+ * @param {number} scale Standard deviation of λ.
+ * @param {number} sigmaData Standard deviation of the data.
+ * @returns {number[]}
+ */
+function turns(scale, sigmaData) {
+  if (scale <= 2) {
+    return [];
+  }
+  const root = Math.sqrt(1 - 4 / scale ** 2);
+  const large = (1 + root) / 2;
+  const small = 2 / scale ** 2 / (1 + root);
+  const half = Math.log(large / small);
+  return [-half - 2 * Math.log(sigmaData), half - 2 * Math.log(sigmaData)];
+}
 
 /**
- * EDM's, with its w held at the maximum below the peak; under λ ~ N(−2 mean, (2 std)²).
+ * EDM's, raised so that w at λ is the largest w at λ or above; under λ ~ N(−2 mean, (2 std)²).
  *
- * Below the peak c = c(peak) e^(λ − peak) p(peak)/p(λ), since w is as c e^(−λ) p.
+ * Below a peak c = c(peak) e^(λ − peak) p(peak)/p(λ), since w is as c e^(−λ) p. Under a wide law w
+ * may have two peaks.
  * @param {number} mean Mean of ln sigma.
  * @param {number} std Standard deviation of ln sigma.
  * @param {number} sigmaData Standard deviation of the data.
@@ -113,16 +129,21 @@ export function edmMonotonic(mean, std, sigmaData) {
   /** @type {Curve} */
   const fall = (logsnr) =>
     expit(-logsnr - 2 * Math.log(sigmaData)) - (centre - logsnr) / scale ** 2; // −d log w/dλ
-  let start = centre;
-  while (fall(start) > 0) {
-    start -= STEP_TO_PEAK; // w of a wide law may have two peaks; it falls beyond the right one
+  const edges = [centre - 2 * scale ** 2 - 1, ...turns(scale, sigmaData), centre];
+  const peaks = [];
+  for (let k = 0; k < edges.length; k += 2) {
+    if (edges[k] < edges[k + 1] && fall(edges[k]) < 0 && fall(edges[k + 1]) >= 0) {
+      peaks.push(crossing(fall, edges[k], edges[k + 1]));
+    }
   }
-  const peak = crossing(fall, start, start + STEP_TO_PEAK);
   return (logsnr) => {
-    const below = Math.min(logsnr, peak);
-    const squares = (below - centre) ** 2 - (peak - centre) ** 2;
-    const rise = Math.exp(below - peak + squares / (2 * scale ** 2));
-    return plain(Math.max(logsnr, peak)) * rise;
+    const held = peaks.map((peak) => {
+      const below = Math.min(logsnr, peak);
+      const squares = (below - centre) ** 2 - (peak - centre) ** 2;
+      const rise = Math.exp(below - peak + squares / (2 * scale ** 2));
+      return plain(Math.max(logsnr, peak)) * rise;
+    });
+    return Math.max(plain(logsnr), ...held);
   };
 }
 

@@ -1,8 +1,10 @@
 """Data and draws of a training: the same whatever keeps the data, and never read as a whole."""
 
 import os
+import pickle
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import diffviz as dv
+from diffviz.data.streams import Batches
 from diffviz.learning import batches
 from diffviz.learning.batches import BLOCK, NoiseRows, training_data
 from diffviz.learning.models import MLP
@@ -103,6 +106,35 @@ def test_points_of_batches_are_used_in_their_order():
     unit = data.unit[torch.arange(490, 520)] * data.std + data.mean
     expected = POINTS[np.arange(490, 520) % 500]
     np.testing.assert_allclose(unit, expected, rtol=1e-4, atol=1e-4)
+
+
+class Watched:
+    """Batches that say how many of their points are still held."""
+
+    def __init__(self):
+        self.most = 0
+
+    def __iter__(self):
+        batches = [torch.full((10, 1), float(number)) for number in range(60)]
+        held = [weakref.ref(batch) for batch in batches]
+        while batches:
+            yield {"x": batches.pop(0)}
+            self.most = max(self.most, sum(one() is not None for one in held) - len(batches))
+
+
+def test_points_that_are_passed_over_are_not_kept():
+    points = Batches(Watched())
+    assert points.rows(torch.arange(555, 560)).flatten().tolist() == [55.0] * 5
+    assert points.batches.most <= 3
+    assert points.rows(torch.arange(560, 572)).flatten().tolist() == [56.0] * 10 + [57.0] * 2
+
+
+def test_batches_pickle_and_begin_anew():
+    points = Batches(loader(POINTS))
+    points.rows(torch.arange(3))
+    copied = pickle.loads(pickle.dumps(points))
+    for one in (copied, points):
+        np.testing.assert_allclose(one.rows(torch.arange(3, 8)), POINTS[3:8], rtol=1e-6)
 
 
 def test_batches_of_any_size_and_form_train_alike():

@@ -283,6 +283,35 @@ def test_steps_that_were_made_again_count_once():
     assert "resumed at step 4 after step 5" in log.text()
 
 
+def test_steps_that_were_made_again_count_once_in_each_of_several_runs():
+    first = [*rows(6, run="a"), *[row | {"loss": 50.0} for row in rows(8, run="a")[4:]]]
+    log = read([*first, *rows(4, run="b")], run=["a", "b"])
+    assert log.count.sum() == 12
+    assert log.mean[4] == pytest.approx((1 + 2 + 3 + 4 + 4 * 50 + 1 + 2 + 3 + 4) / 12)
+
+
+def test_of_several_runs_each_counts_with_its_last_steps():
+    log = [*rows(10, run="a"), *[row | {"loss": 9.0} for row in rows(100, run="b")]]
+    both = read(log, run=["a", "b"], last=0.5)
+    assert both.count.sum() == 5 + 50
+    assert both.mean[4] == pytest.approx((sum(1.0 + step for step in range(5, 10)) + 50 * 9) / 55)
+    without_names = [{**row, "run": ""} for row in log]
+    assert read(without_names, run=[0, 1], last=0.5).count.sum() == 5 + 50
+
+
+def test_a_setting_that_is_logged_now_and_then_changes_where_it_does():
+    log = [row | ({"shift": 1.0} if row["step"] % 2 else {}) for row in rows(8)]
+    assert "changes" not in read(log).text()
+    later = [*log[:-1], log[-1] | {"shift": 3.0}]
+    assert "shift changes from 1.0 to 3.0 at step 7" in read(later).text()
+
+
+@pytest.mark.parametrize("timestep", [0.001, 0.999])
+def test_levels_at_one_end_of_a_law_are_named(timestep):
+    log = {"timestep": np.full(400, timestep), "loss": np.ones(400)}
+    assert "their levels cannot be told" in dv.read_log(log, scheduler="fm-ot").text()
+
+
 def test_a_setting_that_changes_half_way_is_named():
     log = [*rows(4, shift=1.0), *[row | {"shift": 3.0} for row in rows(8)[4:]]]
     assert "shift changes from 1.0 to 3.0 at step 4" in read(log).text()

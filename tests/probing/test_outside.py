@@ -370,7 +370,19 @@ def by_class_as_namespace(model, x):
     return by_argument(model, x, NUMPY)
 
 
+CONSTANT = 2j
+
+
+def with_constants_that_cannot_be_set(model, x):
+    """Built-in values have members that look like slots, and are made anew at each look."""
+    assert CONSTANT.real == 0 and RECORD.itemsize == 8
+    HOLDER.inner.calls += 1
+    return by_argument(model, x, NUMPY)
+
+
+RECORD = np.dtype([("a", "f4"), ("b", "f4")])
 COUNTED = {
+    "beside constants that cannot be set": with_constants_that_cannot_be_set,
     "default": counts_in_default,
     "position of a partial": partial(counts_in_argument, BOUND),
     "keyword of a partial": partial(by_argument, source=BOUND_SOURCE),

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import diffusers
 import numpy as np
@@ -289,6 +290,29 @@ TABLE, FLOW, EDM = (
 def test_what_does_not_apply_is_refused_with_the_way_out(scheduler, weighting, options, says):
     with pytest.raises(ValueError, match=says):
         from_diffusers(scheduler, weighting, **options)
+
+
+@pytest.mark.parametrize("std", [0.3, 0.5, 0.7, 1.0])
+def test_a_table_of_a_narrow_law_is_that_law(std):
+    """Steps in its tails are drawn with a probability down to 1e-130."""
+    config = {
+        "_class_name": "FlowMatchEulerDiscreteScheduler",
+        "num_train_timesteps": 1000,
+        "shift": 1.0,
+    }
+    table = dv.from_diffusers(config, "logit_normal", logit_std=std)
+    law = dv.paths.push_forward(dv.laws.logit_normal(0, std), dv.paths.LINEAR)
+    assert dv.compare(table, replace(dv.objective("fm-ot"), law=law)).same
+
+
+def test_a_table_with_steps_that_are_never_drawn_is_itself():
+    config = {"_class_name": "DDPMScheduler", "prediction_type": "epsilon"}
+    path = dv.from_diffusers(config).path
+    weight = np.ones(1000)
+    weight[[300, 301, 900]] = 0
+    table = dv.from_weighting({"timestep": np.arange(1000), "weight": weight}, path=path)
+    assert dv.compare(table, table).deviation == 0
+    assert len(dv.equivalent([table, copy.deepcopy(table)])) == 1
 
 
 def test_schemes_and_tables_pickle_and_copy():

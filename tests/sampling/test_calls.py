@@ -19,6 +19,22 @@ def generator():
     return torch.Generator().manual_seed(0)
 
 
+@pytest.mark.parametrize(
+    "axis",
+    [len, lambda level: torch.outer(level, level), lambda level: level[:, None], torch.diag],
+    ids=["len", "outer", "new axis", "diag"],
+)
+def test_a_denoiser_that_looks_for_the_axis_of_the_level_is_given_one(axis):
+    def denoise(z, logsnr):
+        assert axis(logsnr) is not None
+        return z / 2
+
+    samples = dv.sample(denoise, [-4.0, 0.0, 4.0], start=X).samples
+    assert torch.equal(
+        samples, dv.sample(lambda z, level: z / 2, [-4.0, 0.0, 4.0], start=X).samples
+    )
+
+
 class Network(nn.Module):
     """Two layers of z and of λ, which looks for the axis of λ."""
 
@@ -83,7 +99,7 @@ def test_other_errors_stay_and_say_what_was_given():
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
         answer(wrong, X, torch.zeros((), dtype=torch.float64))
     (note,) = caught.value.__notes__
-    assert "z of torch.float64 and shape (6, 2), and logsnr of shape ()" in note
+    assert "z of torch.float64 and shape (6, 2), and logsnr of shape (6,)" in note
 
     def two_types(z, logsnr):
         return (z.double() @ torch.ones(2, 2, dtype=torch.float64)) @ torch.ones(2, 2)

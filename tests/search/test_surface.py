@@ -123,6 +123,19 @@ def test_a_surface_of_small_values_is_that_of_large_ones():
     np.testing.assert_allclose(small.stderr, 1e-10 * large.stderr, rtol=1e-6)
 
 
+def test_a_point_that_is_far_off_does_not_set_the_errors_of_the_others():
+    values = measured(np.random.default_rng(6), seeds=3)
+    before = np.median(Surface(BOX, POINTS, values).stderr)
+    values[0] = 1e8 * np.array([1, 2, 0.5])
+    assert np.median(Surface(BOX, POINTS, values).stderr) < 5 * before
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-300, 5.0])
+def test_a_surface_of_equal_values_is_flat(value):
+    flat = Surface(BOX, POINTS, np.full((len(POINTS), 3), value))
+    np.testing.assert_allclose(flat.coefficients[1:], 0, atol=1e-9)
+
+
 def test_misfit_is_one_for_noise_and_large_for_a_cubic_and_stretches_errors():
     rng = np.random.default_rng(4)
     plain = [Surface(BOX, POINTS, measured(rng)) for _ in range(100)]

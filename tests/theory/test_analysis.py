@@ -97,6 +97,28 @@ def test_monotone_edm_is_edm_held_at_its_maximum(values):
     np.testing.assert_allclose(held[:top][inside], plain.max(), rtol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("values", "peaks"),
+    [
+        ((-3.0, 2.0, 0.5), 2),  # w is largest at the left peak
+        ((-4.0, 2.0, 0.5), 2),  # at the right one
+        ((-1.0, 2.0, 0.5), 1),
+        ((-9.0, 2.0, 0.5), 1),
+        ((0.0, 1000.0, 1.0), 1),
+        ((-1.2, 1.2, 0.5), 1),
+    ],
+)
+def test_monotone_edm_is_the_largest_w_at_a_level_or_above(values, peaks):
+    mean, std, data = values
+    held = multipliers.edm_monotonic(*values)
+    assert len(held.peaks) == peaks
+    grid = np.linspace(-30, 30, 60_001)
+    share = exp(-grid + stats.norm(-2 * mean, 2 * std).logpdf(grid))
+    largest = np.maximum.accumulate((multipliers.edm(data)(grid) * share)[::-1])[::-1]
+    inside = grid > min(held.peaks) if std > 100 else share > 1e-280
+    np.testing.assert_allclose((held(grid) * share)[inside], largest[inside], rtol=1e-6)
+
+
 def test_edm_peaks_where_known():
     o = dv.objective("edm-monotonic")
     assert o.weighting(-8.0) == pytest.approx(

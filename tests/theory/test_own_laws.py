@@ -239,6 +239,24 @@ def test_a_weighting_that_is_given_is_0_where_the_law_draws_nothing():
     assert far.tolist() == [1, 1, 1, 1]
 
 
+def test_a_valley_in_which_float64_has_no_density_is_no_gap():
+    narrow = dv.laws.mixture([stats.norm(-4, 0.1), stats.norm(4, 0.1)], [0.5, 0.5])
+    level = np.array([-4.0, 0.0, 3.0, 4.0])
+    terms = [stats.norm(centre, 0.1).logpdf(level) + np.log(0.5) for centre in (-4, 4)]
+    np.testing.assert_allclose(narrow.logpdf(level), np.logaddexp(*terms), rtol=1e-12)
+    given = dv.from_weighting(np.ones_like, narrow)
+    assert given.weighting(level).tolist() == [1, 1, 1, 1]
+    assert dv.verdict(given).monotone
+
+
+def test_probabilities_keep_their_digits_in_both_tails():
+    edges = np.linspace(-30, 30, 121)
+    below = laws.probabilities(stats.norm(), edges)
+    np.testing.assert_allclose(below, below[::-1], rtol=1e-12)
+    assert below.sum() == pytest.approx(1)
+    assert 0 < below[-1] < 1e-190
+
+
 class Interpolated(Normal):
     """A normal law whose quantiles are read from a table, to about 1e-5."""
 

@@ -42,14 +42,14 @@ def _eps_on_a_line() -> Objective:
 
 
 def _anchored(function: Callable[[NDArray], Any]) -> Callable[[NDArray], Any]:
-    """The function over its value at λ = 0, since the constant of a weighting is free."""
+    """The function over its size at λ = 0, since the positive constant of a weighting is free."""
 
     def ratio(logsnr: NDArray) -> Any:
         values = function(logsnr)
         if values is None or values is Ellipsis:
             return values
         with np.errstate(divide="ignore", invalid="ignore"):  # a function that is 0 there
-            return np.asarray(values, dtype=float) / float(np.ravel(function(np.zeros(1)))[0])
+            return np.asarray(values, dtype=float) / abs(float(np.ravel(function(np.zeros(1)))[0]))
 
     return ratio
 

@@ -135,7 +135,7 @@ def _counts(whole: Samples, last: float | None, decay: float | None) -> NDArray:
         return np.ones(len(whole), dtype=bool)
     share = LAST if last is None else checks.number(last, "last", 0.0, 1.0)
     checks.require(share > 0, "last must be above 0, got 0; it is a share of the steps")
-    return runs.is_among_last_steps(whole.step, share)
+    return runs.is_among_last_steps(whole, share)
 
 
 def _edges_over(logsnr: NDArray) -> NDArray:

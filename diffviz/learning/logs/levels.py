@@ -290,7 +290,9 @@ def _distance(logsnr: NDArray, law: Any) -> float:
     table = atomic(law)
     if table is None:
         levels, counts = np.unique(logsnr, return_counts=True)
-        return float(abs(np.cumsum(counts) / len(logsnr) - law.cdf(levels)).max())
+        reached = np.concatenate([[0.0], np.cumsum(counts) / len(logsnr)])
+        below = law.cdf(levels)  # the log rises at a level, and is as far off just before it
+        return float(max(abs(reached[1:] - below).max(), abs(reached[:-1] - below).max()))
     nearest = nearest_level(table.levels, logsnr)
     level = table.levels[nearest]
     cell = np.diff(cell_edges(table.levels))[nearest]

@@ -55,11 +55,16 @@ def one_run(samples: Samples, run: Any) -> tuple[Samples, list[str]]:
             f"take them together ({listed})"
         )
     chosen = _chosen(run, names)
-    kept = samples.at(np.isin(labels.astype(str), [str(name) for name in chosen]))
+    parts = [samples.at(labels.astype(str) == str(name)) for name in chosen]
+    resumed = [note for part in parts for note in _runs_by_step(part)[2]]
     which = ", ".join(map(str, chosen))
-    if len(chosen) > 1:
-        return kept, [f"runs {which} of {len(names)} taken together"]
-    return _without_replaced(kept), [*_runs_by_step(kept)[2], f"run {which} of {len(names)}"]
+    if len(chosen) == 1:
+        return _without_replaced(parts[0]), [*resumed, f"run {which} of {len(names)}"]
+    counted = np.zeros(len(samples), dtype=bool)
+    for name, part in zip(chosen, parts, strict=True):
+        counted[labels.astype(str) == str(name)] = _is_kept(part)
+    together = f"runs {which} of {len(names)} taken together, each with its last steps"
+    return samples.at(counted), [*resumed, together]
 
 
 def _chosen(run: Any, names: list[Any]) -> list[Any]:
@@ -99,18 +104,29 @@ def _runs_by_step(samples: Samples) -> tuple[NDArray, NDArray, list[str]]:
 
 def _without_replaced(samples: Samples) -> Samples:
     """The samples of one run without the steps that were made again."""
+    return samples.at(_is_kept(samples))
+
+
+def _is_kept(samples: Samples) -> NDArray:
+    """By sample of one run whether its step was not made again, shape (n,)."""
     starts = np.flatnonzero(np.diff(samples.step) < 0) + 1
     resumed_at = np.r_[samples.step[starts], np.inf]
     least_later = np.minimum.accumulate(resumed_at[::-1])[::-1]
     times = np.searchsorted(starts, np.arange(len(samples)), side="right")
-    return samples.at(samples.step < least_later[times])
+    return samples.step < least_later[times]
 
 
-def is_among_last_steps(step: NDArray, last: float) -> NDArray:
-    """By sample whether it belongs to the last share of the steps, shape (n,)."""
-    steps = np.unique(step)
-    first = min(int(np.floor(len(steps) * (1 - last) + 1e-9)), len(steps) - 1)
-    return step >= steps[first]
+def is_among_last_steps(samples: Samples, last: float) -> NDArray:
+    """By sample whether it belongs to the last share of the steps of its run, shape (n,)."""
+    several = samples.run is not None and len(set(samples.run)) > 1
+    runs = samples.run if several else _runs_by_step(samples)[0]
+    counted = np.zeros(len(samples), dtype=bool)
+    for one in np.unique(runs):
+        step = samples.step[runs == one]
+        steps = np.unique(step)
+        first = min(int(np.floor(len(steps) * (1 - last) + 1e-9)), len(steps) - 1)
+        counted[runs == one] = step >= steps[first]
+    return counted
 
 
 def changes(samples: Samples, logsnr: NDArray) -> list[str]:
@@ -125,10 +141,11 @@ def changes(samples: Samples, logsnr: NDArray) -> list[str]:
     """
     notes = []
     for name, values in samples.settings.items():
-        places = np.flatnonzero((values[1:] != values[:-1]) & (values[1:] != "")) + 1
-        for place in places[:SHOWN]:
+        told = np.flatnonzero(values != "")
+        changed = np.flatnonzero(values[told][1:] != values[told][:-1])
+        for before, place in zip(told[changed][:SHOWN], told[changed + 1][:SHOWN], strict=True):
             notes.append(
-                f"{name} changes from {values[place - 1]} to {values[place]} at step "
+                f"{name} changes from {values[before]} to {values[place]} at step "
                 f"{samples.step[place]:g}; last= leaves out what was before"
             )
     return notes + _other_levels(samples, logsnr)

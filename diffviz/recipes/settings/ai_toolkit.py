@@ -183,7 +183,7 @@ def index_mass(values: Values, is_flow: bool) -> NDArray:
     # int(first + v (last − first)) with v = 1000 w/999, where w is cubic, cut at the last index
     edges = (np.arange(first, last + 2) - first) / (last - first) * (STEPS - 1) / STEPS
     edges[-1] = 1.0
-    mass[first : last + 1] = np.diff(law_of_rank(bias).cdf(edges))
+    mass[first : last + 1] = laws.probabilities(law_of_rank(bias), edges)
     return mass
 
 

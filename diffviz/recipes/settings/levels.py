@@ -136,7 +136,7 @@ def index_masses(time: Any, steps: int, first: float = 0.0, last: float | None =
     Returns:
         Probability of each index, shape (steps,).
     """
-    return np.diff(time.cdf(step_edges(steps, first, steps if last is None else last)))
+    return laws.probabilities(time, step_edges(steps, first, steps if last is None else last))
 
 
 def step_edges(steps: int, first: float, last: float) -> NDArray:

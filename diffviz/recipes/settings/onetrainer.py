@@ -196,7 +196,7 @@ def drawn_mass(values: Values, shift: float) -> NDArray:
         mass[first:last] = weight(unshifted(grid, shift), values, shift) * slope
         return mass
     edges = unshifted(np.arange(STEPS + 1) / STEPS, shift) * STEPS
-    return np.diff(law_between(values, distribution).cdf((edges - first) / (last - first)))
+    return laws.probabilities(law_between(values, distribution), (edges - first) / (last - first))
 
 
 def shift_of(values: Values, model: str) -> float:

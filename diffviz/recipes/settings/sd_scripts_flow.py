@@ -319,7 +319,7 @@ def build_sd3(values: Values) -> Reading:
     shift = values["training_shift"]
     first, last = time_range(values)
     edges = unshifted(step_edges(STEPS, first, last), shift)
-    mass = np.diff(index_law(values, scheme).cdf(edges))
+    mass = laws.probabilities(index_law(values, scheme), edges)
     levels = drawn_steps(linear_logsnr(np.arange(STEPS) / STEPS), mass)
     objective = Objective(
         name=f"sd-scripts SD3 {scheme}",
