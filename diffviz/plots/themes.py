@@ -260,9 +260,10 @@ def _darken(figure: Figure) -> None:
     on_images = _texts_on_images(figure)
     for artist in figure.findobj(Artist):
         if isinstance(artist, Line2D):
-            artist.set_color(_on_dark(artist.get_color()))
-            artist.set_markerfacecolor(_on_dark(artist.get_markerfacecolor()))
-            artist.set_markeredgecolor(_on_dark(artist.get_markeredgecolor()))
+            face, edge = artist.get_markerfacecolor(), artist.get_markeredgecolor()
+            artist.set_color(_on_dark(artist.get_color()))  # which markers may follow
+            artist.set_markerfacecolor(_on_dark(face))
+            artist.set_markeredgecolor(_on_dark(edge))
         elif isinstance(artist, Text) and artist not in on_images:
             artist.set_color(_on_dark(artist.get_color()))
         elif isinstance(artist, Patch):
