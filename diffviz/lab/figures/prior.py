@@ -387,9 +387,7 @@ def flow_paths(variance: float = 1.0, ax: Axes | None = None) -> Axes:
             gid=f"chord {k}",
             label="straight line from start to end",
         )
-    ax.set(
-        xlabel=TIME, ylabel="z", title=f"from N(0, 1) to N(0, {variance:g}) the paths bend inwards"
-    )
+    ax.set(xlabel=TIME, ylabel="z", title=f"N(0, 1) to N(0, {variance:g}): paths bend inwards")
     low, high = ax.get_ylim()
     ax.set_ylim(low - 0.17 * (high - low), high)
     legend(ax, ax.lines[-2:], loc="lower center", ncols=2)
@@ -412,7 +410,7 @@ def bend_by_variance(ax: Axes | None = None) -> Axes:
         {"closed form": _bend_over_energy(c, np.sqrt(c) * (2 - np.pi / 2))},
         xlabel="variance c of the data",
         ylabel="S over the energy   [0: straight]",
-        title="for their energy, paths bend most at c = 1",
+        title="S over the energy is largest at c = 1",
         outside=None,
         colours=lambda name: "0.35",
         ax=ax or plots.axes(7.2, 4.2)[0],
@@ -426,7 +424,7 @@ def bend_by_variance(ax: Axes | None = None) -> Axes:
         label="the flow, integrated",
     )
     ax.set(xscale="log", ylim=(0, 1.1))
-    legend(ax, [ax.lines[0], ax.lines[-1]], loc="upper left")
+    legend(ax, [ax.lines[0], ax.lines[-1]], loc="lower center")  # under the curve
     return ax
 
 
