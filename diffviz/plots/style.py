@@ -18,8 +18,20 @@ COLOURS = {
     "v-cosine": "#6A3D9A",
     "ddpm-linear": "#7F7F7F",
 }
-METHODS = {  # weightings that a method of policy learning brings with it, in its colour
-    "FPO's default": "#CC6677",
+BROUGHT = {"FPO's default": "#CC6677"}  # a weighting that a method of policy learning brings
+# Of methods of policy learning: none is near the colour of a weighting, which stands beside them.
+METHOD_COLOURS = {
+    "FPO": "#B5179E",
+    "AWR": "#3D6B1F",
+    "DPO": "#2F4F4F",
+    "FPO + KL": "#332288",
+    "DDPO": "#5A78FF",
+    "AWM": "#0099B3",
+    "NFT": "#B8860B",
+    "Flow-GRPO": "#A0522D",
+    "DanceGRPO": "#8FBC3F",
+    "CPS": "#882255",
+    "DDIM": "#4E7A8A",
 }
 PALETTE = (  # for what is no objective, so that a colour above stands for one thing in all pictures
     "#4477AA",
@@ -69,4 +81,4 @@ def colour(name: str) -> str:
     """
     checks.require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
     content = name.encode(errors="surrogatepass")
-    return COLOURS.get(name) or METHODS.get(name) or PALETTE[crc32(content) % len(PALETTE)]
+    return COLOURS.get(name) or BROUGHT.get(name) or PALETTE[crc32(content) % len(PALETTE)]

@@ -260,20 +260,30 @@ def _darken(figure: Figure) -> None:
     on_images = _texts_on_images(figure)
     for artist in figure.findobj(Artist):
         if isinstance(artist, Line2D):
-            artist.set_color(_on_dark(artist.get_color()))
-            artist.set_markerfacecolor(_on_dark(artist.get_markerfacecolor()))
-            artist.set_markeredgecolor(_on_dark(artist.get_markeredgecolor()))
+            face, edge = artist.get_markerfacecolor(), artist.get_markeredgecolor()
+            artist.set_color(_on_dark(artist.get_color()))  # which markers may follow
+            artist.set_markerfacecolor(_on_dark(face))
+            artist.set_markeredgecolor(_on_dark(edge))
         elif isinstance(artist, Text) and artist not in on_images:
             artist.set_color(_on_dark(artist.get_color()))
+            if (ground := artist.get_bbox_patch()) is not None:  # no child of the text
+                _darken_patch(ground)
         elif isinstance(artist, Patch):
-            artist.set(facecolor=_on_dark(artist.get_facecolor()))
-            artist.set(edgecolor=_on_dark(artist.get_edgecolor()))
+            _darken_patch(artist)
         elif isinstance(artist, Collection) and artist.get_array() is None:
             artist.set(facecolor=[_on_dark(one) for one in artist.get_facecolor()])
             artist.set(edgecolor=[_on_dark(one) for one in artist.get_edgecolor()])
     for ax in figure.axes:
         ax.tick_params(colors=_on_dark("black"), which="both")
     figure.set_facecolor(GROUND)
+
+
+def _darken_patch(patch: Patch) -> None:
+    """Turn or lighten the colours of an area and of an edge that is drawn."""
+    face, edge = patch.get_facecolor(), patch.get_edgecolor()
+    patch.set_facecolor(_on_dark(face))
+    if to_rgba(edge)[3] > 0:  # else the opacity of the patch would show it
+        patch.set_edgecolor(_on_dark(edge))
 
 
 def _texts_on_images(figure: Figure) -> set[Text]:

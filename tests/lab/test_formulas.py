@@ -101,6 +101,7 @@ RIGHT_ANSWERS = [
     ("ddim-step", ddim),
     ("ddim-step", ddim_by_sampler),
     ("fpo-ratio", lambda old, new: np.exp(old.mean(-1)) / np.exp(new.mean(-1))),
+    ("released-clip", lambda d, delta: np.exp(d * np.log1p(delta))),
     ("gain-integral", gain_by_logistic),
     ("removed-per-nat", removed_by_differences),
 ]
@@ -156,6 +157,10 @@ WRONG_ANSWERS = [
     ("fpo-ratio", lambda old, new: np.exp(old - new).mean(-1), "Average before"),
     ("fpo-ratio", lambda old, new: (old - new).mean(-1), "Take exp"),
     ("fpo-ratio", lambda old, new: np.exp((old - new).sum(-1)), "not their sum"),
+    ("released-clip", lambda d, delta: (1 + delta) ** (1 / d), "other way round"),
+    ("released-clip", lambda d, delta: 1 + delta, "released ratio is clipped"),
+    ("released-clip", lambda d, delta: (1 - delta) ** d, "upper end"),
+    ("released-clip", lambda d, delta: 1 + d * delta, "small δ"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, 1 / c), "sign of log c"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, np.exp(c)), "logarithm"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, 1.0), "does not appear"),

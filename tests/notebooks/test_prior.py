@@ -15,6 +15,7 @@ from diffviz.lab import figures
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.lab.experiments.prior import TERMINAL
+from diffviz.lab.explorers import PriorExplorer
 from diffviz.theory import prior
 
 NOTEBOOK = "07_prior"
@@ -57,7 +58,7 @@ def test_the_nats_are_right(text):
 def test_gaussian_pixels_pass_black_as_often_as_is_said(text):
     below = ndtr((-1 + 0.6) / math.sqrt(0.05 + 0.15))
     assert_says(text, f"{percent(below, 0)} of these lie below -1")
-    assert_says(text, "Pixels below -1.2 are drawn black")
+    assert_says(text, "Below -1.2 they are drawn black")
     panels = figures.draw("brightness").figure.axes
     assert {image.get_clim()[0] for ax in panels for image in ax.images} == {-1.2}
 
@@ -167,7 +168,34 @@ def test_straightness_over_the_energy_is_largest_where_the_spread_stays(text):
     assert max(found, key=found.get) == 1
     for c in (0.01, 0.25, 0.8):
         assert found[c] == pytest.approx(found[1 / c], rel=1e-3)
-    assert_says(text, "That ratio is largest at $c = 1$, and it is the same for $c$ and for $1/c$")
+    assert_says(
+        text,
+        "The ratio is largest at $c = 1$, where start and end have one law",
+        "it is the same for $c$ and for $1/c$",
+    )
+
+
+def test_the_answers_on_couplings_are_those_of_the_explorer(text):
+    rows = PriorExplorer(shows="couplings").view.panels[1].rows
+    shares, costs, lengths = (
+        dict(zip((row[0].strip("▸ ") for row in rows), column, strict=True))
+        for column in list(zip(*rows, strict=True))[1:]
+    )
+    assert (
+        lengths["independent pairs"] == "1.000" and shares["exact flow"] == shares["reflow pairs"]
+    )
+    length = float(lengths["exact flow"])
+    assert_says(
+        text,
+        f"the paths are {length:.2f} times as long as their chords",
+        f"They do, {costs['reflow pairs']} against {costs['minibatch OT pairs']}",
+    )
+    ring, moons = prior_experiments.ring_and_moons()
+    z = ring.sample(50, torch.Generator().manual_seed(0))
+    velocity = prior_experiments.exact_velocity(ring, moons)(z, torch.tensor(1.0))
+    to_one_point = z - velocity
+    assert (to_one_point.std(0) < 1e-6).all()  # the mean of the data
+    assert_says(text, "Towards the middle, the mean of the data")
 
 
 @pytest.fixture(scope="module")

@@ -368,6 +368,8 @@ def test_the_answer_on_the_hill(text):
     assert training.names == ("drawn", "fm-ot", "edm")
     trained = side_by_side.trained(training)
     middle, noise = (logs_at(trained, level) for level in (4, -4))
+    behind = training_experiments.GRID < 2
+    assert (trained.excess[0, 0, behind] > trained.excess[0, 1:, behind].max(1)).all()
     assert all(0.15 < other - middle[0] < 0.5 for other in middle[1:])
     flow, edm = (noise[0] - other for other in noise[1:])
     assert 10**edm == pytest.approx(70, rel=0.4) and 10**flow == pytest.approx(380, rel=0.4)

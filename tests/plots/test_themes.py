@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
 
 from diffviz import plots
@@ -145,3 +145,23 @@ def test_names_beside_a_panel_stay_clear_of_the_next_one():
     names = [Text.get_window_extent(text) for text in left.texts]
     assert all(name.x1 < label.x0 for name in names)
     assert left.texts[0].get_fontsize() >= 10
+
+
+def test_a_marker_that_follows_a_black_line_is_turned_round_once():
+    (ax,) = plots.axes(4, 3)
+    (line,) = ax.plot([0, 1], [0, 1], "o-", color="black")
+    plots.restyle(ax.figure, "dark")
+    shade = to_rgba(line.get_color())
+    assert min(shade[:3]) > 0.9
+    assert to_rgba(line.get_markerfacecolor()) == to_rgba(line.get_markeredgecolor()) == shade
+
+
+def test_the_ground_of_a_text_is_as_dark_as_the_figure():
+    (ax,) = plots.axes(4, 3)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+    text = ax.text(0.5, 0.5, "24 %", bbox=box)
+    plots.restyle(ax.figure, "dark")
+    assert text.get_bbox_patch().get_edgecolor()[3] == 0
+    ground = to_rgb(text.get_bbox_patch().get_facecolor())
+    assert max(ground) < 0.15
+    assert contrast(to_rgb(text.get_color()), ground) > 4.5

@@ -375,6 +375,29 @@ def fpo_ratio(answer: Any) -> str:
     return judged(answer, lambda old, new: np.exp(_mean_last(old - new)), cases, mistakes, hint)
 
 
+@exercise("released-clip")
+def released_clip(answer: Any) -> str:
+    """The exact ratio at which a clip at 1 + δ stops the d-th root of it: (1 + δ)^d."""
+    rng = _rng(8)
+    cases = [(rng.integers(2, 9, 5), rng.uniform(0.02, 0.3, 5)) for _ in range(3)]
+    mistakes = {
+        "The other way round: that is what the root of 1 + δ is, and the exact ratio is larger.": (
+            lambda d, delta: (1 + delta) ** (1 / d)
+        ),
+        "That is where the released ratio is clipped. Which exact ratio has it as its root?": (
+            lambda d, delta: 1 + delta
+        ),
+        "For A > 0 the clip stops a ratio that rises: the upper end counts.": (
+            lambda d, delta: (1 - delta) ** d
+        ),
+        "Only for small δ: a power is a product of d factors, not a sum.": (
+            lambda d, delta: 1 + d * delta
+        ),
+    }
+    hint = "The released ratio is the d-th root of the exact one, and stops at 1 + δ."
+    return judged(answer, lambda d, delta: (1 + delta) ** d, cases, mistakes, hint)
+
+
 def _slope(logsnr: NDArray, variance: float) -> NDArray:
     """Slope of sigmoid(λ + ln c) in λ."""
     level = logsnr + np.log(variance)

@@ -230,8 +230,8 @@ prediction(
 prediction(
     "quietest-rule",
     Choice(
-        "Flow matching's weighting, the ring of eight, the exact denoiser: which density makes "
-        "the value of the loss least noisy?",
+        "Flow matching's weighting, the ring of eight, the exact denoiser: which of these three "
+        "densities makes the value of the loss least noisy?",
         {
             "Kingma–Gao: p ∝ w · E‖ε̂ − ε‖²": (
                 "It follows the mean of the error. The least noise needs the root of its mean "

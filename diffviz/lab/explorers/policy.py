@@ -19,7 +19,7 @@ from diffviz.lab.explorers.colours import BEST, REFERENCE
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
-from diffviz.lab.figures.policy import METHOD_COLOURS
+from diffviz.plots.style import METHOD_COLOURS
 from diffviz.web.description import Action, Chip, Chips, Control, Description, Menu, Slider, State
 from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 

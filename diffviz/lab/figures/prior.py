@@ -41,10 +41,11 @@ from diffviz.lab.figures.style import (
     name_curve,
     named_lines,
 )
-from diffviz.plots.style import BEST, FOCUS
+from diffviz.plots.style import BEST, BLUES, FOCUS
 from diffviz.theory import prior
 
-SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))
+SIZE_COLOURS = dict(zip(SIZES, reversed(BLUES), strict=True))  # the larger, the darker
+CIRCLES = 11.0, 7.5, 4.0  # sizes of circles by that of images, so that each is seen in one place
 PRIOR = OTHERS[2]  # the term of the ELBO, as in the figures of that
 RAISED = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 END = "log-SNR λ at the end   [nats; noise ← → data]"
@@ -172,7 +173,7 @@ def _draw_ratio(ax: Axes, curves: dict[int, NDArray], what: str, title: str) -> 
         LAST_LEVELS,
         labelled,
         xlabel=END,
-        ylabel=f"{what} of brightness, samples / data",
+        ylabel=f"{what}, samples / data",
         colours=size_colour,
         outside=None,
         ax=ax,
@@ -187,12 +188,13 @@ def _draw_ratio(ax: Axes, curves: dict[int, NDArray], what: str, title: str) -> 
 def _draw_measured(ax: Axes, measured: NDArray) -> None:
     """Circles for ratios (4, 3) that sampling has, by schedule and size."""
     places = [*TERMINAL.values(), NO_SIGNAL_PLACE]
-    for (side, colour), ratio in zip(SIZE_COLOURS.items(), measured.T, strict=True):
+    columns = zip(SIZE_COLOURS.items(), measured.T, CIRCLES, strict=True)
+    for (side, colour), ratio, size in columns:
         ax.plot(
             places,
             ratio,
             "o",
-            ms=7,
+            ms=size,
             mfc="none",
             mew=1.6,
             color=colour,
@@ -357,10 +359,26 @@ def straightness_figure(variance: float = 1.0) -> Axes:
         The left panel.
     """
     left, right = plots.axes(10.5, 4.2, columns=2)
+    flow_paths(variance, left)
+    bend_by_variance(right)
+    return left
+
+
+def flow_paths(variance: float = 1.0, ax: Axes | None = None) -> Axes:
+    """Draw nine paths of the flow from N(0, 1) to N(0, c) with their chords.
+
+    Args:
+        variance: Variance c of the data.
+        ax: Axes to draw on; new ones by default.
+
+    Returns:
+        The Axes.
+    """
+    ax = ax or plots.axes(7.2, 4.2)[0]
     t, z = gaussian_flow(variance, 9)
     for k in range(z.shape[1]):
-        left.plot(t, z[:, k, 0], color=OTHERS[2], lw=1.6, gid=f"path {k}", label="path")
-        left.plot(
+        ax.plot(t, z[:, k, 0], color=OTHERS[2], lw=1.6, gid=f"path {k}", label="path")
+        ax.plot(
             [1, 0],
             z[[0, -1], k, 0],
             color="0.6",
@@ -369,16 +387,25 @@ def straightness_figure(variance: float = 1.0) -> Axes:
             gid=f"chord {k}",
             label="straight line from start to end",
         )
-    title = f"data N(0, {variance:g})"
-    if variance == 1:
-        title += ": every path goes in to 0.707 and back"
-    left.set(xlabel=TIME, ylabel="z", title=title)
-    low, high = left.get_ylim()
-    left.set_ylim(low - 0.17 * (high - low), high)
-    legend(left, left.lines[-2:], loc="lower center", ncols=2)
-    from_noise(left)
-    c = np.geomspace(0.003, 10, 100)
-    plots.lines(
+    ax.set(xlabel=TIME, ylabel="z", title=f"N(0, 1) to N(0, {variance:g}): paths bend inwards")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low - 0.17 * (high - low), high)
+    legend(ax, ax.lines[-2:], loc="lower center", ncols=2)
+    from_noise(ax)
+    return ax
+
+
+def bend_by_variance(ax: Axes | None = None) -> Axes:
+    """Draw the straightness S over the energy, by the variance of the data.
+
+    Args:
+        ax: Axes to draw on; new ones by default.
+
+    Returns:
+        The Axes.
+    """
+    c = np.geomspace(0.01, 100, 101)
+    ax = plots.lines(
         c,
         {"closed form": _bend_over_energy(c, np.sqrt(c) * (2 - np.pi / 2))},
         xlabel="variance c of the data",
@@ -386,9 +413,9 @@ def straightness_figure(variance: float = 1.0) -> Axes:
         title="S over the energy is largest at c = 1",
         outside=None,
         colours=lambda name: "0.35",
-        ax=right,
+        ax=ax or plots.axes(7.2, 4.2)[0],
     )
-    right.plot(
+    ax.plot(
         C_VALUES,
         _bend_over_energy(np.array(C_VALUES), np.array(straightness(C_VALUES))),
         "o",
@@ -396,9 +423,9 @@ def straightness_figure(variance: float = 1.0) -> Axes:
         gid="measured",
         label="the flow, integrated",
     )
-    right.set(xscale="log", ylim=(0, 1.1))
-    legend(right, [right.lines[0], right.lines[-1]], loc="upper left")
-    return left
+    ax.set(xscale="log", ylim=(0, 1.1))
+    legend(ax, [ax.lines[0], ax.lines[-1]], loc="lower center")  # under the curve
+    return ax
 
 
 def _bend_over_energy(variance: NDArray, bend: NDArray) -> NDArray:
@@ -425,8 +452,8 @@ def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled, colour
         end = "data" if kind == "pairs" else "end of a path"
         ax.plot(*points[:, 1].T, ".", ms=4, color=BEST, gid="data", label=end)
     numbers = coupling.numbers()
-    title = f"{name}: {numbers['crossings']:.0%} cross, cost {numbers['cost']:.1f}"
-    top.set_title(title, fontsize=11)
+    share = f"{100 * numbers['crossings']:.0f} % cross"
+    top.set_title(f"{name}: {share}, cost {numbers['cost']:.1f}", fontsize=11)
     title = f"its flow: S = {numbers['S']:.2g}, path ratio {numbers['path ratio']:.2f}"
     bottom.set_title(title, fontsize=11)
 
@@ -453,7 +480,7 @@ def couplings_figure(flows: dict[str, Coupled] | None = None) -> Axes:
     for name, top, bottom, colour in columns:
         _draw_coupling(top, bottom, name.split(",")[0], flows[name], colour)
     panels[0].set_ylabel("120 pairs to train on\nz₂")
-    panels[3].set_ylabel("120 paths of the learnt flow, 30 RK4 steps\nz₂")
+    panels[3].set_ylabel("the learnt flow: 300 ends, 120 paths\nz₂")
     for ax in panels[3:]:
         ax.set_xlabel("z₁")
     for ax in (panels[0], panels[3]):

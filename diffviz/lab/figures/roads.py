@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 
 from diffviz import plots
 from diffviz.lab.experiments.forward_process import (
@@ -14,11 +13,11 @@ from diffviz.lab.experiments.forward_process import (
     forward_gains,
     forward_objective,
 )
-from diffviz.lab.experiments.policy import SCALES
+from diffviz.lab.experiments.policy import DEFAULT, SCALES
 from diffviz.lab.experiments.roads import COUNTS, ENDS, ROADS, RULES, equal_etas, excess, learned
-from diffviz.lab.figures.policy import METHOD_COLOURS
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import draw_under, label_ends, last_points, legend
+from diffviz.lab.figures.style import SHORT_LOGSNR, draw_under, label_ends, last_points, legend
+from diffviz.plots.style import METHOD_COLOURS
 
 AWM_RELEASED = FORWARD[2]
 LEVELS = np.linspace(-7, 7, 141)  # λ in nats
@@ -27,9 +26,9 @@ POLICY_TITLES = {
     LEARNED: "w at a policy that keeps to four goals",
 }
 RATIOS = (1, 2, 5, 10, 20)  # ticks of KL over KL
-OTHER_WEIGHTING = {"FPO": "FPO under fm-ot"}  # elsewhere FPO has its default
-PALE = 0.75  # share of its colour that such a line has
-AS_FM = {"AWM": "AWM: flow matching"}  # whose weighting it has
+UNDER_FM = {"FPO": "FPO under fm-ot"}  # elsewhere FPO has its default
+WEIGHTED_AS = {"FPO": DEFAULT, "AWM": "fm-ot"}  # methods with the weighting of that name
+WEIGHTING_LABELS = {"FPO": DEFAULT, "AWM": "AWM: flow matching"}
 ROAD_DASHES = {
     "AWM": plots.DASHES[1],
     "NFT": plots.DASHES[2],
@@ -51,16 +50,13 @@ def method_colour(name: str) -> str:
 
 
 def _road_colour(name: str) -> str:
-    """The colour of the line of a road: paler than its method's under another weighting."""
-    colour = method_colour(name)
-    if name not in OTHER_WEIGHTING:
-        return colour
-    return to_hex((1 - PALE * (1 - np.array(to_rgb(colour)))).tolist())
+    """The colour of the line of a road: that of flow matching where it has this weighting."""
+    return plots.colour("fm-ot") if name in UNDER_FM else method_colour(name)
 
 
 def _weighting_colour(name: str) -> str:
-    """The colour of a method's weighting: that of flow matching where it is the same."""
-    return plots.colour("fm-ot") if name in AS_FM else method_colour(name)
+    """The colour of a method's weighting: that of a weighting with a name where it is the same."""
+    return plots.colour(WEIGHTED_AS[name]) if name in WEIGHTED_AS else method_colour(name)
 
 
 def draw_noise(
@@ -156,7 +152,7 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
     ends: dict[str, tuple[float, float]] = {}
     for name in roads:
         road = learned(name)
-        colour, label = _road_colour(name), OTHER_WEIGHTING.get(name, name)
+        colour, label = _road_colour(name), UNDER_FM.get(name, name)
         dash = ROAD_DASHES.get(name, "-")
         low, high = road.reward.min(0), road.reward.max(0)
         ax.fill_between(road.calls, low, high, color=colour, alpha=0.15, lw=0)
@@ -183,12 +179,12 @@ def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
     label_ends(ax, last, method_colour, leaders=False, size=10)
     for name in ends.keys() - last.keys():
         ax.annotate(
-            OTHER_WEIGHTING.get(name, name),
+            UNDER_FM.get(name, name),
             ends[name],
             (4, -12),
             textcoords="offset points",
             va="center",
-            color=method_colour(name),
+            color=_road_colour(name),
             fontsize=10,
         )
 
@@ -231,7 +227,7 @@ def draw_local(ax: Axes, policy: str = FIRST, methods: Sequence[str] = FORWARD) 
     plots.lines(
         LEVELS,
         curves,
-        xlabel=plots.LOGSNR,
+        xlabel=SHORT_LOGSNR,
         ylabel="log₁₀ w on the ε error, 0 at λ = 0",
         title=POLICY_TITLES[policy],
         colours=_weighting_colour,
@@ -264,7 +260,7 @@ def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
     if AWM_RELEASED in methods:
         draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
     ax.set_xlim(right=np.log10(SCALES[-1]))
-    label_ends(ax, last_points(ax), _weighting_colour, labels=AS_FM)
+    label_ends(ax, last_points(ax), _weighting_colour, labels=WEIGHTING_LABELS)
 
 
 @figure(

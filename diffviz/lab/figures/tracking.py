@@ -33,7 +33,7 @@ from diffviz.plots.style import BEST, FOCUS, UNIFORM
 
 EXACT = "exact denoiser"
 REMEMBERED, FINISHED = "remembered ± its error", "the finished network"
-MEMORIES = {0.9: "noisy", 0.99: "a fair choice", 0.999: "smooth and late"}  # by decay
+MEMORIES = {0.9: "noisy", 0.99: "in between", 0.999: "smooth and late"}  # by decay
 OF_OBJECTIVES = {  # densities and weightings that are no rule's
     "FM, uniform t": plots.colour("fm-ot"),
     "cosine": plots.colour("iddpm-cosine"),
@@ -133,7 +133,7 @@ def _draw_rule(ax: Axes, densities: Mapping[str, NDArray], ratio: float) -> None
         densities,
         xlabel="",
         ylabel="",
-        title=" and ".join(densities),
+        title=", ".join(densities),
         outside=None,
         colours=law_colour,
         ax=ax,
@@ -268,7 +268,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         {**curves, "truth": [1.0] * len(STEPS)},
         xlabel="steps of DDIM",
         ylabel="distance to the truth, × truth",
-        title="the grid counts for more",
+        title="with more steps all come nearer",
         outside=None,
         colours=colours.__getitem__,
         ax=distances,
@@ -282,11 +282,16 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
     distances.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     distances.minorticks_off()
     _name_lines(distances, trained)
+    distances.figure.subplots_adjust(top=0.84)  # for titles of two lines
     for ax, place in zip(clouds, ("cosine", "uniform λ"), strict=True):
         ax.plot(*trained.truth.T, ".", ms=2.5, color="0.8", gid="truth")
         samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2.5, color=GRID_COLOURS[place], gid="samples")
-        ax.set(title=f"{place} grid, 8 steps", xlim=(-1.5, 2.5), ylim=(-1.4, 1.8))
+        ax.set(
+            title=f"{place} grid, 8 steps,\ntrained with uniform λ",
+            xlim=(-1.5, 2.5),
+            ylim=(-1.4, 1.8),
+        )
         ax.set(xlabel="x₁", ylabel="x₂")
         ax.set_aspect("equal", anchor="N")
     return distances

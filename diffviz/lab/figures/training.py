@@ -29,6 +29,7 @@ from diffviz.lab.experiments.training import (
     sample_quality,
     shares_astray,
 )
+from diffviz.lab.experiments.weighting import DRAWN as BY_HAND
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import (
     NEUTRAL,
@@ -44,6 +45,7 @@ from diffviz.lab.figures.style import (
     set_gaps,
 )
 from diffviz.learning.floors.record import Floor
+from diffviz.plots.style import DRAWN
 
 EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
 LOGGED = "0.45"  # what a log shows
@@ -410,6 +412,52 @@ def beside(clouds: Mapping[str, NDArray], reach: float = 2.5) -> Axes:
         _square(ax, reach)
         ax.set_title(name)
     return panels[0]
+
+
+def _own_colour(name: str) -> str:
+    """The colour of an objective, or of the weighting that is drawn by hand."""
+    return DRAWN if name == BY_HAND else plots.colour(name)
+
+
+def trained_beside(
+    logs: Mapping[str, ArrayLike], samples: Mapping[str, ArrayLike], title: str = ""
+) -> Axes:
+    """Draw the excess of a few networks in one panel, and samples of each in one of its own.
+
+    Args:
+        logs: Name of an objective, or "drawn", to log10 of its excess on ``GRID``, shape (45,).
+        samples: The same names to samples, shape (n, 2) each.
+        title: Title of the excess; what it shows by default.
+
+    Returns:
+        The panel of the excess.
+
+    Raises:
+        ValueError: There are no samples, or they are not in the plane.
+    """
+    require(len(samples) > 0, "samples is empty: give those of at least one network")
+    left, *others = plots.axes(4 + 3.1 * len(samples), 3.9, columns=1 + len(samples))
+    plots.lines(
+        GRID,
+        logs,
+        xlabel=SHORT_LOGSNR,
+        ylabel=EXCESS,
+        title=title or "what is left to win, by noise level",
+        outside=None,
+        colours=_own_colour,
+        ax=left,
+    )
+    for line in left.lines:
+        line.set_linestyle("-")  # their names stand at their ends
+    left.set_xlim(GRID[0], GRID[-1])
+    set_gaps((left, *others), (0.9, *[BESIDE] * (len(others) - 1)))
+    label_ends(left, last_points(left), _own_colour, size=10)
+    _mark_anchor(left)
+    for ax, (name, points) in zip(others, samples.items(), strict=True):
+        cloud(ax, points, name, _own_colour(name), size=3)
+        _square(ax, REACH)
+        ax.set_title(f"{name}: {len(np.asarray(points))} samples", color=_own_colour(name))
+    return left
 
 
 def _draw_truth(ax: Axes) -> None:

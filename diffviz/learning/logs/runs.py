@@ -118,8 +118,9 @@ def _is_kept(samples: Samples) -> NDArray:
 
 def is_among_last_steps(samples: Samples, last: float) -> NDArray:
     """By sample whether it belongs to the last share of the steps of its run, shape (n,)."""
-    several = samples.run is not None and len(set(samples.run)) > 1
-    runs = samples.run if several else _runs_by_step(samples)[0]
+    runs = _runs_by_step(samples)[0]
+    if samples.run is not None and len(set(samples.run)) > 1:
+        runs = samples.run
     counted = np.zeros(len(samples), dtype=bool)
     for one in np.unique(runs):
         step = samples.step[runs == one]

@@ -239,9 +239,9 @@ def test_the_correlation_of_two_scales_is_that_of_a_large_sample(ratio, share):
     )
 
 
-def check_range(figure, name):
+def check_range(figure, name, panels=2):
     """A line is the mean of the seeds, and the band behind it their range."""
-    for panel, quantity in enumerate(("reward", "goals")):
+    for panel, quantity in enumerate(("reward", "goals")[:panels]):
         each = np.array([getattr(one, quantity) for one in policy_experiments.learned(name)])
         assert len(each) == 3
         batch, mean = data(figure, panel, name)
@@ -272,7 +272,7 @@ def shares_of(ax):
 
 def test_the_parts_of_learning_are_drawn_alone():
     curves = figures.policy.learning_curves(("FPO",)).figure
-    check_range(curves, "FPO")
+    check_range(curves, "FPO", panels=1)
     clouds = figures.policy.clouds(("DPO",)).figure
     for panel, name in enumerate(("before", "DPO")):
         shown = np.stack(data(clouds, panel, name), 1)
@@ -283,6 +283,24 @@ def test_the_parts_of_learning_are_drawn_alone():
     for figure in (curves, clouds):
         check_nothing_is_cut(figure)
         check_type(figure)
+
+
+def test_goals_are_drawn_by_the_reward_that_is_first_passed():
+    ax = figures.policy.learning_curves().figure.axes[1]
+    for name in ("FPO", "AWR", "DPO"):
+        reward, mean = data(ax.figure, 1, name)
+        runs = policy_experiments.learned(name)
+        for level, goals in zip(reward, mean, strict=True):
+            there = [
+                next(g for r, g in zip(one.reward, one.goals, strict=True) if r > level)
+                for one in runs
+            ]
+            assert goals == pytest.approx(np.mean(there))
+        furthest = min(max(one.reward) for one in runs)
+        assert furthest - 0.0101 < reward[-1] < furthest
+    at = {name: dict(zip(*data(ax.figure, 1, name), strict=True)) for name in ("FPO", "AWR")}
+    both = [level for level in at["AWR"] if level > 0.5]
+    assert len(both) > 10 and all(at["AWR"][level] < at["FPO"][level] for level in both)
 
 
 def test_learning_shows_reward_rising_and_goals_going():

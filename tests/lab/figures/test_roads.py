@@ -7,8 +7,8 @@ from pictures import check, check_nothing_is_cut, check_type
 from diffviz import plots
 from diffviz.lab import figures
 from diffviz.lab.experiments import forward_process, roads
-from diffviz.lab.figures.policy import METHOD_COLOURS
 from diffviz.lab.figures.roads import draw_learning, method_colour, noise_and_cost
+from diffviz.plots.style import METHOD_COLOURS
 
 
 def test_two_roads_shows_its_numbers():
@@ -22,7 +22,7 @@ def test_two_roads_shows_its_numbers():
     names = [line.get_gid() for line in learning.lines]
     assert names == list(roads.ROADS)
     assert learning.lines[0].get_label() == "FPO under fm-ot"
-    assert learning.lines[0].get_color() not in METHOD_COLOURS.values()
+    assert learning.lines[0].get_color() == plots.colour("fm-ot")
     for line in learning.lines:
         road = roads.learned(line.get_gid())
         np.testing.assert_allclose(line.get_ydata(), road.reward.mean(0))
@@ -35,7 +35,8 @@ def test_the_names_of_roads_stand_beside_the_ends_of_their_lines():
     draw_learning(ax, shown, at_ends=True)
     assert ax.get_legend() is None
     assert {text.get_text(): text.get_color() for text in ax.texts} == {
-        {"FPO": "FPO under fm-ot"}.get(name, name): method_colour(name) for name in shown
+        "FPO under fm-ot": plots.colour("fm-ot"),
+        **{name: method_colour(name) for name in shown[1:]},
     }
     for text in ax.texts:
         road = roads.learned(text.get_text().removesuffix(" under fm-ot"))
@@ -75,9 +76,10 @@ def test_what_weights_as_flow_matching_does_has_its_colour():
     gains = figures.draw("forward-process").axes[2]
     colours = {line.get_gid(): line.get_color() for line in gains.lines}
     assert colours["AWM"] == plots.colour("fm-ot")
+    assert colours["FPO"] == plots.colour("FPO's default")
     assert colours["AWM as released"] == METHOD_COLOURS["AWM"]
     said = {text.get_text() for text in gains.texts}
-    assert said == {"FPO", "AWM: flow matching", "AWM as released", "NFT as released"}
+    assert said == {"FPO's default", "AWM: flow matching", "AWM as released", "NFT as released"}
 
 
 def test_the_forward_process_shows_its_numbers():

@@ -113,7 +113,7 @@ def panel_of(name):
 
 def test_adaptive_densities_are_densities(drawn):
     figure = drawn["adaptive-schedules"]
-    titles = [f"{name} and VDM" if name == BOTH else name for name in SHOWN]
+    titles = [f"{name}, VDM" if name == BOTH else name for name in SHOWN]
     assert [ax.get_title() for ax in figure.axes] == [*titles, "EDM2: another w"]
     for name in RULES:
         density = data(figure, panel_of(name), name)[1]

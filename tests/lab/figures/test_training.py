@@ -13,6 +13,7 @@ from diffviz.lab import figures
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.figures import training as training_figures
 from diffviz.lab.figures.training import BOUNDS
+from diffviz.plots.style import DRAWN
 from diffviz.theory.objectives import from_weighting
 
 NAMES = ("astray-over-excess", "capacity", "equal-draws", "samples")
@@ -202,6 +203,25 @@ def test_the_bounds_of_a_floor_are_named_beside_their_lines():
     assert edge.min() > 1e-9
     check_nothing_is_cut(ax.figure)
     check_type(ax.figure)
+
+
+def test_networks_that_were_trained_beside_one_another_show_their_excess_and_samples():
+    rng = np.random.default_rng(0)
+    names = ("drawn", "fm-ot")
+    logs = dict(zip(names, rng.normal(-2, 1, (2, len(training_experiments.GRID))), strict=True))
+    samples = dict(zip(names, rng.normal(size=(2, 50, 2)), strict=True))
+    ax = training_figures.trained_beside(logs, samples)
+    colours = {"drawn": DRAWN, "fm-ot": dv.plots.colour("fm-ot")}
+    for panel, name in enumerate(names, start=1):
+        np.testing.assert_array_equal(data(ax.figure, 0, name)[1], logs[name])
+        np.testing.assert_array_equal(np.stack(data(ax.figure, panel, name), 1), samples[name])
+        assert ax.figure.axes[panel].get_title() == f"{name}: 50 samples"
+    said = {text.get_text(): text.get_color() for text in ax.texts}
+    assert {name: said[name] for name in names} == colours
+    check_nothing_is_cut(ax.figure)
+    check_type(ax.figure)
+    with pytest.raises(ValueError, match="samples is empty"):
+        training_figures.trained_beside(logs, {})
 
 
 def test_clouds_beside_one_another_move_no_points():
