@@ -127,7 +127,11 @@ WRONG_ANSWERS = [
     ("excess-of-x", lambda x, y, level: excess_by_noise(x, y, level) * len(x), "E is a mean"),
     ("excess-of-x", lambda x, y, level: x[:, 0], "the shape (9,)"),
     ("weighting-of-a-recipe", lambda level: np.exp(-level / 2), "flow matching's"),
-    ("weighting-of-a-recipe", lambda level: -expit(level / 2) * expit(-level / 2), "-1 times the right"),
+    (
+        "weighting-of-a-recipe",
+        lambda level: -expit(level / 2) * expit(-level / 2),
+        "-1 times the right",
+    ),
     ("weighting-of-a-recipe", lambda level: 1 / np.cosh(level / 2), "cosine schedule"),
     ("weighting-of-a-recipe", lambda level: expit(-level / 2), "its slope"),
     ("weighting-of-a-recipe", lambda level: expit(level) * expit(-level), "half of λ"),
