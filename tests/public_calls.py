@@ -103,6 +103,8 @@ INNER = (
     "theory.laws.exceeded",  # of laws and numbers that are checked
     "theory.laws.log_density",
     "theory.laws.quantile",
+    "theory.laws.is_inside",
+    "theory.laws.probabilities",
     "theory.laws.survival",
     "sampling.trajectories.band_masks",  # parts of ``explained``
     "sampling.trajectories.explained_in",

@@ -130,6 +130,7 @@ export function edmMonotonic(mean, std, sigmaData) {
   const fall = (logsnr) =>
     expit(-logsnr - 2 * Math.log(sigmaData)) - (centre - logsnr) / scale ** 2; // −d log w/dλ
   const edges = [centre - 2 * scale ** 2 - 1, ...turns(scale, sigmaData), centre];
+  /** @type {number[]} */
   const peaks = [];
   for (let k = 0; k < edges.length; k += 2) {
     if (edges[k] < edges[k + 1] && fall(edges[k]) < 0 && fall(edges[k + 1]) >= 0) {

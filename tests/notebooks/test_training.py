@@ -371,6 +371,8 @@ def test_the_answer_on_the_hill(text):
     behind = training_experiments.GRID < 2
     assert (trained.excess[0, 0, behind] > trained.excess[0, 1:, behind].max(1)).all()
     assert all(0.15 < other - middle[0] < 0.5 for other in middle[1:])
+    data_end = training_experiments.GRID >= 12
+    assert (2 * trained.excess[0, 0, data_end] < trained.excess[0, 1:, data_end].min(1)).all()
     flow, edm = (noise[0] - other for other in noise[1:])
     assert 10**edm == pytest.approx(70, rel=0.4) and 10**flow == pytest.approx(380, rel=0.4)
     assert training_experiments.GRID[trained.excess[0, 0].argmax()] == pytest.approx(1.5, abs=1)
@@ -379,6 +381,7 @@ def test_the_answer_on_the_hill(text):
     assert_says(
         text,
         "about half the excess of the other two",
+        "At the data end it is ahead of both, too.",
         "about 70 times that of EDM, and nearly 400 times that of flow matching",
         "its excess is largest at λ = 1.5",
         "and next to none of the other two do",

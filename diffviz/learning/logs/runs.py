@@ -54,17 +54,26 @@ def one_run(samples: Samples, run: Any) -> tuple[Samples, list[str]]:
             f"the log holds {len(names)} runs{how}; pass run={names[0]!r}, or a list of them to "
             f"take them together ({listed})"
         )
-    chosen = _chosen(run, names)
-    parts = [samples.at(labels.astype(str) == str(name)) for name in chosen]
-    resumed = [note for part in parts for note in _runs_by_step(part)[2]]
+    return _of_runs(samples, labels, names, _chosen(run, names))
+
+
+def _of_runs(
+    samples: Samples, labels: NDArray, names: list[Any], chosen: list[Any]
+) -> tuple[Samples, list[str]]:
+    """The samples of the runs that are asked for, and what to note."""
+    counted = np.zeros(len(samples), dtype=bool)
+    notes = []
+    for name in chosen:
+        of_run = labels.astype(str) == str(name)
+        part = samples.at(of_run)
+        notes += _runs_by_step(part)[2]
+        counted[of_run] = _is_kept(part)
     which = ", ".join(map(str, chosen))
     if len(chosen) == 1:
-        return _without_replaced(parts[0]), [*resumed, f"run {which} of {len(names)}"]
-    counted = np.zeros(len(samples), dtype=bool)
-    for name, part in zip(chosen, parts, strict=True):
-        counted[labels.astype(str) == str(name)] = _is_kept(part)
-    together = f"runs {which} of {len(names)} taken together, each with its last steps"
-    return samples.at(counted), [*resumed, together]
+        notes.append(f"run {which} of {len(names)}")
+    else:
+        notes.append(f"runs {which} of {len(names)} taken together, each with its last steps")
+    return samples.at(counted), notes
 
 
 def _chosen(run: Any, names: list[Any]) -> list[Any]:
