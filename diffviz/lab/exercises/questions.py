@@ -551,7 +551,7 @@ def _farther_under_one_clip() -> str:
     ahead = released.reward[:, -1] - exact.reward[:, -1]
     if (ahead > 0).all():
         return "the root"
-    return "the exact ratio" if (ahead < 0).all() else "neither at each seed"
+    return "the exact ratio" if (ahead < 0).all() else "now one, now the other"
 
 
 prediction(
@@ -600,7 +600,7 @@ prediction(
         {
             "the exact ratio": "It is farther from 1, so that the clip stops it sooner.",
             "the root": "The root is nearer to 1, so the policy is farther when the clip stops it.",
-            "neither at each seed": "One of them is ahead at every seed.",
+            "now one, now the other": "One of them is ahead at every seed.",
         },
         _farther_under_one_clip,
     ),
