@@ -63,7 +63,7 @@ def test_every_weighting_gives_the_log_ratio_times_its_gain(prose, moved):
     assert_says(prose, f"π/2 = {kappa:.4f} for flow matching", "¼ for ε")
     assert elbo_mixture.gain(dv.objective("iddpm-cosine")) == pytest.approx(0.25, abs=1e-9)
     assert elbo_mixture.gain(dv.objective("elbo")) == pytest.approx(2, abs=1e-9)
-    assert_says(prose, "The catalogue's ELBO has w = 2")
+    assert_says(prose, "The catalogue writes the ELBO without the ½ in front, hence with w = 2")
     missing = elbo_mixture.gain(dv.objective("fm-ot")) - slope["fm-ot"]
     assert_says(prose, f"a part of {missing:.4f} lies below λ = -16")
 

@@ -47,7 +47,7 @@ def test_the_nats_are_right(text):
         f"linear schedule the prior term is {total[1]:.2g} nats",
         f"with iDDPM's cosine schedule {total[2]:.2g}",
         f"A cloudy texture of variance {texture / 64**2:.2f} lies on top",
-        f"V = N · var, here {V:.0f}",
+        f"V = N · var(brightness), here {V:.0f}",
         f"{math.sqrt(0.05):.3f}",
     )
     # what z_T tells of x, by the coefficients' own signal-to-noise ratios

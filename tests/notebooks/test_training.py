@@ -195,7 +195,7 @@ def test_the_table_of_weight_times_excess_is_that_of_the_networks(text, small, l
         expected = [pull[at(level)] / pull[at(4)] for level in (-6, 0, 4, 10)]
         assert [float(one) for one in told.split()] == pytest.approx(expected, rel=0.4)
         assert 3 <= float(most) <= 4.5
-    assert_says(text, "weight times excess, which is what a training can still win")
+    assert_says(text, "weight times excess says how much of the loss a training can still win")
 
 
 def test_what_a_weighting_buys_beside_the_spread_of_seeds(text, small):
@@ -222,9 +222,7 @@ def test_what_a_weighting_buys_beside_the_spread_of_seeds(text, small):
     assert max(steps[-6]) < spread[-6]
     assert [step > spread[10] for step in steps[10]] == [True, False, False, True]
     assert (min(high, key=high.get), max(high, key=high.get)) == ("elbo", "sd3")
-    assert_says(
-        text, "at this width only the ELBO and SD3 at λ = 10 stand off from their neighbours"
-    )
+    assert_says(text, "at this width, only the ELBO and SD3 at λ = 10 differ from their neighbours")
     assert spread[4] == pytest.approx(1.5, rel=0.15)
     assert (min(middle, key=middle.get), max(middle, key=middle.get)) == ("edm", "sd3")
     assert middle["sd3"] / middle["edm"] == pytest.approx(2, rel=0.25)
@@ -443,7 +441,7 @@ def test_astray_goes_with_the_middle(text, small, large):
         assert max(pairs, key=lambda name: pairs[name][1]) == "sd3"
     assert_says(
         text,
-        "within one width neither end tells more than chance would",
+        "within one width neither end clearly tells more than chance would",
         "only 0.4 in the seed whose samples are shown above",
         "still leaves samples in the middle of the ring",
         "each dot is one network: five objectives, two widths, three seeds",

@@ -907,7 +907,7 @@ def test_what_laws_gain_in_the_value_is_as_told(schedules, gains):
         "With stratified draws and in the gradient it still gains 5 to 11",
         "on the ring, the gains are below 2 but for the ELBO",
         "under ε-cosine a 24th of the variance is left",
-        "Those of flow matching and SD3 fit better, and gain only two to three times",
+        "The own densities of flow matching and SD3 fit better, and gain only two to three times",
     )
 
 
