@@ -180,13 +180,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="seed of their choice")
     parser.add_argument("--shards", type=int, default=1, help="processes side by side")
     parser.add_argument("--doors", default="*", help="pattern of the doors that are attacked")
-    parser.add_argument("--out", type=Path, default=ROOT / ".fuzz" / "inputs", help="records")
+    parser.add_argument("--out", type=Path, help="records; by default a file for each seed")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds for one input")
     parser.add_argument("--minutes", type=float, default=1e9, help="minutes after which it stops")
     parser.add_argument("--fresh", action="store_true", help="forget what was done before")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.out = options.out.resolve()
+    options.out = (options.out or ROOT / ".fuzz" / f"inputs-{options.seed}").resolve()
     return options
 
 
