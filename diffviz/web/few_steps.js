@@ -33,6 +33,7 @@ import { expit } from "./special.js";
 
 const PLAIN = "without the factor";
 const LOCAL = "with the factor";
+const ITSELF = "the factor itself, scaled";
 const SPENT_PLAIN = "spent without it";
 const SPENT = "spent with it";
 const DRAWN = "drawn";
@@ -54,8 +55,8 @@ const ON_ITS_WAY = {
   ylabel: "z",
   title: "one state on its way",
   xlim: [1, 0],
-  ylim: [-2.5, 2.5],
 };
+const STATES = [-2.5, 2.5]; // ends of an axis of all states
 const SHORTEST = 0.01; // of a jump, in t
 
 /**
@@ -129,19 +130,22 @@ function pathChart(state, data, { jump, here, end, euler }) {
   const size = starts.length;
   const rows = Array.from(times, (_, row) => states.subarray(row * size, (row + 1) * size));
   const ends = Float64Array.from(jump);
-  const begun = Object.entries({ [PATH]: state.z, ...OTHERS });
-  const each = (/** @type {(start: number) => any} */ value) =>
-    Object.fromEntries(begun.map(([name, start]) => [name, value(start)]));
+  const followed = (/** @type {number} */ start) =>
+    Float64Array.from(rows, (row) => interpolated(start, starts, row));
+  const others = (/** @type {(start: number) => any} */ value) =>
+    Object.fromEntries(Object.entries(OTHERS).map(([name, start]) => [name, value(start)]));
   return chart({
-    x: { [JUMP]: ends, [EULER]: ends, ...each(() => times) },
+    x: { [PATH]: times, [JUMP]: ends, [EULER]: ends, ...others(() => times) },
     curves: {
+      [PATH]: followed(state.z),
       [JUMP]: Float64Array.of(here, end),
       [EULER]: Float64Array.of(here, euler),
-      ...each((start) => Float64Array.from(rows, (row) => interpolated(start, starts, row))),
+      ...others(followed),
     },
     ...ON_ITS_WAY,
+    ylim: STATES,
     colours,
-    dashes: { [JUMP]: 0, [EULER]: 1, [PATH]: 0, ...OTHER_DASHES },
+    dashes: { [PATH]: 0, [JUMP]: 0, [EULER]: 1, ...OTHER_DASHES },
   });
 }
 
@@ -174,7 +178,7 @@ function mapView(state, data) {
     ylabel: "z at r",
     title: "all states: from t to r",
     xlim: [-3, 3],
-    ylim: [-2.5, 2.5],
+    ylim: STATES,
     colours,
     dashes: { [JUMP]: 0, [EULER]: 1 },
     dots: { [PATH]: [Float64Array.of(here), Float64Array.of(end)] },
@@ -297,7 +301,14 @@ function factorView({ name, std, power, floor }, { grid, diagonals, label, colou
   const { w, density, colour } = diagonals[name];
   const shades = { ...colours, [PLAIN]: colour, [DRAWN]: colour };
   const error = leastError(std);
-  const local = w.map((value, index) => value * (error(grid[index]) + floor) ** -power);
+  const factor = grid.map((logsnr) => (error(logsnr) + floor) ** -power);
+  const local = w.map((value, index) => value * factor[index]);
+  const weightings = {
+    [PLAIN]: scaled(w, grid, "unit area"),
+    [LOCAL]: scaled(local, grid, "unit area"),
+  };
+  const highest = Math.max(...Object.values(weightings).map((each) => Math.max(...each)));
+  const largest = Math.max(...factor);
   /** @type {(values: Float64Array) => Float64Array} */
   const spent = (values) =>
     perNat(
@@ -311,13 +322,14 @@ function factorView({ name, std, power, floor }, { grid, diagonals, label, colou
     chart({
       x: grid,
       curves: {
-        [PLAIN]: scaled(w, grid, "unit area"),
-        [LOCAL]: scaled(local, grid, "unit area"),
+        ...weightings,
+        [ITSELF]: factor.map((value) => (highest * value) / largest),
       },
       xlabel: label,
       ylabel: "w on the error of u",
       title: "the weighting",
       colours: shades,
+      dashes: { [ITSELF]: 2 },
     }),
     chart({
       x: grid,

@@ -122,7 +122,7 @@ function weightingChart(state, data, implied) {
     xlabel: data.label,
     ylabel: "log₁₀ w on the ε error",
     title: "implied weightings",
-    ylim: [-5, 5],
+    ylim: [-7, 5],
     colours: data.colours,
     dashes: { [RATE_DISTORTION]: 0, [PROJECTION]: 1 },
     marks: { λ: state.logsnr },

@@ -40,6 +40,9 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
         ("twelve-calls", "ab3"),
         ("slow-down", 3),
         ("slow-down", 0),
+        ("eta-for-variance", 0.5),
+        ("eta-for-variance", 0.9),
+        ("eta-for-variance", 1.5),
         ("long-jump-std", 2.15),
         ("long-jump-std", 1),
         ("long-jump-std", -2.06),
@@ -112,6 +115,39 @@ def _shortcut(second):
 )
 def test_a_target_of_a_shortcut_model_is_judged(second, said, capsys):
     check("shortcut-target", _shortcut(second))
+    assert said in capsys.readouterr().out
+
+
+def _meanflow(z_rate=1.0, r_rate=0.0, t_rate=1.0, length=None, sign=1.0):
+    """MeanFlow's error with other rates, another length or sign of the correction."""
+
+    def error(u, z, v, r, t):
+        h = 1e-4
+        after, before = (
+            u(z + step * z_rate * v, r + step * r_rate, t + step * t_rate) for step in (h, -h)
+        )
+        u_dot = (after - before) / (2 * h)
+        return u(z, r, t) - v + sign * (t - r if length is None else length) * u_dot
+
+    return error
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (_meanflow(), "right!"),
+        (_meanflow(z_rate=0.0), "The state has to move"),
+        (_meanflow(t_rate=0.0), "The time t has to move"),
+        (_meanflow(r_rate=1.0), "The time r stays"),
+        (_meanflow(sign=-1.0), "The sign"),
+        (_meanflow(length=1.0), "The length is missing"),
+        (lambda *case: -_meanflow()(*case), "target less the network"),
+        (lambda u, z, v, r, t: u(z, r, t) - _meanflow()(u, z, v, r, t), "That is the target."),
+        (lambda u, z, v, r, t: u(z, r, t) - v, "u̇ follows z at the rate v"),
+    ],
+)
+def test_the_error_of_meanflow_is_judged(answer, said, capsys):
+    check("meanflow-error", answer)
     assert said in capsys.readouterr().out
 
 

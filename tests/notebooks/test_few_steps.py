@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from notebook_prose import assert_says, printed
+from notebook_prose import NOTEBOOKS, assert_says, printed
 from scipy import stats
 
 import diffviz as dv
@@ -17,6 +17,7 @@ from diffviz.lab.figures import few_steps as figures
 from diffviz.lab.figures.style import minus
 
 NOTEBOOK = "11_few_steps"
+ROOT = NOTEBOOKS.parent
 
 
 def test_the_map_is_nearly_a_line_at_first_and_a_step_at_the_end(text):
@@ -44,6 +45,19 @@ def test_one_euler_step_suffices_as_far_as_stated(text):
     inside = np.abs(few_steps.PATH_STARTS) <= 2
     assert 0.04 < off[inside].max() < 0.05
     assert_says(text, "From $t = 0.99$ to $r = 0.8$ it is off by less than 0.05")
+    landed = before.states - 0.98 * before.velocity
+    assert np.abs(landed[inside] + 0.1).max() < 0.05
+    mean = float(np.dot([-1.5, 0.5], [0.3, 0.7]))  # of both clusters, as checked below
+    assert mean == pytest.approx(-0.1)
+    assert_says(
+        text,
+        "From $t = 0.99$ it lands near -0.1, whatever the state",
+        "That is the mean of the data",
+    )
+    jump = explorer.FewStepExplorer(shows=explorer.MAP).view
+    begun, ended = jump.charts[0].curves[explorer.JUMP]
+    assert "the average velocity is u = 0.478" in jump.text and ended < begun
+    assert_says(text, "where $u$ is positive, the path goes down")
     law = dv.toy("gmm1").law
     assert law.means.flatten().tolist() == [-1.5, 0.5] and law.weights[1] > law.weights[0]
     assert_says(text, "around −1.5 and 0.5, of which the second is the larger one")
@@ -140,7 +154,7 @@ def test_long_jumps_are_as_rare_as_stated(text):
     once = [1 / few_steps.share_of_long_jumps(name) for name in ("meanflow", "shortcut")]
     assert round(once[0], -3) == 12_000 and once[1] == pytest.approx(28)
     assert_says(
-        text, "once in 12,000 draws", "once in 28 draws, and each time it is the whole jump"
+        text, "once in about 12,000 draws", "once in 28 draws, and each time it is the whole jump"
     )
     assert 1 - dv.few_step("meanflow").diagonal_share == 0.25
     assert_says(text, "only a quarter of the draws keeps $r < t$")
@@ -181,6 +195,9 @@ def test_ict_jumps_to_the_data_from_every_level_that_it_draws(text):
         f"in one draw of {1 / drawn:.0f} from $t > 0.9$ (the last line above)",
     )
     assert f"by its own answer: 1 in {1 / drawn:.0f} draws" in printed(NOTEBOOK)
+    assert_says(text, "(a shortcut model by its draws, `ict` by its own answer)")
+    answers = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    assert f"jumps from t > 0.9 to the data in one draw of {1 / drawn:.0f}." in answers
 
 
 def test_the_factor_moves_weight_as_stated(text):
@@ -285,6 +302,11 @@ def test_the_chain_rule_holds_for_a_network(text):
 
 def test_the_loss_of_improved_consistency_training_is_no_square(text):
     assert "pseudo-Huber" in dv.few_step("ict").note
+    adaptive = [name for name, one in dv.few_step_catalogue.items() if one.adaptive]
+    assert "meanflow" in adaptive and "ict" not in adaptive
+    assert_says(
+        text, r"Here the loss is $\lVert\Delta\rVert^2$, and a factor on it comes in a later"
+    )
     assert_says(text, r"that takes $\sqrt{\lVert\Delta\rVert^2 + c^2} - c$")
     assert "In improved MeanFlow the target is $v$ alone" in text
     assert "target is that of flow matching everywhere" in dv.few_step("imeanflow").note
@@ -317,7 +339,8 @@ def test_the_titles_name_what_comes_near(text):
     assert figures.FINDINGS[clusters] == "two clusters: only shortcut is near throughout"
     assert_says(
         text,
-        "call *near* what is within 0.25 on average, which MeanFlow is in two steps.)",
+        "The titles call *near* what is within 0.25 on average",
+        "On two clusters MeanFlow is near in two steps, but in no other number",
         "on two clusters `ict` is not near",
     )
 

@@ -409,17 +409,22 @@ def test_what_is_said_of_sound_is_right(text):
     projection = view.projection(levels)
     low, high = view.projection(-8.0), projection.max()
     assert levels[projection.argmax()] == pytest.approx(-0.5, abs=0.2)
-    heard, everything = (slope(found.rate_distortion, -8, -4) for found in (view, flat))
+    heard, everything, eye = (
+        slope(found.rate_distortion, -8, -4) for found in (view, flat, seen())
+    )
+    looks = [f"{slope(seen().rate_distortion, *ends):.2f}" for ends in ((-4, 2), (2, 8))]
     verdict = dv.verdict(dv.from_weighting(view.rate_distortion, stats.uniform(-10, 20)))
     assert_says(
         text,
         f"takes {-20 * np.log10(sensitivities.a_weighting(63)):.0f} dB off at 63 Hz",
         f"The projection rises from {low:.2f} at λ = -8 to {high:.2f} at its peak near λ = -0.5",
-        f"| λ from -8 to -4 | {heard:+.2f} | {everything:.2f} |",
+        f"| λ from -8 to -4 | {heard:+.2f} | {everything:.2f} | {eye:.2f} |",
         f"| λ from -4 to 2 | {slope(view.rate_distortion, -4, 2):.2f} | "
-        f"{slope(flat.rate_distortion, -4, 2):.2f} |",
+        f"{slope(flat.rate_distortion, -4, 2):.2f} | {looks[0]} |",
         f"| λ from 2 to 8 | {slope(view.rate_distortion, 2, 8):.2f} | "
-        f"{slope(flat.rate_distortion, 2, 8):.2f} |",
+        f"{slope(flat.rate_distortion, 2, 8):.2f} | {looks[1]} |",
+        "photographs fall more steeply than pink noise",
+        "Its weighting rises more than the ear's",
         f"it nearly is (negative share {percent(verdict.negative_share, 2)})",
     )
 
@@ -480,6 +485,12 @@ def test_the_answers_of_the_exercises_are_right(text):
         for name in ("movshon_kiorpes", "mannos_sakrison", "barten_1999")
     )
     near = rate_like_flow_matching("mannos_sakrison", 1, 10)
+
+    def lean(rate):
+        projection = seen(rate=rate).projection
+        return np.log(projection(-10.0) / projection(10.0))
+
+    assert_says(text, f"`answer = {optimize.brentq(lean, 20, 80):.0f}`: a search")
     assert_says(
         text,
         f"`answer = {movshon:.0f}`",
@@ -501,6 +512,9 @@ def test_the_answers_of_the_exercises_are_right(text):
         ("as-steep-as-fm", 40, "steeper"),
         ("as-steep-as-fm", 0, "Pixels per degree"),
         ("as-steep-as-fm", "near", "right kind"),
+        ("leans-neither-way", 30, "farther off"),
+        ("leans-neither-way", 40, "nearer"),
+        ("leans-neither-way", 0, "Pixels per degree"),
         ("removed-per-nat", 3, "a function here"),
     ],
 )

@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 import diffviz as dv
 from diffviz.data import files
 from diffviz.lab.exercises import check
+from diffviz.lab.exercises.sampling import variance_left
 from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.experiments import walks
 from diffviz.lab.experiments.sampling import GRIDS, TRAINED, calls_to
@@ -222,6 +223,51 @@ def test_the_calls_are_those_of_the_table(text):
     assert rk4 == pytest.approx(6, abs=0.5)
 
 
+def test_the_solver_matters_more_than_the_grid_but_for_rk4(text):
+    """The calls on gmm2d, whose lines are drawn."""
+    solvers, laws = sampling_experiments.SOLVERS, sampling_experiments.LAWS
+    table = {name: [calls_to(name, law, "gmm2d") for law in laws] for name in solvers}
+    by_grid = {name: max(row) / min(row) for name, row in table.items()}
+    worst = by_grid.pop("RK4")
+    by_solver = [max(column) / min(column) for column in zip(*table.values(), strict=True)]
+    assert_says(
+        text,
+        f"the slowest takes at least {math.floor(min(by_solver))} times the calls of the fastest",
+        f"the calls of one solver differ by a factor of at most {max(by_grid.values()):.0f}",
+        f"for it the factor is {worst:.0f}",
+    )
+    assert max(by_grid.values()) <= 3 and 7 <= min(by_solver) < 8
+
+
+def test_eulers_error_by_the_place_of_the_frame(text):
+    """The explorer's own numbers, at the places of its slider."""
+    state = {"frame": walks.BETWEEN, "solver": "Euler in the frame", "steps": 6}
+
+    def error(place):
+        (note,) = (each.text for each in TrajectoryExplorer(place=place, **state).view.panels[-1:])
+        return float(note.split("error of the end ")[1])
+
+    errors = {place: error(place) for place in (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)}
+    assert min(errors, key=errors.get) == 0.25
+    said = stated(
+        rf"a quarter of the way to VP, {NUMBER}\. But it is hardly larger in the linear frame, "
+        rf"{NUMBER}, and in the VP frame, {NUMBER}\.",
+        text,
+    )
+    assert [errors[place] for place in (0.25, 0.0, 1.0)] == pytest.approx(said, abs=6e-4)
+    assert_says(text, f"about {errors[1.5]:.0f} at 1.5")
+
+
+def test_the_sampler_of_ddpm_has_the_variance_of_what_is_left(text):
+    """The smaller variance of the paper: that of y' given x and y, by precisions."""
+    s, after = 2.0, 0.7
+    step = 1 / (1 / after**2 + 1 / (s**2 - after**2))  # y' given x, and y given y'
+    assert step == pytest.approx(after**2 * (1 - after**2 / s**2))
+    beta = 1 - (1 + after**2) / (1 + s**2)  # 1 − α²/α′² in the frame of the paper
+    assert beta * (1 + after**2) > step  # the larger one is β, and y′ is z′/α′
+    assert_says(text, "The paper has two choices of its variance, and this is the smaller one")
+
+
 def ab3_slope(pieces):
     """Slope of AB3's error from 64 to 128 steps of FM's grid, the first step in some pieces."""
     errors = []
@@ -284,7 +330,7 @@ def test_the_grid_decides_with_few_steps(text):
     assert largest_ratio(columns) == pytest.approx(said[1], abs=0.1)
     assert largest_ratio(columns) < 1.3  # 1.09 with this seed, 1.26 with the worst of five
     edm = dict(zip(GRIDS, rows[trained.index("edm")], strict=True))
-    said = stated(rf"on FM's grid than on Karras' \({NUMBER} against {NUMBER}\)", text)
+    said = stated(rf"on FM's grid than on its own, Karras' \({NUMBER} against {NUMBER}\)", text)
     assert edm[FM] == pytest.approx(said[0], rel=0.14)
     assert edm[EDM] == pytest.approx(said[1], rel=0.09)
     assert edm[VP] < edm[EDM]
@@ -349,6 +395,14 @@ def test_the_exact_denoiser_is_early_done_as_is_said(text):
         f"spends {flow:.0f} % of its steps below λ = -4 and cosine {cosine:.0f} %, "
         f"EDM's grid {karras:.0f} %",
         f"flow matching's grid is early as well, {ring[FM]:.2f} against {ring[EDM]:.2f} of EDM's",
+    )
+    large = settled_photos(256)
+    assert sorted(GRIDS, key=large.get) == sorted(GRIDS, key=small.get)
+    assert large[FM] - large[EDM] < small[FM] - small[EDM]
+    assert_says(
+        text,
+        "In the column of the larger photographs the order is the same and the gap smaller: "
+        f"{large[FM]:.2f} and {large[VP]:.2f} against {large[EDM]:.2f}",
     )
 
 
@@ -470,6 +524,27 @@ def test_a_step_of_ddim_turns_z_towards_v_by_an_angle(text):
     walk = dv.sample(guess, levels, solver="ddim", start=torch.from_numpy(z)[None])
     assert walk.z[-1][0].numpy() == pytest.approx(turned, abs=1e-12)
     assert_says(text, f"a variance of {np.cos(np.pi / 20) ** 20:.3f} with DDIM")
+
+
+def test_the_variance_that_ten_steps_leave_is_that_of_the_sampler(text):
+    """The walk is linear in its start and its noise: one coordinate for each of them."""
+    for eta in (0.0, 0.65, 1.0):
+        levels = COSINE.logsnr(np.linspace(1 - 1e-9, 1e-9, 11))
+        start = torch.zeros(1, 11, dtype=torch.float64)
+        start[0, 0] = 1.0
+        draws = iter(torch.eye(11, dtype=torch.float64)[1:, None])
+
+        def guess(z, logsnr):
+            return z * (1 + math.exp(-float(logsnr))) ** -0.5
+
+        def noise(like, draws=draws):
+            return next(draws)
+
+        walk = dv.sample(guess, levels, solver="ddim", start=start, eta=eta, noise=noise)
+        left = float(walk.z[-1].square().sum())
+        assert variance_left(eta) == pytest.approx(left, abs=1e-6), eta
+    assert abs(variance_left(0.65) - 0.75) < 0.001
+    assert_says(text, "`answer = 0.65`", "Which $\\eta$ leaves 0.75?")
 
 
 def test_what_the_last_explorer_shows_is_as_told(text):

@@ -124,6 +124,7 @@ def test_flow_matchings_lead_does_not_survive_its_own_levels(text, own_laws):
     assert max(worse.values()) == pytest.approx(0.13, abs=0.012)
     assert min(worse.values()) == pytest.approx(0.01, abs=0.004)
     assert_says(text, "by 13 % to 1 %")
+    assert_says(text, "So for this goal and this network the search is a reason to leave")
 
 
 def test_the_two_on_the_floor_in_both_searches_are_as_said(text, same_law, own_laws):

@@ -17,6 +17,7 @@ from diffviz.lab.exercises.registry import RIGHT, exercise
 Average = Callable[[NDArray, float, float], NDArray]  # u(z, r, t)
 
 
+DIFFERENCE = 1e-4  # half of the way of a central difference
 ONCE_IN = 100  # draws
 PLACE = -0.4  # mean of logit t in MeanFlow
 
@@ -66,6 +67,69 @@ def shortcut_target(answer: Any) -> str:
     }
     right = _mean_of_halves(lambda u, z, r, m, t: u(_jump(u, z, t, m), r, m))
     hint = "Jump from t to m = (t + r)/2, then from there to r; average the two velocities."
+    return judged(answer, right, cases, mistakes, hint)
+
+
+def _along(
+    u: Average,
+    z: NDArray,
+    r: float,
+    t: float,
+    *,
+    z_rate: NDArray | float,
+    rates: tuple[float, float],
+) -> NDArray:
+    """The derivative of u as z, r and t move at some rates, by a central difference."""
+    r_rate, t_rate = rates
+    after, before = (
+        u(z + h * z_rate, r + h * r_rate, t + h * t_rate) for h in (DIFFERENCE, -DIFFERENCE)
+    )
+    return (after - before) / (2 * DIFFERENCE)
+
+
+def _meanflow_error(
+    sign: float = 1.0, rates: tuple[float, float] = (0.0, 1.0), moves: bool = True
+) -> Callable[..., NDArray]:
+    """The error of MeanFlow, or one in which something is wrong.
+
+    Args:
+        sign: Of the correction; 1 is right.
+        rates: At which r and t move; r stays, and t moves at the rate 1.
+        moves: Whether the state moves at the rate v; else it stays.
+    """
+
+    def error(u: Average, z: NDArray, v: NDArray, r: float, t: float) -> NDArray:
+        u_dot = _along(u, z, r, t, z_rate=v if moves else 0.0, rates=rates)
+        return u(z, r, t) - (v - sign * (t - r) * u_dot)
+
+    return error
+
+
+@exercise("meanflow-error")
+def meanflow_error(answer: Any) -> str:
+    """What MeanFlow squares off the diagonal, from the network and the velocity of the pair."""
+    rng = np.random.default_rng(12)
+    cases = [
+        (_some_average(rng), *rng.standard_normal((2, 6)), *np.sort(rng.uniform(0, 1, 2)).tolist())
+        for _ in range(4)
+    ]
+    right = _meanflow_error()
+    mistakes = {
+        "The state has to move too, at the rate v.": _meanflow_error(moves=False),
+        "The time t has to move too, at the rate 1.": _meanflow_error(rates=(0.0, 0.0)),
+        "The time r stays where it is.": _meanflow_error(rates=(1.0, 1.0)),
+        "The sign: the target is v − (t − r) u̇.": _meanflow_error(sign=-1.0),
+        "The length is missing: the target is v − (t − r) u̇.": (
+            lambda u, z, v, r, t: u(z, r, t) - v + _along(u, z, r, t, z_rate=v, rates=(0.0, 1.0))
+        ),
+        "That is the target less the network. The error is the network less the target.": (
+            lambda *case: -right(*case)
+        ),
+        "That is the target. The error is the network less the target.": (
+            lambda u, z, v, r, t: u(z, r, t) - right(u, z, v, r, t)
+        ),
+    }
+    hint = "The target is v − (t − r) u̇, and u̇ follows z at the rate v and t at the rate 1."
     return judged(answer, right, cases, mistakes, hint)
 
 

@@ -88,6 +88,20 @@ def as_steep_as_fm(answer: Any) -> str:
     return text.replace("-", "−")
 
 
+@exercise("leans-neither-way")
+def leans_neither_way(answer: Any) -> str:
+    """Pixels per degree at which the projection of Barten's eye counts both ends of λ alike."""
+    rate = number(answer)
+    if not 1 <= rate <= 200:
+        return "Pixels per degree: try between 10 and 100."
+    projection = seen("barten_2004", rate).projection
+    noise, data = (float(projection(np.array(level))) for level in (-10.0, 10.0))
+    if abs(np.log(noise / data)) < 0.03:
+        return RIGHT
+    way = "nearer" if noise > data else "farther off"
+    return f"There λ = −10 counts {noise / data:.2f} times as much as λ = 10. Go {way}."
+
+
 def _remaining(power: NDArray, logsnr: float) -> NDArray:
     """Variance of each coefficient that z leaves open, S/(1 + S e^λ)."""
     return power / (1 + power * np.exp(logsnr))

@@ -725,6 +725,18 @@ def _straighter() -> str:
     return "flow matching's" if flow < vp else "variance-preserving cosine"
 
 
+def _which_count() -> str:
+    """Which of a hundred predictions of v count most in the last z, with DDIM and with DDPM."""
+    weights = sampling.churn_weights(etas=(0.0, 1.0), steps=100)
+    alike = {eta: bool(each.min() > 0.9 * each.max()) for eta, each in weights.items()}
+    late = {eta: bool(each[50:].sum() > 1.1 * each[:50].sum()) for eta, each in weights.items()}
+    if all(alike.values()):
+        return "all alike, with both"
+    if alike[0.0] and late[1.0]:
+        return "all alike with DDIM, late ones with DDPM"
+    return "late ones, with both" if all(late.values()) else "early ones, with both"
+
+
 def _early_grid() -> str:
     """The grid on which most of a photograph is settled after 30 % of the steps."""
     names = ("FM, uniform t", "VP cosine", "EDM's grid")
@@ -805,6 +817,23 @@ prediction(
     ),
 )
 prediction(
+    "which-count",
+    Choice(
+        "A hundred steps of the cosine grid, and in each a prediction of v. Which of them count "
+        "most in the sample that comes out, with DDIM and with DDPM?",
+        {
+            "early ones, with both": "What comes early is shrunk, if anything, by what follows.",
+            "late ones, with both": "DDIM turns z by one small angle a step and shrinks nothing.",
+            "all alike, with both": "DDPM's noise takes the place of what came before.",
+            "all alike with DDIM, late ones with DDPM": (
+                "DDIM adds up what it is told. DDPM forgets: its longer steps shrink what came "
+                "before."
+            ),
+        },
+        _which_count,
+    ),
+)
+prediction(
     "straighter",
     Choice(
         "Data N(0, 1), random pairs: on which path is the exact flow straighter?",
@@ -853,6 +882,19 @@ def _where_eyes_see_best() -> str:
     if max(peaks) <= frequency[0]:
         return "at the lowest frequencies"
     return "at the highest frequencies" if min(peaks) >= frequency[-1] else "in the middle"
+
+
+def _slope_from_where() -> str:
+    """From where the middle slope of implied weightings is flow matching's."""
+
+    def flatter(rate: float) -> set[bool]:
+        eyes = (perception.seen(key, rate) for key in perception.NAMES)
+        return {perception.slopes(eye.rate_distortion)[1] > -0.5 for eye in eyes}
+
+    near, between, far = (flatter(rate) for rate in (10.0, 25.0, 100.0))
+    if (near, far) != ({True}, {False}):
+        return "from no distance"
+    return "each from a distance of its own" if len(between) > 1 else "all from one distance"
 
 
 def _rises_towards_noise() -> str:
@@ -928,6 +970,22 @@ prediction(
             "neither": "The two count the same errors in different ways.",
         },
         _rises_towards_noise,
+    ),
+)
+prediction(
+    "slope-from-where",
+    Choice(
+        "Five published eyes walk away from a picture. From which distance does the weighting that "
+        "each of them implies have flow matching's slope in the middle?",
+        {
+            "from no distance": "All slopes get steeper with the distance, and pass through it.",
+            "all from one distance": "Their peaks lie at different frequencies.",
+            "each from a distance of its own": (
+                "From near by all are flatter, from far off steeper. Where they pass depends on "
+                "the curve."
+            ),
+        },
+        _slope_from_where,
     ),
 )
 prediction(
@@ -1067,6 +1125,19 @@ def _weight_taken_away() -> str:
     return "at the noise end" if noise > data else "at the data end"
 
 
+def _where_corrected() -> str:
+    """Where the average velocity to r = 0.21 is farthest from the velocity, on the path from −1."""
+    paths, times = few_steps.paths("gmm1"), few_steps.PATH_TIMES
+    column = int(np.abs(few_steps.PATH_STARTS + 1).argmin())
+    last = int(np.abs(times - 0.21).argmin())
+    states, velocity = paths.states[:, column], paths.velocity[:, column]
+    average = (states[:last] - states[last]) / (times[:last] - times[last])
+    place = float(times[np.abs(average - velocity[:last]).argmax()])
+    if place > 0.6:
+        return "before the bend, towards noise"
+    return "in the bend" if place > 0.4 else "after the bend, near r"
+
+
 def _best_in_one_step() -> str:
     """The objective that comes nearest to the exact map of two clusters in one step."""
     data = few_steps.DATA[1]
@@ -1088,6 +1159,21 @@ prediction(
             "those below −1.5": "Only 7 % of the noise lie there, and 30 % of the data go left.",
         },
         _states_to_the_left,
+    ),
+)
+prediction(
+    "where-corrected",
+    Choice(
+        "A path starts from −1 near pure noise, and bends down between t = 0.6 and 0.4. The time r "
+        "stays at 0.21. At which t is the average velocity farthest from the velocity?",
+        {
+            "before the bend, towards noise": (
+                "There the velocity knows nothing of the bend that is ahead, and the average does."
+            ),
+            "in the bend": "A part of the bend is over there, and so is a part of the correction.",
+            "after the bend, near r": "From there to r the path is nearly straight.",
+        },
+        _where_corrected,
     ),
 )
 prediction(

@@ -1,11 +1,17 @@
 """Judges of notebook 8: solvers and grids."""
 
+import math
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from diffviz.lab.exercises.answers import number
 from diffviz.lab.exercises.registry import RIGHT, exercise
 from diffviz.lab.experiments.sampling import SOLVERS, error_of, off_chord, settled_photos
 from diffviz.theory import paths
+
+VARIANCE = 0.75  # that ten steps are to leave
 
 
 @exercise("equally-straight")
@@ -55,3 +61,38 @@ def slow_down(answer: Any) -> str:
         return RIGHT
     way = "A larger" if reached > 0.5 else "A smaller"
     return f"With this shift R² is {reached:.3f} after half of the steps. {way} one is needed."
+
+
+def variance_left(eta: float, steps: int = 10) -> float:
+    """Variance of N(0, 1) after steps of the cosine grid with the exact denoiser.
+
+    The guess is α z, so a step is linear in z, and the variance is followed from step to step.
+
+    Args:
+        eta: Share of DDPM's noise, 0 to 1.
+        steps: Number of steps.
+
+    Returns:
+        The variance of the last z.
+    """
+    variance = 1.0
+    angles = np.linspace(np.pi / 2, 0, steps + 1).tolist()  # s is their tangent
+    for angle, after in pairwise(angles):
+        ratio = math.tan(after) / math.tan(angle)
+        noise = eta * math.tan(after) * math.sqrt(1 - ratio**2)
+        kept = math.cos(angle) + math.sqrt(math.tan(after) ** 2 - noise**2) * math.sin(angle)
+        variance = math.cos(after) ** 2 * (kept**2 * variance + noise**2)
+    return variance
+
+
+@exercise("eta-for-variance")
+def eta_for_variance(answer: Any) -> str:
+    """The share of DDPM's noise with which ten steps leave a variance of 0.75."""
+    eta = number(answer)
+    if not 0 <= eta <= 1:
+        return "η is 0 for DDIM and 1 for DDPM, and lies between them here."
+    left = variance_left(eta)
+    if abs(left - VARIANCE) < 0.001:
+        return RIGHT
+    way = "More" if left > VARIANCE else "Less"
+    return f"With that η the variance is {left:.3f}. {way} noise is needed."

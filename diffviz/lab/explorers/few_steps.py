@@ -20,6 +20,7 @@ from diffviz.web.pictures import Chart, Note, View
 
 NAMES = tuple(name for name, entry in few_step_catalogue.items() if entry.diagonal is not None)
 PLAIN, LOCAL = "without the factor", "with the factor"
+ITSELF = "the factor itself, scaled"
 SPENT_PLAIN, SPENT, DRAWN = "spent without it", "spent with it", "drawn"
 FACTOR, MAP, IDENTITY = "adaptive factor", "flow map", "identity"
 PATH, JUMP, EULER = "path of the flow", "jump by u", "one Euler step"
@@ -28,6 +29,7 @@ OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-0.6, 1.5)}  # othe
 OTHER_DASHES = dict(zip(OTHERS, (2, 0), strict=True))
 COLOURS = {
     LOCAL: FACTOR_COLOUR,
+    ITSELF: REFERENCE,
     SPENT_PLAIN: REFERENCE,
     SPENT: FACTOR_COLOUR,
     PATH: SUBJECT,
@@ -42,9 +44,10 @@ ON_ITS_WAY: dict[str, Any] = {  # axes of a chart of paths
     "ylabel": "z",
     "title": "one state on its way",
     "xlim": (1.0, 0.0),
-    "ylim": (-2.5, 2.5),
     "colours": COLOURS,
 }
+STATES: tuple[float, float] = (-2.5, 2.5)  # ends of an axis of all states
+
 SHORTEST = 0.01  # of a jump, in t
 IN_FACTOR, IN_MAP, IN_IDENTITY = ({"shows": (each,)} for each in (FACTOR, MAP, IDENTITY))
 ON_PATHS = {"shows": (MAP, IDENTITY)}
@@ -103,8 +106,8 @@ class FewStepExplorer(ViewExplorer):
     beside the velocity, and beside what MeanFlow's identity makes of that.
 
     With ``shows="adaptive factor"`` the factor is taken at the least error for Gaussian data. On
-    the left are the weightings with and without it; on the right is what the loss spends at each λ,
-    beside what is drawn.
+    the left are the weightings with and without it, and the factor. On the right is what the loss
+    spends at each λ, beside what is drawn.
 
     Args:
         name: The objective at first, one with a loss on its diagonal.
@@ -164,6 +167,9 @@ class FewStepExplorer(ViewExplorer):
             for name, each in ((PLAIN, diagonal), (LOCAL, local))
         }
         error = experiments.LeastError(state["std"])(self.grid)
+        factor = (error + state["floor"]) ** -state["power"]
+        highest = max(float(each.max()) for each in weightings.values())
+        weightings[ITSELF] = highest * factor / factor.max()
         parts = {
             SPENT_PLAIN: diagonal.weighting(self.grid, "u") * error,
             SPENT: local.weighting(self.grid, "u") * error,
@@ -179,6 +185,7 @@ class FewStepExplorer(ViewExplorer):
                 "w on the error of u",
                 title="the weighting",
                 colours=colours,
+                dashes={ITSELF: 2},
             ),
             Chart(
                 self.grid,
@@ -218,11 +225,13 @@ def map_view(state: State) -> View:
         name: np.array([np.interp(start, starts, row) for row in paths.states])
         for name, start in {PATH: state["z"], **OTHERS}.items()
     }
-    jumps = {JUMP: np.array([here, end]), EULER: np.array([here, euler])}
+    curves = {PATH: followed.pop(PATH), JUMP: np.array([here, end]), EULER: np.array([here, euler])}
     along = Chart(
-        dict.fromkeys(jumps, jump) | dict.fromkeys(followed, experiments.PATH_TIMES),
-        jumps | followed,
+        dict.fromkeys((PATH, *followed), experiments.PATH_TIMES)
+        | dict.fromkeys((JUMP, EULER), jump),
+        curves | followed,
         **ON_ITS_WAY,
+        ylim=STATES,
         dashes={JUMP: 0, EULER: 1, PATH: 0} | OTHER_DASHES,
     )
     through = Chart(
@@ -232,7 +241,7 @@ def map_view(state: State) -> View:
         ylabel="z at r",
         title="all states: from t to r",
         xlim=(-3.0, 3.0),
-        ylim=(-2.5, 2.5),
+        ylim=STATES,
         colours=COLOURS,
         dashes={JUMP: 0, EULER: 1},
         dots={PATH: (np.array([here]), np.array([end]))},

@@ -275,7 +275,7 @@ class PerceptionExplorer(ViewExplorer):
             xlabel=SHORT_LOGSNR,
             ylabel="log₁₀ w on the ε error",
             title="implied weightings",
-            ylim=(-5, 5),
+            ylim=(-7, 5),  # down to where a cat's eye ends
             colours={name: perception_figures.colour_of(name) for name in values},
             dashes={RATE_DISTORTION: 0, PROJECTION: 1},  # their colours are near each other
             marks={LEVEL: state["logsnr"]},

@@ -43,7 +43,6 @@ from diffviz.lab.experiments.sampling import (
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import (
     NEUTRAL,
-    NO_LEADER,
     from_noise,
     label_ends,
     legend,
@@ -62,6 +61,7 @@ FRAMES = {
     "VP frame, cosine time: the same paths, bent late": COSINE,
 }
 
+TIMES = dict(zip(FRAMES, (TIME, TIME.replace("time t", "cosine time t")), strict=True))
 FRAME_SHARES = {"Euler, linear frame": 0.0, "Euler, half way": 0.5, "Euler, VP frame": 1.0}
 OBJECTIVE_OF_GRID = dict(
     zip(GRIDS, ("fm-ot", "sd3", "v-cosine", "ddpm-linear", "edm"), strict=True)
@@ -78,7 +78,7 @@ BAND_COLOURS = *BLUES[:2], "#6C9ACB"  # coarse to fine; no colour of a grid
 BAND_NAMES = {  # of bands: where on the cosine grid's line, and how far from it, in points
     "below 2": (0.26, (38, -12)),
     "2 to 8": (0.4, (36, -31)),
-    "8 to 32": (0.52, (-25, 24)),
+    "8 to 32": (0.7, (37, -18)),
 }
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[1]}
 SOLVER_COLOURS = dict(zip(SOLVERS, (*OTHERS[:4], plots.PALETTE[4]), strict=True)) | {
@@ -130,7 +130,7 @@ def two_frames(flow: "Trajectory | None" = None) -> Axes:
     for ax, (name, path) in zip(panels, FRAMES.items(), strict=True):
         times, z = flow.on(path)
         _draw_frame(ax, times, np.asarray(z)[..., 0])
-        ax.set(title=name)
+        ax.set(title=name, xlabel=TIMES[name])
         ax.set_ylim(-2.3, 2.9)  # room for the legend
     panels[0].set_ylabel("z")
     legend(panels[0], _cluster_handles(), loc="upper center", ncols=3, columnspacing=1.2)
@@ -144,7 +144,6 @@ def _draw_frame(ax: Axes, times: NDArray, z: NDArray) -> None:
         colour = below if path[-1] < 0 else above
         ax.plot(times, path, color=colour, lw=2, gid=f"path {k}")
         ax.plot(times[[0, -1]], path[[0, -1]], color="0.6", lw=0.8, ls=":", gid=f"chord {k}")
-    ax.set(xlabel=TIME)
     from_noise(ax)
 
 
@@ -381,15 +380,15 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
 
 
 def _draw_bands(ax: Axes) -> None:
-    """R² in bands of frequency: a blue for each band, and for each grid its dash."""
+    """R² in bands of frequency: a blue for each band, and for each grid its dash and a key."""
     bands = settled_bands()
     curves = {f"{band}, {grid[:2]}": values for (grid, band), values in bands.items()}
     colours = {name: BAND_COLOURS[k % len(BANDS)] for k, name in enumerate(curves)}
     plots.lines(
         np.linspace(0, 1, 101),
         curves,
-        xlabel="share done   [solid: FM, dashed: VP cosine]",
-        ylabel="R² by cycles per image (share of Var)",
+        xlabel=STEPS,
+        ylabel="R² of x̂ by cycles per image",
         title="photographs: coarse first",
         colours=colours.__getitem__,
         outside=None,
@@ -401,6 +400,13 @@ def _draw_bands(ax: Axes) -> None:
         at, offset = BAND_NAMES[band]
         label = f"{band}\n({share:.0%})"
         name_curve(ax, f"{band}, VP", at, offset, label=label)
+    grids = dict.fromkeys(grid for grid, _ in bands)
+    keys = [
+        Line2D([], [], color=NEUTRAL, lw=2, ls=GRID_DASHES[grid], label=grid.split(",")[0])
+        for grid in grids
+    ]
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.3, 0.31)}
+    legend(ax, keys, **place, borderpad=0, borderaxespad=0, handlelength=2, handletextpad=0.5)
 
 
 def _name_by_place(ax: Axes, names: Sequence[str]) -> None:
@@ -413,7 +419,7 @@ def _name_by_place(ax: Axes, names: Sequence[str]) -> None:
     ordered = sorted(names, key=place)
     lines = [line_of(ax, name) for name in ordered]
     drawn = legend(ax, lines, labels=ordered, loc="lower right", handlelength=3)
-    drawn.set_title("from the left at R² = ½", prop=FontProperties(size=9))
+    drawn.set_title("from the left here, at R² = ½", prop=FontProperties(size=9))
     for text, line in zip(drawn.get_texts(), lines, strict=True):
         text.set_color(line.get_color())
 
@@ -502,7 +508,7 @@ def solver_orders(data: str = "gmm2d") -> Axes:
         _name_ends(ax, records)
     for ax in (panels[1], panels[3]):
         ax.set_ylabel("")
-    panels[0].figure.subplots_adjust(hspace=0.34, wspace=0.52, right=0.87)
+    panels[0].figure.subplots_adjust(hspace=0.34, wspace=0.62, right=0.84)
     return panels[0]
 
 
@@ -529,21 +535,11 @@ def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
         for name, record in records.items()
     }
     labels = {
-        name: f"{name.replace(' on dz/dθ', '')}: {record.order:.2f}"
+        name: f"{name.replace(' on dz/dθ', '')}: order {record.order:.2f}"
         for name, record in records.items()
     }
     colours = SOLVER_COLOURS.__getitem__
     label_ends(ax, ends, colours, labels=labels, apart=0.08, size=10)
-    ax.annotate(
-        "measured order",
-        (1.0, 0.92),
-        xycoords="axes fraction",
-        xytext=(NO_LEADER, 0),
-        textcoords="offset points",
-        va="center",
-        color=NEUTRAL,
-        fontsize=10,
-    )
 
 
 def _draw_distances(ax: Axes, grid: str, counts: Sequence[int]) -> None:

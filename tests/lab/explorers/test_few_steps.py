@@ -12,6 +12,7 @@ from diffviz.lab.explorers.few_steps import (
     DRAWN,
     EULER,
     IDENTITY,
+    ITSELF,
     JUMP,
     LOCAL,
     MAP,
@@ -34,6 +35,14 @@ def curves(explorer):
 def test_no_power_is_no_factor():
     shown = curves(FewStepExplorer(power=0.0))
     np.testing.assert_array_equal(shown[PLAIN], shown[LOCAL])
+
+
+@pytest.mark.parametrize("std", [0.3, 2.0])
+def test_the_factor_itself_is_what_lies_between_the_weightings(std):
+    shown = curves(FewStepExplorer(std=std))
+    ratio = shown[LOCAL] / shown[PLAIN]
+    np.testing.assert_allclose(shown[ITSELF] / shown[ITSELF].max(), ratio / ratio.max(), rtol=1e-9)
+    assert shown[ITSELF].max() == pytest.approx(max(shown[PLAIN].max(), shown[LOCAL].max()))
 
 
 def test_a_factor_of_power_one_spends_what_is_drawn():

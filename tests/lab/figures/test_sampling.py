@@ -224,15 +224,9 @@ def test_the_share_of_a_spectrum_is_one_minus_mmse_over_variance():
         )
 
 
-def is_number(row):
-    """Whether the last of some words is a number."""
-    return row[-1].replace(".", "").isdigit()
-
-
 def orders_beside(ax):
     """The orders that stand beside a panel of solvers, by the solver's short name."""
-    head, *rows = sorted((text.get_text().split(": ") for text in ax.texts), key=is_number)
-    assert head == ["measured order"]
+    rows = (text.get_text().split(": order ") for text in ax.texts)
     return {name: float(order) for name, order in rows}
 
 
@@ -378,6 +372,8 @@ def test_one_flow_in_two_frames_has_the_same_colours_and_ends(drawn):
     colours = {line.get_color() for line in left.lines if "path" in line.get_gid()}
     assert len(colours) == 2
     assert left.get_xlim() == right.get_xlim() == (1, 0)
+    labels = [ax.get_xlabel().split("   ")[0] for ax in (left, right)]
+    assert labels == ["time t", "cosine time t"]
 
 
 def test_a_grid_has_one_dash_in_all_panels(drawn):
@@ -450,12 +446,22 @@ def test_the_names_of_bands_say_how_much_variance_they_hold(drawn):
     assert said == pytest.approx(list(shares.values()), abs=0.005)
 
 
+def test_the_key_of_the_bands_has_the_dashes_of_their_lines(drawn):
+    ax = drawn["early-commitment"].axes[2]
+    key = ax.get_legend()
+    names = [text.get_text() for text in key.get_texts()]
+    assert names == ["FM", "VP cosine"]
+    for name, handle in zip(names, key.legend_handles, strict=True):
+        (line,) = (each for each in ax.lines if each.get_gid() == f"below 2, {name[:2]}")
+        assert handle.is_dashed() == line.is_dashed()
+
+
 def test_the_orders_beside_a_panel_are_its_own_and_its_title_names_the_best(drawn):
     for ax, grid in zip(drawn["solver-orders"].axes, sampling_experiments.LAWS, strict=True):
         records = sampling_experiments.convergence(grid, "gmm2d")
         wanted = {name.split(" on ")[0]: round(one.order, 2) for name, one in records.items()}
         assert orders_beside(ax) == wanted
-        heights = [text.xyann[1] for text in ax.texts if text.get_text() != "measured order"]
+        heights = [text.xyann[1] for text in ax.texts]
         assert np.diff(np.sort(heights)).min() > 0.0799  # of the height: names do not touch
         best = "AB3 is best at 10, RK4 at 100" if "Karras" in grid else "AB3 is best at 10 and 100"
         assert ax.get_title() == f"{grid}: {best}"
