@@ -103,7 +103,7 @@ INNER = (
     "theory.laws.exceeded",  # of laws and numbers that are checked
     "theory.laws.log_density",
     "theory.laws.quantile",
-    "theory.laws.is_inside",
+    "theory.laws.is_in_gap",
     "theory.laws.probabilities",
     "theory.laws.survival",
     "sampling.trajectories.band_masks",  # parts of ``explained``

@@ -103,7 +103,8 @@ class Counters:
     def _add_variables(self, function: FunctionType) -> None:
         """Find what a function keeps in its closure, in globals and in defaults."""
         variables = globals_of(function)
-        for value in (*closure_of(function).values(), *variables.values()):
+        defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+        for value in (*closure_of(function).values(), *variables.values(), *defaults):
             self._add_object(value, DEPTH)
         self._cells += [cell for cell in function.__closure__ or () if _keep(_content(cell))]
         if any(map(_keep, variables.values())):
@@ -195,6 +196,10 @@ class _Names(dict):
         """Names and values as they are now."""
         return [(name, self._namespace[name]) for name in self if name in self._namespace]
 
+    def values(self) -> Any:
+        """Values as they are now."""
+        return [value for _, value in self.items()]
+
     def __setitem__(self, name: str, value: Any) -> None:
         if self._namespace.get(name, _Names) is not value:
             self._write(name, value)
@@ -207,7 +212,7 @@ def _attributes_of(value: Any) -> dict[str, Any] | None:
     """The attributes of an object, which can be set; None where it has none."""
     held = held_by(value)
     if isinstance(held, Slots):
-        return _Names(held, held, partial(object.__setattr__, value))
+        return _Names(held, held, held.write)
     return names_in(value)
 
 

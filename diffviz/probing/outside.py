@@ -126,21 +126,25 @@ class Slots(Mapping):
         self._value = value
         own = [vars(one) for one in type(value).__mro__ if "__slots__" in vars(one)]
         held = (names.items() for names in own)  # other members are those of built-in types
-        self._names = [
-            name
+        self._members = {
+            name: member
             for items in held
             for name, member in items
             if isinstance(member, MemberDescriptorType) and not name.startswith("__")
-        ]
+        }
 
     def __getitem__(self, name: str) -> Any:
         try:
-            return object.__getattribute__(self._value, name)
+            return self._members[name].__get__(self._value)
         except AttributeError:
             raise KeyError(name) from None
 
+    def write(self, name: str, value: Any) -> None:
+        """Set a slot, whatever else has its name in the class."""
+        self._members[name].__set__(self._value, value)
+
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self._names if name in self)
+        return (name for name in self._members if name in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

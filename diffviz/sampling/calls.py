@@ -39,7 +39,11 @@ def answer(denoise: Callable[[Tensor, Tensor], Any], z: Tensor, logsnr: Tensor) 
         return _in_its_own_type(denoise, z, logsnr)
     except (RuntimeError, IndexError, TypeError) as error:
         if logsnr.ndim == 0:
-            return answer(denoise, z, logsnr.expand(len(z)))
+            try:
+                return answer(denoise, z, logsnr.expand(len(z)))
+            except (RuntimeError, IndexError, TypeError):
+                if not isinstance(error, RuntimeError):  # it was for want of an axis
+                    raise
         error.add_note(
             f"The denoiser was given z of {z.dtype} and shape {tuple(z.shape)}, and logsnr of "
             f"shape {tuple(logsnr.shape)}. It must take both, and return x_hat like z; "

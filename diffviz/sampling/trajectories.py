@@ -111,8 +111,8 @@ def error_law(pilot: Trajectory) -> Any:
     the pilot is therefore the root of the error that DDIM makes in it.
 
     Args:
-        pilot: A fine trajectory of another solver, such as "heun". In float32 some 200 steps are
-            fine enough; the errors of many more are smaller than the rounding of z.
+        pilot: A fine trajectory of another solver, such as "heun". In float32 about 100 steps are
+            enough; the errors of many more are smaller than the rounding of z.
 
     Returns:
         A frozen SciPy distribution.

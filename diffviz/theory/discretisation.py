@@ -103,10 +103,15 @@ def nearest_rule(masses: list[NDArray], implied: NDArray) -> NDArray:
 
 
 def _ratio(one: NDArray, other: NDArray) -> NDArray:
-    """One over the other with median 1, and 1 where both are 0; infinite where the other is."""
+    """One over the other, and 1 where both are 0; infinite where the other is 0 alone.
+
+    The median of what is neither 0 nor infinite is 1.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = one / other
-    return np.nan_to_num(ratio / np.nanmedian(ratio), nan=1.0, posinf=np.inf)
+    plain = ratio[np.isfinite(ratio) & (ratio > 0)]
+    scale = np.median(plain) if len(plain) else 1.0
+    return np.nan_to_num(ratio / scale, nan=1.0, posinf=np.inf)
 
 
 def by_quantiles(

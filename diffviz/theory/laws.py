@@ -45,6 +45,10 @@ FURTHEST_MEAN = 1e300  # of logit t, so that the level −2 mean is finite
 ROUNDING = 1e-12  # of a level and the step that it is, relative to 1 + |λ|
 MOST_STEPS = 200  # of a root search; halving alone needs 60
 ROUNDED = 1e-6  # of the mass between two ends, by which its quantiles may be off
+SHARES_OF_A_SIDE = (0.5, 0.7)  # of the probability on a side of a gap: where there is density
+NARROWEST = 1e-9  # width of a gap over the size of λ, or over 1
+UNDERFLOWN = 1e-250  # a density that is smaller falls exponentially
+HALVINGS = 60  # until the end of a gap is found to all digits
 LEAST_SOUND = np.finfo(float).eps / ROUNDED  # mass that no rounding of a probability moves so much
 
 
@@ -281,17 +285,39 @@ def exceeded(law: Law, probability: NDArray) -> NDArray:
     return law.ppf(1 - probability) if own is None else own(probability)
 
 
-def is_inside(law: Law, x: NDArray) -> NDArray:
-    """Whether there is probability on both sides of x.
+def is_in_gap(law: Law, x: NDArray) -> NDArray:
+    """Whether x, where a law has no density, lies in a stretch in which it draws nothing.
+
+    On both sides there is probability. At the ends of the stretch the density begins with a jump or
+    as a power. Where it only is too small for float64, it begins with the smallest numbers, and a
+    single x without density has no width.
 
     Args:
         law: Law of x.
-        x: Values, any shape.
+        x: Values without density, shape (n,).
 
     Returns:
         The answers, same shape.
     """
-    return (law.cdf(x) > 0) & (survival(law, x) > 0)
+    below, above = law.cdf(x), survival(law, x)
+    found = (below > 0) & (above > 0)
+    at, below, above = x[found], below[found], above[found]
+    left = _last_drawn(law, at, [law.ppf(share * below) for share in SHARES_OF_A_SIDE])
+    right = _last_drawn(law, at, [exceeded(law, share * above) for share in SHARES_OF_A_SIDE])
+    is_wide = right - left > NARROWEST * np.maximum(1, np.abs(at))
+    found[found] = is_wide & (np.minimum(law.pdf(left), law.pdf(right)) > UNDERFLOWN)
+    return found
+
+
+def _last_drawn(law: Law, empty: NDArray, drawn: list[NDArray]) -> NDArray:
+    """The last x with density on the way to one without, from the first start that has any."""
+    start = np.where(law.pdf(drawn[0]) > 0, *drawn)
+    for _ in range(HALVINGS):
+        middle = (start + empty) / 2
+        has_density = law.pdf(middle) > 0
+        start = np.where(has_density, middle, start)
+        empty = np.where(has_density, empty, middle)
+    return start
 
 
 def log_density(law: Law, x: NDArray) -> NDArray:

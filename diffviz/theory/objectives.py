@@ -24,7 +24,7 @@ from diffviz.checks import attribute, brief, count, finite, one_of, random_gener
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
-from diffviz.theory.laws import checked_law, density, is_inside, log_density, truncated
+from diffviz.theory.laws import checked_law, density, is_in_gap, log_density, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain, checked_target
 
@@ -274,15 +274,11 @@ class Objective:
         return made.w if self.target == EPS and atomic(self.law) is None else None
 
     def _where_drawn(self, given: Curve, level: NDArray) -> NDArray:
-        """A weighting at λ within the support of the law; 0 in a gap, where no λ is drawn.
-
-        In a gap there is no density, and there is probability on both sides. Far out in a tail,
-        where float64 has no density either, it has no probability beyond.
-        """
+        """A weighting at λ within the support of the law; 0 in a gap, where no λ is drawn."""
         w = np.array(given(level), dtype=float)
         empty = np.isneginf(log_density(self.law, level))
         if empty.any():
-            w[empty] *= ~is_inside(self.law, level[empty])
+            w[empty] *= ~is_in_gap(self.law, level[empty])
         return w
 
     def _far_out(self, level: NDArray, base: str) -> NDArray:

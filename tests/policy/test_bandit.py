@@ -324,6 +324,14 @@ def test_a_goal_is_reached_at_the_environments_own_reward():
     assert bandit.learn("fpo", own, **options).goals == usual.goals
 
 
+@pytest.mark.parametrize("near", ["close", np.nan, lambda: 1.0])
+def test_such_a_reward_is_a_number(near):
+    own = Distance()
+    own.near = near
+    with pytest.raises((TypeError, ValueError), match="near of the environment"):
+        bandit.learn("fpo", own, iterations=1, batch=8, epochs=1)
+
+
 def test_without_such_a_reward_every_action_has_reached_its_goal():
     history = bandit.History(torch.nn.Identity())
     history.record(np.full(20, -5.0), np.array([0] * 19 + [1]))

@@ -316,7 +316,23 @@ class Holder:
         self.inner = Slotted()
 
 
+class Rate:
+    __slots__ = ("rate",)
+
+
+class Derived(Rate):
+    """Its property stands before the slot of the class above."""
+
+    __slots__ = ("inner",)
+    rate = property(lambda self: 0.5)
+
+    def __init__(self):
+        self.inner = Slotted()
+        Rate.rate.__set__(self, 1.0)
+
+
 HOLDER = Holder()
+DERIVED = Derived()
 BOUND = {"calls": 0}
 BOUND_SOURCE = np.random.default_rng(2)
 
@@ -353,6 +369,16 @@ def by_helpers(model, x):
     bump_bound()
     bump_default()
     return flow(model, x, drawn_bound(len(x)))
+
+
+def bump_object(state=Holder()):  # noqa: B008
+    state.inner.calls += 1
+
+
+def by_slots_in_slots(model, x):
+    DERIVED.inner.calls += DERIVED.rate > 0
+    bump_object()
+    return by_argument(model, x, NUMPY)
 
 
 def by_keyword_of_helper(model, x):
@@ -392,6 +418,7 @@ COUNTED = {
     "class above": CountedToo(),
     "class that is named": by_class_as_namespace,
     "slots, two deep": by_deep_source,
+    "slots in slots, and objects in defaults": by_slots_in_slots,
 }
 
 
@@ -401,7 +428,9 @@ def counts():
     of_class = (Counted.calls, dict(Counted.table), Counted.total.item(), vars(CountedToo).keys())
     sources = (BOUND_SOURCE, HOLDER.inner.source)
     drawn = [str(source.bit_generator.state) for source in sources]
-    kept = (defaults, bump_default.__defaults__, BOUND, of_class, HOLDER.inner.calls)
+    objects = (HOLDER, DERIVED, *bump_object.__defaults__)
+    calls = [one.inner.calls for one in objects]
+    kept = (defaults, bump_default.__defaults__, BOUND, of_class, calls)
     return repr(kept), drawn, states()
 
 

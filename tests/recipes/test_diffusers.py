@@ -315,6 +315,17 @@ def test_a_table_with_steps_that_are_never_drawn_is_itself():
     assert len(dv.equivalent([table, copy.deepcopy(table)])) == 1
 
 
+def test_a_table_of_which_most_steps_are_not_drawn_agrees_on_the_others():
+    level, even = np.linspace(-6, 8, 50), np.ones(50)
+    some = np.where(np.arange(50) < 30, 0.0, 1.0)
+    edm = dv.objective("edm")
+    one, other = (replace(edm, law=dv.laws.atoms(level, mass)) for mass in (even, some))
+    for pair, elsewhere in (((one, other), np.inf), ((other, one), 0.0)):
+        ratio = dv.compare(*pair).ratio
+        np.testing.assert_allclose(ratio[30:], 1)
+        assert (ratio[:30] == elsewhere).all()
+
+
 def test_schemes_and_tables_pickle_and_copy():
     functions = [scheme for kind in KINDS for scheme in kind.schemes.values()]
     for function in (*functions, *BETA_SCHEDULES.values()):

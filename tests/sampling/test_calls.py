@@ -35,6 +35,15 @@ def test_a_denoiser_that_looks_for_the_axis_of_the_level_is_given_one(axis):
     )
 
 
+def test_an_error_of_a_denoiser_is_not_masked_by_a_second_try():
+    def full(z, logsnr):
+        z * torch.sigmoid(logsnr)
+        raise RuntimeError("my cache is full")
+
+    with pytest.raises(RuntimeError, match="my cache is full"):
+        dv.sample(full, [-4.0, 4.0], start=torch.ones(64, 2))
+
+
 class Network(nn.Module):
     """Two layers of z and of λ, which looks for the axis of λ."""
 
@@ -99,7 +108,7 @@ def test_other_errors_stay_and_say_what_was_given():
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
         answer(wrong, X, torch.zeros((), dtype=torch.float64))
     (note,) = caught.value.__notes__
-    assert "z of torch.float64 and shape (6, 2), and logsnr of shape (6,)" in note
+    assert "z of torch.float64 and shape (6, 2), and logsnr of shape ()" in note
 
     def two_types(z, logsnr):
         return (z.double() @ torch.ones(2, 2, dtype=torch.float64)) @ torch.ones(2, 2)

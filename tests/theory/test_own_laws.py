@@ -249,6 +249,58 @@ def test_a_valley_in_which_float64_has_no_density_is_no_gap():
     assert dv.verdict(given).monotone
 
 
+NARROW = dv.laws.mixture([stats.norm(-4, 0.1), stats.norm(4, 0.1)], [0.5, 0.5])
+
+
+@dataclass
+class WithoutLogarithm:
+    """A law whose density underflows between its parts, and which has no logarithm of it."""
+
+    def pdf(self, x):
+        return NARROW.pdf(x)
+
+    def cdf(self, x):
+        return NARROW.cdf(x)
+
+    def ppf(self, q):
+        return NARROW.ppf(q)
+
+    def support(self):
+        return -np.inf, np.inf
+
+
+WITHOUT_A_GAP = {
+    "truncated": laws.truncated(NARROW, -5.0, 5.0),
+    "lower of two": laws.lower_of_two(NARROW),
+    "without a logarithm": WithoutLogarithm(),
+    "one point without density": stats.dgamma(3.0, 0, 1.0),
+}
+PIECES = ([-5.0, -3, -1, 1, 3, 5], [1.0, 0, 1, 0, 1])
+WITH_GAPS = {
+    "histogram": stats.rv_histogram((np.array(PIECES[1]), np.array(PIECES[0])), density=False)(),
+    "uniform pieces": dv.laws.mixture(
+        [stats.uniform(-5, 2), stats.uniform(-1, 2), stats.uniform(3, 2)], [0.2, 0.5, 0.3]
+    ),
+    "pieces that end smoothly": dv.laws.mixture(
+        [stats.beta(5, 5, -5, 2), stats.beta(5, 5, -1, 2), stats.beta(5, 5, 3, 2)], [0.2, 0.5, 0.3]
+    ),
+}
+
+
+@pytest.mark.parametrize("law", WITHOUT_A_GAP.values(), ids=WITHOUT_A_GAP)
+def test_where_a_density_underflows_a_weighting_that_is_given_stays(law):
+    given = dv.from_weighting(np.ones_like, law)
+    assert (given.weighting(np.linspace(-4.9, 4.9, 99)) == 1).all()
+    assert dv.verdict(given).monotone
+
+
+@pytest.mark.parametrize("law", WITH_GAPS.values(), ids=WITH_GAPS)
+def test_in_each_gap_of_a_law_a_weighting_that_is_given_is_0(law):
+    given = dv.from_weighting(np.ones_like, law)
+    level = np.array([-4.0, -2.9, -2.0, -1.1, 0.0, 1.1, 2.0, 2.9, 4.0])
+    assert given.weighting(level).tolist() == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+
+
 def test_probabilities_keep_their_digits_in_both_tails():
     edges = np.linspace(-30, 30, 121)
     below = laws.probabilities(stats.norm(), edges)
