@@ -28,7 +28,7 @@ from diffviz.lab.experiments.sampling import (
     normal,
     unit_grid,
 )
-from diffviz.plots.style import REFERENCE
+from diffviz.plots.style import REFERENCE, VIVID
 from diffviz.theory import paths
 from diffviz.theory.frames import VE, VP, Frame
 from diffviz.theory.paths import COSINE, LINEAR, Path
@@ -54,8 +54,7 @@ COLOUR_REACH = 1.6  # half width of the square that the colours of ends fill
 ARROWS = 13  # arrows of the field along each axis
 BETWEEN = "slide"  # the frame that slides
 GREY = REFERENCE  # of data behind what moves
-# red, green and blue at the corners of that square, vivid since what lies between is mixed of them
-VIVID = "#2255DD", "#11AA33", "#DD2266", "#EE9900"
+# red, green and blue at the corners of that square
 CORNERS = np.array([list(bytes.fromhex(shade[1:])) for shade in VIVID]) / 255
 
 Points = tuple[tuple[float, float], ...]

@@ -50,7 +50,7 @@ from diffviz.lab.figures.style import (
     name_curve,
     named_lines,
 )
-from diffviz.plots.style import BLUES, LIGHTER, OTHERS, REFERENCE
+from diffviz.plots.style import BLUES, LIGHTER, LINE_BLUE, OTHERS, REFERENCE
 from diffviz.theory.paths import COSINE, LINEAR
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ CUT_NAMES = {name: name for name in GRIDS} | {
 GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
-BAND_COLOURS = *BLUES[:2], "#6C9ACB"  # coarse to fine; no colour of a grid
+BAND_COLOURS = *BLUES[:2], LINE_BLUE  # coarse to fine; no colour of a grid
 BAND_NAMES = {  # of bands: where on the cosine grid's line, and how far from it, in points
     "below 2": (0.26, (38, -12)),
     "2 to 8": (0.4, (36, -31)),

@@ -11,14 +11,22 @@ from diffviz.lab.explorers import colours
 from diffviz.lab.explorers.elbo import ENTRY_OF, LAW, MIXED
 from diffviz.lab.explorers.schedule import LOOKS
 from diffviz.lab.explorers.training_views import BEFORE
-from diffviz.plots.style import BEST, DRAWN, FOCUS, NEGATIVE, OTHERS, REFERENCE
+from diffviz.plots.style import (
+    BEST,
+    DRAWN,
+    FOCUS,
+    METHOD_COLOURS,
+    NEGATIVE,
+    OTHERS,
+    REFERENCE,
+)
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.web.pictures import Chart, Cloud, Table
 
 ROOT = Path(__file__).parents[3]
 OWNERS = {colour: name for name, colour in plots.COLOURS.items()}
 KINDS = [name for name in explorers.__all__ if isinstance(getattr(explorers, name), type)]
-FREE = {*plots.PALETTE, *OTHERS, BEST, DRAWN, FOCUS, NEGATIVE, REFERENCE}
+FREE = {*plots.PALETTE, *OTHERS, *METHOD_COLOURS.values(), BEST, DRAWN, FOCUS, NEGATIVE, REFERENCE}
 COLOUR = re.compile(r"""["'\s]#(?:[0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b""")
 GREYS = ("#000000", "#7F7F7F")  # of objectives
 # what is no curve: the ground and the ink of a page, and the contrast that is measured against
