@@ -11,15 +11,7 @@ from diffviz.lab.explorers import colours
 from diffviz.lab.explorers.elbo import ENTRY_OF, LAW, MIXED
 from diffviz.lab.explorers.schedule import LOOKS
 from diffviz.lab.explorers.training_views import BEFORE
-from diffviz.plots.style import (
-    BEST,
-    DRAWN,
-    FOCUS,
-    METHOD_COLOURS,
-    NEGATIVE,
-    OTHERS,
-    REFERENCE,
-)
+from diffviz.plots.style import BEST, DRAWN, FOCUS, METHOD_COLOURS, NEGATIVE, OTHERS, REFERENCE
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.web.pictures import Chart, Cloud, Table
 
