@@ -40,27 +40,31 @@ def held(file: Path, patience: float = FOREVER) -> Iterator[bool]:
         ...         is_locked
         True
     """
-    from filelock import FileLock
-
-    lock = FileLock(file)
+    made: list[Any] = []
     try:
         try:
-            yield _acquire(lock, patience)
+            yield _acquire(made, file, patience)
         finally:
-            _let_go(lock, file)
+            _let_go(made, file)
     finally:
-        _let_go(lock, file)  # again, since an interrupt may come before the first has begun
+        _let_go(made, file)  # again, since an interrupt may come before the first has begun
 
 
-def _acquire(lock: Any, patience: float) -> bool:
-    """Wait for a lock; whether there is one. An interrupt comes while it waits, or not at all."""
-    from filelock import Timeout
+# An interrupt within ``filelock`` may leave one of its own locks held, for which other threads wait
+# without end. So locks are made, taken, released and thrown away while interrupts wait.
 
+
+def _acquire(made: list[Any], file: Path, patience: float) -> bool:
+    """Make a lock and wait for it; whether there is one. An interrupt comes between two looks."""
+    from filelock import FileLock, Timeout
+
+    with interrupts.held_back():
+        made.append(FileLock(file))
     end = time.monotonic() + patience
     while True:
         try:
             with interrupts.held_back():
-                lock.acquire(blocking=False)
+                made[0].acquire(blocking=False)
             return True
         except Timeout:
             if patience >= 0 and time.monotonic() >= end:
@@ -70,10 +74,11 @@ def _acquire(lock: Any, patience: float) -> bool:
         time.sleep(PAUSE)
 
 
-def _let_go(lock: Any, file: Path) -> None:
+def _let_go(made: list[Any], file: Path) -> None:
     """Remove the file of a lock that is held, if the system lets us, and release the lock."""
     with interrupts.held_back():
-        if lock.is_locked:
+        if made and made[0].is_locked:
             with suppress(OSError):
                 file.unlink()
-            lock.release()
+            made[0].release()
+        made.clear()
