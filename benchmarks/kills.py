@@ -374,6 +374,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     options = parser.parse_args()
     torch.set_num_threads(1)  # a process with more of them must not be forked
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     counts = collections.defaultdict(collections.Counter)
     for name, kind, at, faults in trials(options):
         counts[name, kind].update(trials=1, faults=bool(faults))
