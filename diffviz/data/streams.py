@@ -277,8 +277,9 @@ class Batches:
         first = int(places[0])
         if first != self._next:
             self._restart()
-            self._pass_over(first)
-        return self._take(len(places)).to(dtype)
+            for _ in self._next_pieces(first):
+                pass  # what is passed over is not kept
+        return torch.cat(list(self._next_pieces(len(places)))).to(dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: the batches, and not where they are read."""
@@ -305,28 +306,16 @@ class Batches:
             if empty:
                 raise ValueError(f"data has no batch to give any more: {self.batches!r}")
 
-    def _pass_over(self, size: int) -> None:
-        """Read the next points, and keep none of them."""
-        missing = size
-        while missing > 0:
-            piece = next(self._stream)
-            rest = piece[missing:]
-            self._left = rest if len(rest) else None
-            missing -= len(piece) - len(rest)
-        self._next = size
-
-    def _take(self, size: int) -> Tensor:
-        """The next points, of which only those of the last batches are kept in memory."""
-        parts = []
+    def _next_pieces(self, size: int) -> Iterator[Tensor]:
+        """The next points in pieces, of which only the rest of the last one is kept in memory."""
         missing = size
         while missing > 0:
             piece = next(self._stream) if self._left is None else self._left
-            parts.append(piece[:missing])
-            rest = piece[missing:]
+            part, rest = piece[:missing], piece[missing:]
             self._left = rest if len(rest) else None
-            missing -= len(parts[-1])
+            missing -= len(part)
+            yield part
         self._next += size
-        return torch.cat(parts) if parts else torch.empty(0, *self.shape, device=self.device)
 
     def _checked(self, values: NDArray | Tensor, number: int, dtype: torch.dtype) -> Tensor:
         """The points of a batch, refused if shape or scale are not those of the first batch.

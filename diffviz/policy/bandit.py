@@ -138,10 +138,7 @@ class Learner:
         """
         path = self.method.act(self.model, self.settings.batch, self.generators.generator)
         verdict = judged(self.env, path[-1].numpy())
-        near = checks.attribute(self.env, "near")
-        if near is not None:
-            near = checks.number(near, "near of the environment")
-        self.history.record(*verdict, near=-math.inf if near is None else near)
+        self.history.record(*verdict)
         return path, verdict.reward
 
     def update(self, path: list[Tensor], reward: NDArray) -> None:

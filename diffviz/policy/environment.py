@@ -8,6 +8,7 @@ has a mean reward of
 but for the overlap of the goals.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -38,10 +39,12 @@ class Verdict(NamedTuple):
     Attributes:
         reward: Finite rewards, shape (n,).
         goal: Number of the goal of each action, shape (n,); None where there are no goals.
+        near: Reward above which an action has reached its goal.
     """
 
     reward: NDArray
     goal: NDArray | None
+    near: float
 
 
 def judged(env: Environment, actions: NDArray) -> Verdict:
@@ -52,10 +55,11 @@ def judged(env: Environment, actions: NDArray) -> Verdict:
         actions: Points of the plane, shape (n, 2).
 
     Returns:
-        Rewards in float64, and goals.
+        Rewards in float64, goals, and the reward above which a goal is reached.
 
     Raises:
-        TypeError: ``step`` does not answer in gymnasium's form, or rewards or goals are no numbers.
+        TypeError: ``step`` does not answer in gymnasium's form, or rewards, goals or ``near`` are
+            no numbers.
         ValueError: A reward is not finite, or there is not one reward and one goal for each action.
     """
     answer = env.step(actions)
@@ -70,6 +74,7 @@ def judged(env: Environment, actions: NDArray) -> Verdict:
     return Verdict(
         _checked_rewards(reward, len(actions)),
         _checked_goals(info["goal"], len(actions)) if "goal" in info else None,
+        _checked_near(env),
     )
 
 
@@ -87,7 +92,7 @@ def _checked_rewards(reward: Any, n: int) -> NDArray:
             f"env.step must return finite rewards, got {numbers[~finite][0]} "
             f"({(~finite).sum()} of {n}); give such actions a low reward, such as 0"
         )
-    return numbers.astype(np.float64)  # their mean and their spread need more digits than they have
+    return numbers.astype(np.float64)  # float16 rounds their mean, and their spread may overflow
 
 
 def _checked_goals(goal: Any, n: int) -> NDArray:
@@ -104,6 +109,12 @@ def _checked_goals(goal: Any, n: int) -> NDArray:
             f"got {checks.brief(numbers)}; leave it out where there are no goals"
         )
     return numbers
+
+
+def _checked_near(env: Environment) -> float:
+    """The reward above which a goal is reached; −inf where the environment states none."""
+    near = checks.attribute(env, "near")
+    return -math.inf if near is None else checks.number(near, "near of the environment")
 
 
 class FourGoals:

@@ -40,7 +40,7 @@ def one_run(samples: Samples, run: Any) -> tuple[Samples, list[str]]:
     else:
         labels, names = number, list(range(len(starts)))
     if len(names) == 1 and run is None:
-        return _without_replaced(samples), notes
+        return samples.at(_is_kept(samples)), notes
     if run is None:
         listed = ", ".join(map(repr, names[:SHOWN])) + (" ..." if len(names) > SHOWN else "")
         how = ""
@@ -109,11 +109,6 @@ def _runs_by_step(samples: Samples) -> tuple[NDArray, NDArray, list[str]]:
     ]
     number = np.searchsorted(starts, np.arange(len(step)), side="right") - 1
     return number, np.array(starts), notes
-
-
-def _without_replaced(samples: Samples) -> Samples:
-    """The samples of one run without the steps that were made again."""
-    return samples.at(_is_kept(samples))
 
 
 def _is_kept(samples: Samples) -> NDArray:
