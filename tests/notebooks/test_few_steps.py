@@ -334,13 +334,12 @@ def test_the_titles_name_what_comes_near(text):
     }
     assert [name for name in by_steps if by_steps[name] == set(few_steps.STEPS)] == ["shortcut"]
     assert not by_steps["ict"]
-    assert by_steps["meanflow"] == {2} and not by_steps["imeanflow"]
+    assert not {1, 4} & (by_steps["meanflow"] | by_steps["imeanflow"])
     assert figures.FINDINGS[gaussian] == "one Gaussian: shortcut and ict are near in one step"
     assert figures.FINDINGS[clusters] == "two clusters: only shortcut is near throughout"
     assert_says(
         text,
         "The titles call *near* what is within 0.25 on average",
-        "On two clusters MeanFlow is near in two steps, but in no other number",
         "on two clusters `ict` is not near",
     )
 
@@ -448,11 +447,15 @@ def test_what_small_networks_learn(text):
     assert all(
         (nearest["shortcut"] < 0.7 * nearest[name]).all() for name in nearest if name != "shortcut"
     )
-    assert (found["meanflow"][:, 1] < 0.5 * found["meanflow"][:, 0]).all()
+    one, two, four = found["meanflow"].T
+    assert (two < 0.85 * np.minimum(one, four)).all()
+    assert two.mean() < 0.5 * one.mean()
     assert_says(
         text,
         f"it stays below 0.2, where states that are not moved are {unmoved:.2f} off",
-        "In two steps MeanFlow is less than half as far off as in one",
+        "In two steps MeanFlow is nearer than in one at each seed, and less than half as far off in "
+        "the mean of the seeds",
+        "On two clusters MeanFlow is nearest in two steps",
     )
     assert few_steps.TRAINING == {"steps": 1500, "width": 64}
     assert_says(text, "three hidden layers of 64 units", "1,500 steps", "with three seeds each")
