@@ -33,6 +33,24 @@ def test_room_for_a_title_is_shown_only_where_there_is_one(title):
     assert tuple(ax.figure.get_size_inches()) == (7, 4)
 
 
+def test_a_thin_mark_beside_many_shades_keeps_its_colour():
+    """A palette of the commonest colours is 40 and more of 255 off there."""
+    ax = plots.axes(6, 4)[0]
+    shades = np.linspace(0, 1, 256)
+    ax.imshow(np.stack([*np.meshgrid(shades, shades), np.full((256, 256), 0.5)], axis=-1))
+    ax.plot([20, 100], [60, 200], color="#D55E00", linewidth=0.5)
+    ax.plot([120, 200], [60, 200], color="#0072B2", linewidth=0.5)
+    exact = BytesIO()
+    ax.figure.savefig(exact, format="png", dpi=100)
+    pixels, shown = (
+        np.asarray(Image.open(one).convert("RGB")).astype(int)
+        for one in (exact, BytesIO(ax.figure.png(100)))
+    )
+    assert abs(pixels - shown).max() < 25
+    white = (pixels == 255).all(-1)
+    assert white.any() and (shown[white] == 255).all()
+
+
 def test_a_layout_is_held_at_rounded_places_while_a_figure_shows_itself(monkeypatch):
     figure = plots.canvas.Drawing(figsize=(5, 3), layout="constrained")
     FigureCanvasAgg(figure)

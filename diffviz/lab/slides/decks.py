@@ -17,6 +17,7 @@ from PIL import Image
 from diffviz import checks, extras
 from diffviz.lab.figures import FIGURES
 from diffviz.lab.figures.gallery import draw
+from diffviz.plots.canvas import with_few_colours
 from diffviz.web import bundle
 
 HERE = File(__file__).parent
@@ -26,7 +27,6 @@ THEMES = ("slide", "dark")
 ENDINGS = (".html", ".pptx")
 SHAPE = (16.0, 6.9)  # proportions of a figure between title and sentence
 PIXELS = 1800  # width of a figure
-COLOURS = 255  # of a picture, which makes it a third as large
 PAGE = (13.333, 7.5)  # inches of a slide in PowerPoint
 INK = {"slide": "1A1A1A", "dark": "E8E8E8"}
 GROUND = {"slide": "FFFFFF", "dark": "181818"}
@@ -110,9 +110,7 @@ def picture(name: str, theme: str = "slide") -> bytes:
     full = BytesIO()
     dpi = PIXELS / figure.get_size_inches()[0]
     figure.savefig(full, format="png", dpi=dpi, metadata={"Software": None})
-    small = BytesIO()
-    Image.open(full).convert("RGB").quantize(COLOURS).save(small, "PNG", optimize=True)
-    return small.getvalue()
+    return with_few_colours(full)
 
 
 def write(
