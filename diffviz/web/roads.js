@@ -159,7 +159,7 @@ function noiseChart(state, data) {
     curves: Object.fromEntries(names.map((name) => [name, etas(name)])),
     xlabel: "t where a step starts   [noise → data]",
     ylabel: "noise / ancestral",
-    title: "the noise of each step, 1: ancestral",
+    title: "noise of each step (1 is ancestral)",
     xlim: [1, 0],
     ylim: NOISES,
     yscale: "log",
@@ -242,7 +242,7 @@ function compute(state, data) {
   const { label, rules } = shownRules(state, data);
   const cost = excessOf(rules[label], state.steps, data).toFixed(2);
   const words =
-    `${label}, ${state.steps} steps: trajectories differ ${cost} times as much as actions`;
+    `${label}, ${state.steps} steps: trajectories differ ${cost} times as much as actions, in KL`;
   const panels = [noiseChart(state, data), costChart(state, data), ruleTable(state, data)];
   return { panels: [...panels, note(words, true)], columns: 2 };
 }

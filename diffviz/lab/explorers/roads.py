@@ -155,7 +155,7 @@ def noise_chart(state: State, rules: dict[str, Any]) -> Chart:
         etas,
         xlabel="t where a step starts   [noise → data]",
         ylabel="noise / ancestral",
-        title="the noise of each step, 1: ancestral",
+        title="noise of each step (1 is ancestral)",
         xlim=(1.0, 0.0),
         ylim=NOISES,
         yscale="log",
@@ -230,4 +230,4 @@ def cost_text(state: State) -> str:
         The words.
     """
     cost = roads.excess_of(roads.rule_of(state["method"], setting_of(state)), state["steps"])
-    return f"trajectories differ {cost:.2f} times as much as actions"
+    return f"trajectories differ {cost:.2f} times as much as actions, in KL"
