@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from diffviz import plots
+from diffviz.lab.experiments.roads import METHODS
 from diffviz.lab.experiments.walks import SOLVERS, figure_of_eight
 from diffviz.lab.explorers import (
     ElboExplorer,
@@ -18,6 +19,7 @@ from diffviz.lab.explorers import (
     PriorExplorer,
     ScheduleExplorer,
     StackExplorer,
+    StepNoiseExplorer,
     TrajectoryExplorer,
 )
 from diffviz.lab.explorers.elbo import DATA, ENTRIES
@@ -47,6 +49,7 @@ MODULES = {
     "noise.js": (NoiseExplorer, {}),
     "perception.js": (PerceptionExplorer, {}),
     "prior.js": (PriorExplorer, {}),
+    "roads.js": (StepNoiseExplorer, {}),
     "sampling.js": (TrajectoryExplorer, {"drawing": DRAWINGS, "starts": STARTS}),
     "schedule.js": (ScheduleExplorer, {"picture": ("one draw", "six views")}),
     "stack.js": (StackExplorer, {}),
@@ -59,6 +62,7 @@ IN_TURN = {
     "noise.js": ("shows", (SHARES, WEIGHTS), {}),
     "perception.js": ("curve", tuple(SENSITIVITY_NAMES), {}),
     "prior.js": ("shows", ("brightness", "couplings"), {}),
+    "roads.js": ("method", METHODS, {"others": True}),
     "sampling.js": ("solver", tuple(SOLVERS), {"noise": 0.5, "field": True, "steps": 5}),
     "schedule.js": ("density", tuple(DENSITIES), {"picture": "one draw"}),
     "stack.js": ("data", tuple(DATA), {}),

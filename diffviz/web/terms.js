@@ -5,8 +5,10 @@ const TERMS = {
     "Monotone: w never rises with λ, and the loss is a sum of ELBOs of noised data. Else: the λ " +
     "at which w is largest, and the share of its mixture of ELBOs that counts negatively.",
   "w below": "Share of the area under w at noise levels with a smaller λ.",
+  "w at λ <": "Share of the area under w at these noise levels.",
   "loss below":
     "Share of the loss at noise levels with a smaller λ, for the exact denoiser on N(0, I) data.",
+  "loss at λ <": "Share of the loss at these noise levels, for the exact denoiser on N(0, I) data.",
   "ratio off by":
     "By which factor the ratio of the two weightings is above or below its median over λ, at " +
     "most, and at which λ.",

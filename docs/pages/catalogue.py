@@ -32,7 +32,7 @@ HEAD = (
     "log w, −10 to 10",
     "median λ",
     "negative share",
-    "loss below 0",
+    "loss at λ < 0",
 )
 ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 

@@ -104,6 +104,13 @@ EXPLORERS = (
         "identity on its path and the weighting that an adaptive factor makes on the diagonal.",
     ),
     ExplorerPage(
+        "steps",
+        "Noise of a step",
+        "StepNoiseExplorer",
+        "See how much noise the steps of Flow-GRPO, DanceGRPO, coefficient-preserving sampling and "
+        "DDIM add, and what that costs the likelihood of a policy.",
+    ),
+    ExplorerPage(
         "perception",
         "Perception",
         "PerceptionExplorer",

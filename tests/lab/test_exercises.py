@@ -49,6 +49,9 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
         ("long-jump-std", float("nan")),
         ("whole-jump", 1 / 28),
         ("whole-jump", 1 / 3),
+        ("twice-the-kl", 1),
+        ("twice-the-kl", -0.586),
+        ("quarter-power", 3),
     ],
 )
 def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
@@ -84,6 +87,11 @@ def test_what_is_right_and_what_is_missing_is_said(answer, said, capsys):
         ("best-lambda-max", 20, "2.7 by the steps"),
         ("best-lambda-max", 5.5, "A larger λ_max loses less"),
         ("best-lambda-max", 0, "between 1 and 20"),
+        ("twice-the-kl", 2 + np.sqrt(2), "more noise than ancestral"),
+        ("twice-the-kl", 0.7, "pay 1.58 times"),
+        ("quarter-power", 1, "squared loss"),
+        ("quarter-power", 1 / 8, "other way round"),
+        ("quarter-power", 2, "quarter power itself"),
     ],
 )
 def test_a_usual_slip_is_named(name, answer, said, capsys):

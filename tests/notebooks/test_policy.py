@@ -1,7 +1,6 @@
 """Every number in the prose of notebook 6 is computed here again, and looked for in the text."""
 
 import re
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,15 +10,13 @@ from notebook_prose import prose as prose_of
 
 import diffviz as dv
 from diffviz.data import toys
-from diffviz.lab.experiments import forward_process, roads
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
 from diffviz.lab.explorers.policy import compare
 from diffviz.lab.figures.policy import AT_ONE_REWARD
 from diffviz.plots.style import METHOD_COLOURS
-from diffviz.policy import bandit, methods, steps, surrogates
+from diffviz.policy import bandit, methods, surrogates
 from diffviz.theory import elbo_mixture
-from diffviz.theory.frames import VP
 
 pytestmark = pytest.mark.slow
 
@@ -367,8 +364,13 @@ def test_learning_by_its_numbers(prose):
     for history in fpo:
         assert history.goals[first_above(history, 0.7)] == 4
     assert_says(prose, "AWR ends near 0.7", "FPO still has all four goals there")
-    assert len(re.findall(r"^(?:AWR|FPO), seed 0: .* and 2 goals", lines, re.M)) == 2
-    assert_says(prose, "FPO's actions have gathered at two goals", "but two of them too seldom")
+    assert re.findall(r"^AWR, seed 0: .* and (\d) goals", lines, re.M) == ["2"]
+    assert re.findall(r"^FPO, seed 0: .* and (\d) goals", lines, re.M) in (["1"], ["2"])
+    assert_says(
+        prose,
+        "FPO's actions have left at least two of the goals",
+        "but two of them too seldom",
+    )
     assert AT_ONE_REWARD == "at an equal reward AWR has kept fewer goals"
     first_lost = [min(lost_at(history) for history in runs) for runs in (awr, fpo, dpo)]
     assert first_lost == sorted(first_lost) and first_lost[0] < first_lost[1]
@@ -425,143 +427,6 @@ def test_collapse_by_its_numbers(prose):
     )
 
 
-def test_noise_of_steps_by_its_numbers(prose):
-    level = [2 * np.log((1 - t) / t) for t in (0.6, 0.5)]
-    scale = 1 / steps.FlowGRPOStep(1.0).ddim_eta(*level)
-    etas = roads.equal_etas("Flow-GRPO, a = 0.7", 10)
-    assert_says(
-        prose,
-        rf"the same noise needs $a = {scale:.2f}\, \eta$",
-        f"For Flow-GRPO the first step adds {etas[0]:.1f} times that noise, "
-        f"and the last one {etas[-1]:.1f} times",
-    )
-    every = {name: roads.equal_etas(name, 10) for name in roads.RULES}
-    dance = every["DanceGRPO, η = 0.3"]
-    assert dance[-1] == max(values.max() for values in every.values())
-    assert dance[0] == min(values.min() for values in every.values())
-    assert_says(
-        prose,
-        f"its first step adds least of all, and its last one most: {dance[-1]:.1f} times the "
-        "ancestral noise",
-        rf"it would take $a = {np.sqrt(2):.2f}\, \eta$",
-    )
-    own = {
-        name: [roads.rule(name).std(*each) for each in pairwise(roads.levels(10))]
-        for name in roads.RULES
-    }
-    assert own["DanceGRPO, η = 0.3"] == pytest.approx([own["DanceGRPO, η = 0.3"][0]] * 10)
-    assert max(map(max, own.values())) == own["Flow-GRPO, a = 0.7"][0]
-    assert_says(prose, "own noise $s$ is the same in each", "that of the first step of Flow-GRPO")
-    assert (np.diff(dance) > 0).all()  # s/η, the ancestral noise, falls
-    assert_says(prose, "ancestral noise, shrinks towards the data")
-    limit = steps.FlowGRPOStep(0.7).ddim_eta(level[0], level[0] + 1e-6)
-    assert limit == pytest.approx(0.7 / np.sqrt(2), rel=1e-4)
-    assert_says(prose, r"DDIM with $\eta = a/\sqrt 2$")
-    eta = 0.7 / np.sqrt(2)
-    in_the_limit = ((1 + eta**2) / (2 * eta)) ** 2
-    assert_says(prose, f"is η = {eta:.3f}, and the formula gives {in_the_limit:.2f}")
-    costs = {name: roads.excess(name, 10) for name in roads.RULES}
-    assert costs["Flow-GRPO, a = 0.7"] == pytest.approx(in_the_limit, rel=0.05)
-    assert_says(
-        prose,
-        f"DanceGRPO pays {costs['DanceGRPO, η = 0.3']:.1f} times the KL of the actions, "
-        f"and Flow-GRPO {costs['Flow-GRPO, a = 0.7']:.1f} times",
-        f"even ancestral sampling pays {costs['DDIM, η = 1']:.1f} times there, more than Flow-GRPO",
-    )
-    assert costs["DDIM, η = 1"] > costs["Flow-GRPO, a = 0.7"]
-
-
-def test_what_released_code_computes(prose):
-    """The d-th root of a ratio, and for CPS a power of 2 s²/d, in other numbers of components."""
-    level = [2 * np.log((1 - t) / t) for t in (0.6, 0.5)]
-    assert_says(prose, r"the $d$-th root of the exact one", r"^{1/d}", r"^{2 s^2/d}")
-    ancestral = roads.rule("DDIM, η = 1")
-    assert ancestral.frame == VP
-    assert_says(
-        prose, "In the row of DDIM the exact density is taken", "of variance-preserving $z$"
-    )
-    for d in (1, 5):
-        generator = torch.Generator().manual_seed(d)
-        z, x_hat, moved, state = torch.randn(4, 2, d, generator=generator, dtype=torch.float64)
-        for name in roads.RULES[:3]:
-            rule = roads.rule(name)
-            old, new = (rule.law(z, each, *level) for each in (x_hat, moved))
-            power = 2 * old.std**2 / d if name.startswith("CPS") else 1 / d
-            exact = new.log_prob(state) - old.log_prob(state)
-            released = rule.released(new, state) - rule.released(old, state)
-            torch.testing.assert_close(released, power * exact, rtol=1e-9, atol=1e-12)
-
-
-def test_two_roads_by_their_numbers(prose):
-    """What is said of goals and rewards holds with a margin; counts of calls are exact."""
-    runs = {name: roads.learned(name) for name in roads.ROADS}
-    last = {name: road.reward[:, -1] for name, road in runs.items()}
-    assert (last["Flow-GRPO as released"] > last["Flow-GRPO"] + 0.1).all()
-    assert (last["CPS as released"] > last["Flow-GRPO"]).all()
-    assert (runs["CPS as released"].goals[:, -1] <= 2).all()
-    table = {
-        name: re.findall(rf"^{name} +reward \[(.*?)\]", printed("06_policy"), re.M)[0].split()
-        for name in ("Flow-GRPO as released", "Flow-GRPO")
-    }
-    released, own = (np.array(rewards, dtype=float) for rewards in table.values())
-    assert (released > own + 0.25).all()
-    assert_says(prose, "higher by more than 0.25 at every seed")
-    (kept,) = re.findall(r"^CPS as released .*goals \[(.*)\]", printed("06_policy"), re.M)
-    assert kept.split() == ["1", "1", "1"]
-    assert_says(prose, "in these runs each seed keeps one goal of four")
-    assert_says(prose, "Its reward is above that of Flow-GRPO's exact ratio at every seed")
-    above = bandit.Settings()
-    assert (above.batch, above.epochs) == (2 * roads.BATCH, 2 * roads.EPOCHS)
-    assert_says(prose, "Batches are half as large here as above", "learned from half as long")
-    assert 2 * above.rate == roads.RATE
-    weighting = roads._method("FPO").objective.weighting(np.linspace(-6, 6, 13))
-    flow = WEIGHTINGS["fm-ot"].weighting(np.linspace(-6, 6, 13))
-    np.testing.assert_allclose(weighting, flow, rtol=1e-9)
-    assert_says(
-        prose,
-        "at twice the learning rate",
-        "the orange line, has the weighting of flow matching here",
-    )
-    assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
-    assert_says(prose, "NFT learns faster than FPO, and AWM", "is slowest")
-    (goals,) = re.findall(r"^NFT .*goals \[(.*)\]", printed("06_policy"), re.M)
-    assert sorted(goals.split()) == ["3", "4", "4"]
-    assert_says(prose, "In these runs it has lost one goal at one seed")
-    for name in roads.ROADS:
-        assert len(runs[name].calls) == roads.BATCHES + 1 == 13
-        forward = name in ("FPO", "AWM", "NFT")
-        assert runs[name].calls[-1] == (965 if forward else 1210)
-    assert_says(prose, "Twelve batches take 965 calls of the network for an action, against 1,210")
-
-
-def test_the_forward_process_by_its_numbers(prose):
-    losses = forward_process.FORWARD
-    fine = {name: 1 / forward_process.forward_gains(name)[20] for name in losses}
-    assert policy_experiments.SCALES[20] == pytest.approx(0.01)
-    assert all(fine[name] == pytest.approx(27.4, abs=0.3) for name in losses[2:])
-    assert fine["AWM"] == pytest.approx(10, abs=1e-6)
-    for policy in forward_process.POLICIES:
-        assert dv.compare(
-            forward_process.forward_objective("FPO", policy), WEIGHTINGS[DEFAULT]
-        ).same
-    assert_says(prose, "FPO has its default again")
-    assert_says(prose, "a change of variance 0.01 about 27 times less", "counts it ten times less")
-    verdicts = {
-        (name, policy): dv.verdict(forward_process.forward_objective(name, policy))
-        for name in losses
-        for policy in forward_process.POLICIES
-    }
-    awm = [verdicts["AWM as released", policy] for policy in forward_process.POLICIES]
-    assert awm[0].monotone and not awm[1].monotone
-    assert 0 < awm[1].rises[0][0] < awm[1].rises[0][1] < 2
-    assert_says(prose, "a shoulder between λ = 0 and 2", "of AWM as released even rises")
-    assert verdicts["NFT as released", forward_process.FIRST].monotone
-    assert_says(prose, "although it was one at the first policy")
-    for name in losses[:2]:
-        first, learned = (verdicts[name, policy] for policy in forward_process.POLICIES)
-        np.testing.assert_array_equal(first.w, learned.w)
-
-
 def test_the_exercises_numbers(prose):
     assert elbo_mixture.gain(dv.objective("fm-ot"), 4 / np.pi**2) == pytest.approx(1, abs=1e-9)
     sigmoid = dv.objective("sigmoid-bias2")
@@ -573,7 +438,6 @@ def test_the_exercises_numbers(prose):
     nearest = sorted(ends, key=lambda name: abs(np.log(ends[name])))[:2]
     assert nearest == ["sigmoid-bias2", DEFAULT]
     assert_says(prose, f"FPO's default comes next, with 1/{1 / ends[DEFAULT]:.2f}")
-    assert_says(prose, f"With δ = 0.05 and the two components here that is {1.05**2:.4f}")
 
 
 def test_one_gaussian_follows_a_fine_change_alone(prose):

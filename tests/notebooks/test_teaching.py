@@ -23,6 +23,7 @@ DERIVED = (
     "09_perception",
     "10_masked",
     "11_few_steps",
+    "12_two_roads",
 )
 TYPESET = DERIVED
 
@@ -181,12 +182,13 @@ FEW = {  # exercises with their solutions, and counts that belong together
     "03_training": 0,
     "04_probe_your_loss": 0,
     "05_elbo": 2,
-    "06_policy": 5,
+    "06_policy": 4,
     "07_prior": 2,
     "08_sampling": 3,
     "09_perception": 2,
     "10_masked": 1,
     "11_few_steps": 2,
+    "12_two_roads": 1,
 }
 
 

@@ -24,6 +24,7 @@ from diffviz.lab.explorers.perception import PerceptionExplorer
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
 from diffviz.lab.explorers.prior import PriorExplorer
 from diffviz.lab.explorers.probe import ProbeExplorer
+from diffviz.lab.explorers.roads import StepNoiseExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
 from diffviz.lab.explorers.stack import StackExplorer
@@ -59,6 +60,7 @@ EXPLORERS = (
     ProbeExplorer,
     ScheduleExplorer,
     StackExplorer,
+    StepNoiseExplorer,
     TrainingDashboard,
     TrajectoryExplorer,
     WeightingExplorer,

@@ -9,6 +9,7 @@ from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
     policy,
     prior,
     probing,
+    roads,
     sampling,
     schedule,
     start,

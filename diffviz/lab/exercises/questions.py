@@ -11,6 +11,7 @@ from diffviz.lab.exercises.predictions import Choice, Number, prediction
 from diffviz.lab.experiments import (
     elbo,
     few_steps,
+    forward_process,
     masked,
     perception,
     policy,
@@ -545,15 +546,6 @@ def _first_to_lose_a_goal() -> str:
     return min(batches, key=lambda name: batches[name])
 
 
-def _farther_under_one_clip() -> str:
-    """With which ratio Flow-GRPO has more reward in the end, at every seed."""
-    released, exact = (roads.learned(name) for name in ("Flow-GRPO as released", "Flow-GRPO"))
-    ahead = released.reward[:, -1] - exact.reward[:, -1]
-    if (ahead > 0).all():
-        return "the root"
-    return "the exact ratio" if (ahead < 0).all() else "now one, now the other"
-
-
 prediction(
     "fine-changes",
     Number(
@@ -590,19 +582,6 @@ prediction(
             "DPO": "It compares actions of the first policy, which has them at all goals.",
         },
         _first_to_lose_a_goal,
-    ),
-)
-prediction(
-    "under-one-clip",
-    Choice(
-        "With d = 2 the released code of Flow-GRPO has the square root of the exact ratio. Both "
-        "are clipped at 1 ± 0.05. With which does a policy learn faster?",
-        {
-            "the exact ratio": "It is farther from 1, so that the clip stops it sooner.",
-            "the root": "The root is nearer to 1, so the policy is farther when the clip stops it.",
-            "now one, now the other": "One of them is ahead at every seed.",
-        },
-        _farther_under_one_clip,
     ),
 )
 
@@ -1229,5 +1208,81 @@ prediction(
             "ict": "It jumps to the data at once, but compares neighbouring levels only.",
         },
         _best_in_one_step,
+    ),
+)
+
+
+# --- notebook 12 --------------------------------------------------------------------------------
+
+
+def _dearest_in_ten_steps() -> str:
+    """The rule of noise whose trajectories pay most for their actions in ten steps."""
+    return max(roads.RULES, key=lambda name: roads.excess(name, 10)).partition(",")[0]
+
+
+def _farther_under_one_clip() -> str:
+    """With which ratio Flow-GRPO has more reward in the end, at every seed."""
+    released, exact = (roads.learned(name) for name in ("Flow-GRPO as released", "Flow-GRPO"))
+    ahead = released.reward[:, -1] - exact.reward[:, -1]
+    if (ahead > 0).all():
+        return "the root"
+    return "the exact ratio" if (ahead < 0).all() else "now one, now the other"
+
+
+def _local_weightings() -> str:
+    """Which methods of the forward process weight another policy in another way."""
+    level = np.linspace(-7, 7, 141)
+    changed = set()
+    for name in forward_process.FORWARD:
+        curves = [
+            forward_process.forward_objective(name, policy).weighting(level)
+            for policy in forward_process.POLICIES
+        ]
+        first, learned = (curve / curve[70] for curve in curves)  # over that at λ = 0
+        if not np.allclose(first, learned, rtol=1e-3):
+            changed.add(name)
+    if changed == {name for name in forward_process.FORWARD if name.endswith("released")}:
+        return "the two released losses"
+    return "all four" if changed == set(forward_process.FORWARD) else "none of them"
+
+
+prediction(
+    "dearest-in-ten-steps",
+    Choice(
+        "Trajectories of ten steps: in which sampler do they tell two policies apart by most, "
+        "beyond what their actions do?",
+        {
+            "Flow-GRPO": "With a = 0.7 it adds about three quarters of ancestral noise on the way.",
+            "DanceGRPO": "With η = 0.3 it adds far less than ancestral noise in most of its steps.",
+            "CPS": "With η = 0.5 it adds nearly as much as ancestral sampling in each step.",
+            "DDIM": "With η = 1 it is ancestral sampling, which is cheap in short steps.",
+        },
+        _dearest_in_ten_steps,
+    ),
+)
+prediction(
+    "under-one-clip",
+    Choice(
+        "With d = 2 the released code of Flow-GRPO has the square root of the exact ratio. Both "
+        "are clipped at 1 ± 0.05. With which does a policy learn faster?",
+        {
+            "the exact ratio": "It is farther from 1, so that the clip stops it sooner.",
+            "the root": "The root is nearer to 1, so the policy is farther when the clip stops it.",
+            "now one, now the other": "One of them is ahead at every seed.",
+        },
+        _farther_under_one_clip,
+    ),
+)
+prediction(
+    "local-weightings",
+    Choice(
+        "FPO and AWM have the squared error m of a network. The released code of AWM takes "
+        "m^(1/4), that of NFT m^(1/2). The policy learns. Which weightings change with it?",
+        {
+            "none of them": "A power of the error counts errors by their present size.",
+            "the two released losses": "The slope of m^q is q m^(q−1), and m changes.",
+            "all four": "The slope of a squared error in m is 1, whatever m is.",
+        },
+        _local_weightings,
     ),
 )

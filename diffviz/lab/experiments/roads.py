@@ -1,5 +1,6 @@
 """Two roads from a diffusion policy to a likelihood: its loss, and the steps of a noisy sampler."""
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,11 +16,31 @@ if TYPE_CHECKING:
 
 ENDS = (0.98, 0.02)  # times of the linear path where trajectories begin and end
 COUNTS = (5, 10, 20, 40, 80, 160)  # steps of a trajectory
+METHODS = ("Flow-GRPO", "DanceGRPO", "CPS", "DDIM")
 RULES = ("Flow-GRPO, a = 0.7", "DanceGRPO, η = 0.3", "CPS, η = 0.5", "DDIM, η = 1")
 ROADS = ("FPO", "AWM", "NFT", "Flow-GRPO", "Flow-GRPO as released", "CPS as released")
 SEEDS = 3
 BATCHES = 12
 BATCH, EPOCHS, RATE = 256, 8, 2e-3  # actions of a batch, steps of Adam on it, their rate
+
+
+def rule_of(method: str, setting: float) -> "NoisyStep":
+    """A rule of noise by its method.
+
+    Args:
+        method: One of ``METHODS``.
+        setting: The method's own setting: a of Flow-GRPO, η of the others.
+
+    Returns:
+        The rule.
+
+    Raises:
+        ValueError: The method is unknown, or the setting not one of its own.
+    """
+    from diffviz.policy import steps
+
+    kinds = (steps.FlowGRPOStep, steps.DanceGRPOStep, steps.CPSStep, steps.DDIMStep)
+    return dict(zip(METHODS, kinds, strict=True))[one_of(method, "method", METHODS)](setting)
 
 
 def rule(name: str) -> "NoisyStep":
@@ -34,15 +55,8 @@ def rule(name: str) -> "NoisyStep":
     Raises:
         ValueError: The name is unknown.
     """
-    from diffviz.policy import steps
-
-    rules = (
-        steps.FlowGRPOStep(0.7),
-        steps.DanceGRPOStep(0.3),
-        steps.CPSStep(0.5),
-        steps.DDIMStep(1.0),
-    )
-    return dict(zip(RULES, rules, strict=True))[one_of(name, "rule", RULES)]
+    method, _, setting = one_of(name, "rule", RULES).partition(", ")
+    return rule_of(method, float(setting.partition(" = ")[2]))
 
 
 def levels(steps: int) -> NDArray:
@@ -71,15 +85,24 @@ def equal_etas(name: str, steps: int) -> NDArray:
     Returns:
         η for each step, shape (steps,).
     """
-    chosen = rule(name)
+    return etas_of(rule(name), steps)
+
+
+def etas_of(chosen: "NoisyStep", steps: int) -> NDArray:
+    """The η of DDIM that adds as much noise as a rule, step by step.
+
+    Args:
+        chosen: The rule.
+        steps: Number of steps.
+
+    Returns:
+        η for each step, shape (steps,).
+    """
     return np.array([chosen.ddim_eta(*each) for each in pairwise(levels(steps))])
 
 
 def excess(name: str, steps: int) -> float:
     """KL of trajectories over the KL of the actions, for a policy that moves.
-
-    The policy N(0, I) becomes N(mean, I), so that all laws are Gaussian and the number is exact. It
-    does not depend on the mean. A log-ratio of trajectories has twice its KL as variance.
 
     Args:
         name: One of ``RULES``.
@@ -88,9 +111,25 @@ def excess(name: str, steps: int) -> float:
     Returns:
         The ratio; 1 for ancestral sampling in continuous time.
     """
+    return excess_of(rule(name), steps)
+
+
+@lru_cache(512)
+def excess_of(chosen: "NoisyStep", steps: int) -> float:
+    """KL of trajectories over the KL of the actions under a rule, for a policy that moves.
+
+    The policy N(0, I) becomes N(mean, I), so that all laws are Gaussian and the number is exact. It
+    does not depend on the mean. A log-ratio of trajectories has twice its KL as variance.
+
+    Args:
+        chosen: The rule.
+        steps: Number of steps.
+
+    Returns:
+        The ratio; 1 for ancestral sampling in continuous time.
+    """
     import torch
 
-    chosen = rule(name)
     total = 0.0
     for before, after in pairwise(levels(steps)):
         z = torch.zeros(2, 1, dtype=torch.float64)

@@ -24,6 +24,7 @@ QUANTILES = np.array([-1.2, -0.6, 0.0, 0.6, 1.2])  # of the photographs' brightn
 INDEPENDENT, OPTIMAL = "independent pairs", "minibatch OT pairs"
 FLOW, REFLOW = "exact flow", "reflow pairs"
 COUPLINGS = (INDEPENDENT, OPTIMAL, FLOW, REFLOW)
+COUPLING_REACH = 4.0  # half the side of the square whose corners colour the ends of pairs
 
 # --- photographs ---------------------------------------------------------------------------------
 

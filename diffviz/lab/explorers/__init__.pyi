@@ -8,6 +8,7 @@ from . import (
     policy,
     prior,
     probe,
+    roads,
     sampling,
     schedule,
     stack,
@@ -25,6 +26,7 @@ from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
 from .prior import PriorExplorer
 from .probe import ProbeExplorer
+from .roads import StepNoiseExplorer
 from .sampling import TrajectoryExplorer
 from .schedule import ScheduleExplorer
 from .stack import StackExplorer
@@ -45,6 +47,7 @@ __all__ = [
     "ProbeExplorer",
     "ScheduleExplorer",
     "StackExplorer",
+    "StepNoiseExplorer",
     "TrainingDashboard",
     "TrajectoryExplorer",
     "WeightingExplorer",
@@ -57,6 +60,7 @@ __all__ = [
     "policy",
     "prior",
     "probe",
+    "roads",
     "sampling",
     "schedule",
     "stack",

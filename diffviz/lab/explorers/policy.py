@@ -25,6 +25,7 @@ from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 
 NO_DRAWS = "none: the exact loss"
 DRAWS = {NO_DRAWS: 0} | {str(draws): draws for draws in policy_experiments.DRAWS}
+ROOM = -4.0, 4.0  # ends of the axes of actions: the first policy is N(0, I)
 EQUAL = "equal"  # the line on which surrogate and log-ratio are the same
 
 Draws = tuple[NDArray, NDArray, NDArray]  # λ (m, n), factors (m, n) and noise (m, n, 2)
@@ -482,8 +483,8 @@ def action_cloud(settings: Learning, here: Learned | None) -> Cloud:
         title="actions, and + for the goals",
         xlabel="first component",
         ylabel="second component",
-        xlim=(-3.0, 3.0),
-        ylim=(-3.0, 3.0),
+        xlim=ROOM,
+        ylim=ROOM,
     )
 
 

@@ -351,7 +351,7 @@ def pair_colours(pairing: starts.Pairing) -> NDArray:
     Returns:
         Red, green and blue in [0, 1], shape (n, 3).
     """
-    return walks.end_colours(pairing.z[-1], reach=4.0)
+    return walks.end_colours(pairing.z[-1], starts.COUPLING_REACH)
 
 
 def coupling_head() -> tuple[str, ...]:

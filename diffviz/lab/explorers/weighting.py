@@ -60,7 +60,7 @@ PAPER = {
 }
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
 FEW = 3  # stretches that are listed
-HEAD = ("", "verdict", "w below 0", "loss below 0")
+HEAD = ("", "verdict", "w at λ < 0", "loss at λ < 0")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -57,6 +58,7 @@ REWARDS = np.arange(0.08, 1.0, 0.01)  # at which goals are counted
 ROOM = 1.22  # for the names at the ends of lines, over the length of the longest
 SHARES_AT = 2.6  # distance of the shares of goals from the horizontal axis of actions
 BELOW, ABOVE = -9, 8  # points from the end of a line to its name
+APART = 3.0  # points between lines that would lie over one another
 
 
 @figure(
@@ -166,7 +168,8 @@ def _draw_flatness(ax: Axes) -> None:
         face = colour if flat.monotone else "white"
         ax.plot(*place, "o", ms=8, mec=colour, mfc=face, mew=2, gid=name)
         offset = LABEL_OFFSETS.get(name, (9, -7))
-        ax.annotate(name, place, offset, textcoords="offset points", fontsize=9)
+        style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 10, "color": colour}
+        ax.annotate(name, place, offset, **style)
     marks = [
         Line2D([], [], marker="o", ms=8, mec=NEUTRAL, mfc=face, mew=2, ls="", label=label)
         for label, face in (("w never rises", NEUTRAL), ("w rises somewhere", "white"))
@@ -327,10 +330,21 @@ def _name_last(ax: Axes, records: Mapping[str, NDArray], offset: int) -> None:
     ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= longest])
 
 
+def _part_lines(ax: Axes, names: Sequence[str]) -> None:
+    """Move lines a little apart, the first one up, since several keep all goals for long."""
+    for place, name in enumerate(names):
+        rise = APART * ((len(names) - 1) / 2 - place)
+        moved = offset_copy(ax.transData, ax.get_figure(root=True), y=rise, units="points")
+        for line in ax.lines:
+            if line.get_gid() in (name, f"{name}:last"):
+                line.set_transform(moved)
+
+
 def _draw_goals_kept(ax: Axes, names: Sequence[str], title: str = GOALS_TITLE) -> None:
     """Goals kept by batch, mean and range of the seeds."""
     kept = {name: np.array([history.goals for history in learned(name)]) for name in names}
     _draw_range(ax, names, kept)
+    _part_lines(ax, names)
     _name_last(ax, kept, ABOVE)
     ax.set(ylabel="goals kept", ylim=(0, 4.4), title=title, yticks=range(5))
 
@@ -353,6 +367,7 @@ def _draw_goals_by_reward(ax: Axes, names: Sequence[str]) -> None:
         style: dict[str, Any] = {"color": METHOD_COLOURS[name], "fontsize": 10, "va": "center"}
         ax.plot(*end, "o", color=METHOD_COLOURS[name], gid=f"{name}:last")
         ax.annotate(name, end, (5, 9), textcoords="offset points", gid=f"{name}:end", **style)
+    _part_lines(ax, names)
     title = AT_ONE_REWARD if tuple(names) == LEARNERS else GOALS_TITLE
     ax.set(xlabel="mean reward, when it is first passed", ylabel="goals kept", title=title)
     ax.set(xlim=(0, 1.12), ylim=(0, 4.4), yticks=range(5))

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from diffviz import plots
+from diffviz.lab.experiments import walks
 from diffviz.lab.experiments.common import TIME
 from diffviz.lab.experiments.prior import (
     C_VALUES,
@@ -30,6 +33,7 @@ from diffviz.lab.experiments.prior import (
     straightness,
     terminal_bias,
 )
+from diffviz.lab.experiments.starts import COUPLING_REACH
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import (
     NEUTRAL,
@@ -41,7 +45,7 @@ from diffviz.lab.figures.style import (
     name_curve,
     named_lines,
 )
-from diffviz.plots.style import BEST, BLUES, FOCUS
+from diffviz.plots.style import BLUES, FOCUS
 from diffviz.theory import prior
 
 SIZE_COLOURS = dict(zip(SIZES, reversed(BLUES), strict=True))  # the larger, the darker
@@ -54,7 +58,7 @@ NO_SIGNAL_PLACE = -23.0  # where λ = −inf is drawn
 ALL_ENDS = TERMINAL | {ZERO: NO_SIGNAL_PLACE}
 SHOWN_PAIRS, SHOWN_POINTS = 120, 300
 LEARNT = COUPLINGS[1:]  # each by the same network, with the same number of steps
-COUPLING_COLOURS = OTHERS[0], OTHERS[5], OTHERS[6]
+COUPLING_RANGE, COUPLING_HEIGHTS = (-6.2, 6.2), (-7.0, 6.2)  # below is room for a legend
 
 
 def in_powers(value: float) -> str:
@@ -421,6 +425,7 @@ def bend_by_variance(ax: Axes | None = None) -> Axes:
         "o",
         color=OTHERS[2],
         gid="measured",
+        zorder=3,
         label="the flow, integrated",
     )
     ax.set(xscale="log", ylim=(0, 1.1))
@@ -433,29 +438,44 @@ def _bend_over_energy(variance: NDArray, bend: NDArray) -> NDArray:
     return bend / (bend + (1 - np.sqrt(variance)) ** 2)
 
 
-def _joined(points: NDArray) -> NDArray:
-    """Polylines (n, k, 2) as one, x and y in rows, with gaps between them."""
-    gap = np.full((len(points), 1, 2), np.nan)
-    return np.concatenate([points, gap], 1).reshape(-1, 2).T
+def _draw_ways(ax: Axes, ways: NDArray, data: NDArray, name: str) -> None:
+    """Lines (n, k, 2) with their ends, in the colour of the place where each ends, over the data.
+
+    That is the colour that a pair has in the explorer of couplings.
+    """
+    colours = walks.end_colours(ways[:, -1], COUPLING_REACH)
+    lines = LineCollection(list(ways[:SHOWN_PAIRS]), colors=colours[:SHOWN_PAIRS], gid=name)
+    lines.set(linewidth=1.1, alpha=0.6)
+    ax.add_collection(lines)
+    starts, ends = ways[:, 0], ways[:, -1]
+    ax.scatter(starts[:, 0], starts[:, 1], s=14, c=colours, marker="s", lw=0, gid="source")
+    ax.scatter(data[:, 0], data[:, 1], s=14, color=walks.GREY, lw=0, gid="data")
+    ax.scatter(ends[:, 0], ends[:, 1], s=14, c=colours, lw=0, gid="ends")
+    ax.set(xlim=COUPLING_RANGE, ylim=COUPLING_HEIGHTS, aspect="equal", xlabel="z₁")
+    ax.set(xticks=(-5, 0, 5), yticks=(-5, 0, 5))
 
 
-def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled, colour: str) -> None:
+def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled) -> None:
     """Pairs above, paths of their flow below."""
     pairs = np.stack([coupling.source[:SHOWN_PAIRS], coupling.x[:SHOWN_PAIRS]], 1)
-    paths = coupling.z[:, :SHOWN_PAIRS].transpose(1, 0, 2)
-    ends = coupling.z[[0, -1], :SHOWN_POINTS].transpose(1, 0, 2)
-    for ax, ways, points, kind in ((top, pairs, pairs, "pairs"), (bottom, paths, ends, "paths")):
-        ax.plot(*_joined(ways), color=colour, lw=0.8, alpha=0.55, gid=f"{name}: {kind}")
-        ax.set(xlim=(-6.5, 7), ylim=(-6.5, 6.5), aspect="equal", xticks=(-5, 0, 5))
-        ax.set(yticks=(-5, 0, 5))
-        ax.plot(*points[:, 0].T, ".", ms=4, color="0.45", gid="source", label="source")
-        end = "data" if kind == "pairs" else "end of a path"
-        ax.plot(*points[:, 1].T, ".", ms=4, color=BEST, gid="data", label=end)
+    paths = coupling.z[:, :SHOWN_POINTS].transpose(1, 0, 2)
+    data = coupling.x[:SHOWN_POINTS]
+    _draw_ways(top, pairs, data, f"{name}: pairs")
+    _draw_ways(bottom, paths, data, f"{name}: paths")
     numbers = coupling.numbers()
     share = f"{100 * numbers['crossings']:.0f} % cross"
-    top.set_title(f"{name}: {share}, cost {numbers['cost']:.1f}", fontsize=11)
-    title = f"its flow: S = {numbers['S']:.2g}, path ratio {numbers['path ratio']:.2f}"
-    bottom.set_title(title, fontsize=11)
+    top.set_title(f"{name}: {share}, cost {numbers['cost']:.1f}")
+    bottom.set_title(f"its flow: S = {numbers['S']:.2g}, path ratio {numbers['path ratio']:.2f}")
+
+
+def _name_kinds(ax: Axes, end: str) -> None:
+    """A legend of the marks of ``_draw_ways``."""
+    marks = {"source": ("s", NEUTRAL), end: ("o", NEUTRAL), "data": ("o", walks.GREY)}
+    handles = [
+        Line2D([], [], ls="", marker=marker, ms=6, mew=0, color=colour, label=label)
+        for label, (marker, colour) in marks.items()
+    ]
+    legend(ax, handles, loc="lower right", handletextpad=0.1)
 
 
 @figure(
@@ -474,16 +494,14 @@ def couplings_figure(flows: dict[str, Coupled] | None = None) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(12, 8, columns=3, rows=2)
+    panels = plots.axes(13.6, 10.4, columns=3, rows=2)
     flows = coupled() if flows is None else flows
-    columns = zip(LEARNT, panels[:3], panels[3:], COUPLING_COLOURS, strict=True)
-    for name, top, bottom, colour in columns:
-        _draw_coupling(top, bottom, name.split(",")[0], flows[name], colour)
+    for name, top, bottom in zip(LEARNT, panels[:3], panels[3:], strict=True):
+        _draw_coupling(top, bottom, name.split(",")[0], flows[name])
     panels[0].set_ylabel("120 pairs to train on\nz₂")
     panels[3].set_ylabel("the learnt flow: 300 ends, 120 paths\nz₂")
-    for ax in panels[3:]:
-        ax.set_xlabel("z₁")
-    for ax in (panels[0], panels[3]):
-        legend(ax, ax.lines[-2:], loc="lower right", markerscale=2, handletextpad=0.1)
-    panels[0].figure.subplots_adjust(wspace=0.2, hspace=0.24)
+    _name_kinds(panels[0], "end of a pair")
+    _name_kinds(panels[3], "end of a path")
+    room = {"left": 0.075, "right": 0.99, "bottom": 0.06, "top": 0.965}
+    panels[0].figure.subplots_adjust(wspace=0.12, hspace=0.22, **room)
     return panels[0]

@@ -181,7 +181,7 @@ def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
         ax.annotate(
             UNDER_FM.get(name, name),
             ends[name],
-            (4, -12),
+            (-6, -21),
             textcoords="offset points",
             va="center",
             color=_road_colour(name),

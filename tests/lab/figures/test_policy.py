@@ -7,6 +7,7 @@ from pictures import check, check_nothing_is_cut, check_type, data
 from scipy import integrate
 from scipy.special import expit
 
+from diffviz import plots
 from diffviz.lab import figures
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.policy import bandit, surrogates
@@ -347,3 +348,23 @@ def test_each_mean_ratio_is_named_at_its_end_in_its_colour():
     for name, values in policy_experiments.mean_ratios().items():
         assert ends[name] == pytest.approx((values[-1] - low) / (high - low))
     check_nothing_is_cut(ax.figure)
+
+
+def test_each_dot_of_flatness_is_named_in_its_colour():
+    ax = figures.draw("policy-ratio").axes[1]
+    shades = {text.get_text(): text.get_color() for text in ax.texts}
+    assert shades == {name: plots.colour(name) for name in policy_experiments.WEIGHTINGS}
+
+
+def test_lines_that_keep_all_goals_are_drawn_apart():
+    """By more than a line is wide, and with the numbers that they have."""
+    for ax, names in (
+        (figures.policy.learning_curves().figure.axes[1], ("FPO", "AWR", "DPO")),
+        (figures.draw("policy-collapse").axes[1], ("FPO", "FPO + KL")),
+    ):
+        heights = []
+        for name in names:
+            (line,) = (one for one in ax.lines if one.get_gid() == name)
+            assert line.get_ydata()[0] == 4
+            heights.append(line.get_transform().transform((0.1, 4))[1] * 72 / ax.figure.dpi)
+        assert (-np.diff(heights) > line.get_linewidth()).all()

@@ -2,6 +2,7 @@
 
 import math
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,9 @@ from scipy.special import expit
 from diffviz.data.toys import mixture
 from diffviz.lab import figures
 from diffviz.lab.experiments import prior as prior_experiments
-from diffviz.lab.figures.prior import in_powers
+from diffviz.lab.experiments import starts, walks
+from diffviz.lab.explorers.prior import pair_colours
+from diffviz.lab.figures.prior import LEARNT, in_powers
 from diffviz.sampling import couplings
 from diffviz.theory import paths, prior
 
@@ -241,16 +244,49 @@ def test_the_table_of_couplings_is_as_known():
     )
 
 
+def collection(figure, panel, name, row):
+    """The lines of a coupling: its pairs in the upper row, the paths of its flow in the lower."""
+    gid = f"{name}: {('pairs', 'paths')[row]}"
+    (found,) = (one for one in figure.axes[panel].collections if one.get_gid() == gid)
+    return found
+
+
+def test_pairs_and_paths_have_the_colours_of_the_explorer():
+    """Each by where it ends, and so do its start and its end; data are grey; axes have names."""
+    figure = figures.draw("couplings")
+    reflow = prior_experiments.coupled()["reflow"]
+    for row, ends in enumerate((reflow.x[:120], reflow.z[-1, :120])):
+        wanted = walks.end_colours(ends, starts.COUPLING_REACH)
+        lines = collection(figure, 2 + 3 * row, "reflow", row)
+        np.testing.assert_allclose(lines.get_colors()[:, :3], wanted)
+        dots = {one.get_gid(): one for one in figure.axes[2 + 3 * row].collections}
+        for gid in ("source", "ends"):
+            np.testing.assert_allclose(dots[gid].get_facecolors()[:120, :3], wanted)
+        np.testing.assert_array_equal(dots["data"].get_offsets(), reflow.x[:300])
+        grey = matplotlib.colors.to_rgb(walks.GREY)
+        np.testing.assert_allclose(dots["data"].get_facecolors()[0, :3], grey)
+    assert {ax.get_xlabel() for ax in figure.axes} == {"z₁"}
+    pairing = starts.paired(starts.REFLOW)
+    shown = walks.end_colours(pairing.z[-1], starts.COUPLING_REACH)
+    np.testing.assert_array_equal(pair_colours(pairing), shown)
+
+
+def test_no_path_of_a_coupling_leaves_its_panel():
+    ax = figures.draw("couplings").figure.axes[3]
+    ends = ax.get_xlim(), ax.get_ylim()
+    for name in LEARNT:
+        z = prior_experiments.coupled()[name].z[:, :300]
+        for place, (low, high) in enumerate(ends):
+            assert low < z[..., place].min() and z[..., place].max() < high
+
+
 def test_the_figure_of_couplings_says_what_is_measured():
     figure = figures.draw("couplings")
     one = prior_experiments.coupled()["minibatch OT"]
-    x, y = data(figure, 1, "minibatch OT: pairs")
-    np.testing.assert_array_equal(np.stack([x, y], 1).reshape(120, 3, 2)[:, 0], one.source[:120])
-    np.testing.assert_array_equal(np.stack([x, y], 1).reshape(120, 3, 2)[:, 1], one.x[:120])
-    x, y = data(figure, 4, "minibatch OT: paths")
-    np.testing.assert_array_equal(
-        np.stack([x, y], 1).reshape(120, len(one.t) + 1, 2)[:, -2], one.z[-1, :120]
-    )
+    pairs, paths = (collection(figure, 1 + 3 * row, "minibatch OT", row) for row in (0, 1))
+    np.testing.assert_array_equal(np.array(pairs.get_segments())[:, 0], one.source[:120])
+    np.testing.assert_array_equal(np.array(pairs.get_segments())[:, 1], one.x[:120])
+    np.testing.assert_array_equal(np.array(paths.get_segments()), one.z[:, :120].transpose(1, 0, 2))
     assert f"{one.numbers()['cost']:.1f}" in figure.axes[1].get_title()
     assert f"S = {one.numbers()['S']:.2g}," in figure.axes[4].get_title()
 

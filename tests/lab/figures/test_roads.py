@@ -46,6 +46,9 @@ def test_the_names_of_roads_stand_beside_the_ends_of_their_lines():
         assert text.xy == pytest.approx(place)
     ends = [text.xyann[1] for text in ax.texts if "FPO" not in text.get_text()]
     assert np.diff(sorted(ends)).min() > 0.0599  # of the height, so that names do not touch
+    ax.figure.draw_without_rendering()
+    (inside,) = (text for text in ax.texts if "FPO" in text.get_text())
+    assert inside.get_window_extent().x1 < ax.bbox.x1  # of the frame
     check_nothing_is_cut(ax.figure)
 
 

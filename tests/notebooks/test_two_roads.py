@@ -1,0 +1,245 @@
+"""Every number in the prose of notebook 12 is computed here again, and looked for in the text."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from notebook_prose import assert_says, printed
+
+import diffviz as dv
+from diffviz.lab.exercises import PREDICTIONS, predict
+from diffviz.lab.experiments import forward_process, roads
+from diffviz.lab.experiments import policy as policy_experiments
+from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
+from diffviz.lab.explorers import StepNoiseExplorer
+from diffviz.policy import bandit, steps
+from diffviz.theory.frames import VP
+
+NOTEBOOK = "12_two_roads"
+
+pytestmark = pytest.mark.slow
+
+
+def test_noise_of_steps_by_its_numbers(text):
+    level = [2 * np.log((1 - t) / t) for t in (0.6, 0.5)]
+    scale = 1 / steps.FlowGRPOStep(1.0).ddim_eta(*level)
+    etas = roads.equal_etas("Flow-GRPO, a = 0.7", 10)
+    assert_says(
+        text,
+        rf"the same noise needs $a = {scale:.2f}\, \eta$",
+        f"For Flow-GRPO the first step adds {etas[0]:.1f} times that noise, "
+        f"and the last one {etas[-1]:.1f} times",
+    )
+    every = {name: roads.equal_etas(name, 10) for name in roads.RULES}
+    dance = every["DanceGRPO, η = 0.3"]
+    assert dance[-1] == max(values.max() for values in every.values())
+    assert dance[0] == min(values.min() for values in every.values())
+    assert_says(
+        text,
+        f"its first step adds least of all, and its last one most: {dance[-1]:.1f} times the "
+        "ancestral noise",
+        rf"it would take $a = {np.sqrt(2):.2f}\, \eta$",
+    )
+    own = {
+        name: [roads.rule(name).std(*each) for each in pairwise(roads.levels(10))]
+        for name in roads.RULES
+    }
+    assert own["DanceGRPO, η = 0.3"] == pytest.approx([own["DanceGRPO, η = 0.3"][0]] * 10)
+    assert max(map(max, own.values())) == own["Flow-GRPO, a = 0.7"][0]
+    assert_says(text, "own noise $s$ is the same in each", "that of the first step of Flow-GRPO")
+    assert (np.diff(dance) > 0).all()  # s/η, the ancestral noise, falls
+    assert_says(text, "ancestral noise, shrinks towards the data")
+    limit = steps.FlowGRPOStep(0.7).ddim_eta(level[0], level[0] + 1e-6)
+    assert limit == pytest.approx(0.7 / np.sqrt(2), rel=1e-4)
+    assert_says(text, r"DDIM with $\eta = a/\sqrt 2$")
+    eta = 0.7 / np.sqrt(2)
+    in_the_limit = ((1 + eta**2) / (2 * eta)) ** 2
+    assert_says(text, f"is η = {eta:.3f}, and the formula gives {in_the_limit:.2f}")
+    costs = {name: roads.excess(name, 10) for name in roads.RULES}
+    assert costs["Flow-GRPO, a = 0.7"] == pytest.approx(in_the_limit, rel=0.05)
+    assert_says(
+        text,
+        f"Ten steps of DanceGRPO pay {costs['DanceGRPO, η = 0.3']:.1f} times the KL of the "
+        f"actions, and those of Flow-GRPO {costs['Flow-GRPO, a = 0.7']:.1f} times",
+        f"even ancestral sampling pays {costs['DDIM, η = 1']:.1f} times there, more than Flow-GRPO",
+    )
+    assert costs["DDIM, η = 1"] > costs["Flow-GRPO, a = 0.7"]
+
+
+def test_what_released_code_computes(text):
+    """The d-th root of a ratio, and for CPS a power of 2 s²/d, in other numbers of components."""
+    level = [2 * np.log((1 - t) / t) for t in (0.6, 0.5)]
+    assert_says(text, r"the $d$-th root of the exact one", r"^{1/d}", r"^{2 s^2/d}")
+    ancestral = roads.rule("DDIM, η = 1")
+    assert ancestral.frame == VP
+    assert_says(text, "In the row of DDIM the exact density is taken", "of variance-preserving $z$")
+    for d in (1, 5):
+        generator = torch.Generator().manual_seed(d)
+        z, x_hat, moved, state = torch.randn(4, 2, d, generator=generator, dtype=torch.float64)
+        for name in roads.RULES[:3]:
+            rule = roads.rule(name)
+            old, new = (rule.law(z, each, *level) for each in (x_hat, moved))
+            power = 2 * old.std**2 / d if name.startswith("CPS") else 1 / d
+            exact = new.log_prob(state) - old.log_prob(state)
+            released = rule.released(new, state) - rule.released(old, state)
+            torch.testing.assert_close(released, power * exact, rtol=1e-9, atol=1e-12)
+
+
+def test_two_roads_by_their_numbers(text):
+    """What is said of goals and rewards holds with a margin; counts of calls are exact."""
+    runs = {name: roads.learned(name) for name in roads.ROADS}
+    last = {name: road.reward[:, -1] for name, road in runs.items()}
+    assert (last["Flow-GRPO as released"] > last["Flow-GRPO"] + 0.1).all()
+    assert (last["CPS as released"] > last["Flow-GRPO"]).all()
+    assert (runs["CPS as released"].goals[:, -1] <= 2).all()
+    table = {
+        name: re.findall(rf"^{name} +reward \[(.*?)\]", printed(NOTEBOOK), re.M)[0].split()
+        for name in ("Flow-GRPO as released", "Flow-GRPO")
+    }
+    released, own = (np.array(rewards, dtype=float) for rewards in table.values())
+    assert (released > own + 0.25).all()
+    assert_says(text, "higher by more than 0.25 at every seed")
+    (kept,) = re.findall(r"^CPS as released .*goals \[(.*)\]", printed(NOTEBOOK), re.M)
+    assert kept.split() == ["1", "1", "1"]
+    assert_says(text, "in these runs each seed keeps one goal of four")
+    assert_says(text, "Its reward is above that of Flow-GRPO's exact ratio at every seed")
+    there = bandit.Settings()
+    assert (there.batch, there.epochs) == (2 * roads.BATCH, 2 * roads.EPOCHS)
+    assert_says(text, "Batches are half as large here as there", "learned from half as long")
+    assert 2 * there.rate == roads.RATE
+    weighting = roads._method("FPO").objective.weighting(np.linspace(-6, 6, 13))
+    flow = WEIGHTINGS["fm-ot"].weighting(np.linspace(-6, 6, 13))
+    np.testing.assert_allclose(weighting, flow, rtol=1e-9)
+    assert_says(
+        text,
+        "at twice the learning rate",
+        "*FPO under fm-ot*, the orange line,",
+        "It has the weighting of flow matching here, not its default",
+    )
+    assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
+    assert_says(text, "NFT learns faster than FPO, and AWM", "is slowest")
+    (goals,) = re.findall(r"^NFT .*goals \[(.*)\]", printed(NOTEBOOK), re.M)
+    assert sorted(goals.split()) == ["3", "4", "4"]
+    assert_says(text, "In these runs it has lost one goal at one seed")
+    for name in roads.ROADS:
+        assert len(runs[name].calls) == roads.BATCHES + 1 == 13
+        forward = name in ("FPO", "AWM", "NFT")
+        assert runs[name].calls[-1] == (965 if forward else 1210)
+    assert_says(text, "Twelve batches take 965 calls of the network for an action, against 1,210")
+
+
+def test_the_forward_process_by_its_numbers(text):
+    losses = forward_process.FORWARD
+    fine = {name: 1 / forward_process.forward_gains(name)[20] for name in losses}
+    assert policy_experiments.SCALES[20] == pytest.approx(0.01)
+    assert all(fine[name] == pytest.approx(27.4, abs=0.3) for name in losses[2:])
+    assert fine["AWM"] == pytest.approx(10, abs=1e-6)
+    for policy in forward_process.POLICIES:
+        assert dv.compare(
+            forward_process.forward_objective("FPO", policy), WEIGHTINGS[DEFAULT]
+        ).same
+    assert_says(text, "FPO has its default, the weighting w = sech²(λ/4)/4")
+    assert_says(text, "a change of variance 0.01 about 27 times less", "counts it ten times less")
+    verdicts = {
+        (name, policy): dv.verdict(forward_process.forward_objective(name, policy))
+        for name in losses
+        for policy in forward_process.POLICIES
+    }
+    awm = [verdicts["AWM as released", policy] for policy in forward_process.POLICIES]
+    assert awm[0].monotone and not awm[1].monotone
+    assert 0 < awm[1].rises[0][0] < awm[1].rises[0][1] < 2
+    assert_says(text, "a shoulder between λ = 0 and 2", "of AWM as released even rises")
+    assert verdicts["NFT as released", forward_process.FIRST].monotone
+    assert_says(text, "although it was one at the first policy")
+    for name in losses[:2]:
+        first, learned = (verdicts[name, policy] for policy in forward_process.POLICIES)
+        np.testing.assert_array_equal(first.w, learned.w)
+
+
+def cost(method, setting, count):
+    """What trajectories of a rule pay, as the explorer's table has it."""
+    shown = StepNoiseExplorer(method, steps=count, **{setting[0]: setting[1]})
+    return shown.view.panels[2].rows[0][-1]
+
+
+def test_the_answers_on_steps_are_those_of_the_explorer(text):
+    tried = np.arange(0.1, 3.01, 0.05)
+    pays = [roads.excess_of(steps.FlowGRPOStep(float(a)), 10) for a in tried]
+    assert tried[int(np.argmin(pays))] == pytest.approx(1.4, abs=0.06)
+    assert cost("Flow-GRPO", ("a", 1.4), 10) == "1.00"
+    assert_says(text, "Near a = 1.4 the ratio is 1.00", "the formula has its least value, 1")
+    by_count = {count: roads.excess("CPS, η = 0.5", count) for count in roads.COUNTS}
+    assert min(by_count, key=by_count.get) == 20
+    few, many = (cost("CPS", ("cps", 0.5), count) for count in (20, 160))
+    assert_says(text, f"With 20 steps it is {few}, and with 160 steps {many}")
+    few, many = (cost("DDIM", ("ddim", 1.0), count) for count in (5, 160))
+    assert_says(text, f"It falls from {few} to {many}")
+    assert_says(text, f"a = 1.4 the table even says {cost('Flow-GRPO', ('a', 1.4), 5)}")
+
+
+def variance_at_the_end(rule, count):
+    """Variance of the last z of a policy N(0, I), step by step."""
+    levels = roads.levels(count)
+    alpha, sigma = steps.scales(rule.frame, levels[0])
+    variance = alpha**2 + sigma**2
+    for before, after in pairwise(levels):
+        alpha, sigma = steps.scales(rule.frame, before)
+        z = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+        law = rule.law(z, z * alpha / (alpha**2 + sigma**2), before, after)
+        variance = float(law.mean[1] - law.mean[0]) ** 2 * variance + law.std**2
+    return variance
+
+
+def test_coarse_steps_end_at_other_actions(text):
+    found = variance_at_the_end(steps.FlowGRPOStep(1.4), 5)
+    alpha, sigma = steps.scales(steps.FlowGRPOStep(1.4).frame, roads.levels(1)[-1])
+    true = alpha**2 + sigma**2
+    assert_says(text, f"The last state has a variance of {found:.2f} where it should be {true:.2f}")
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [
+        ("dearest-in-ten-steps", "DanceGRPO"),
+        ("under-one-clip", "the root"),
+        ("local-weightings", "the two released losses"),
+    ],
+)
+def test_a_prediction_is_what_the_text_goes_on_to_say(name, truth):
+    predict(name)
+    assert PREDICTIONS[name].truth() == truth
+
+
+def test_the_remarks_of_a_prediction_are_so():
+    """Flow-GRPO about three quarters, DanceGRPO less in most steps, CPS nearly as much in each."""
+    flow, dance, cps, _ = (roads.equal_etas(name, 10) for name in roads.RULES)
+    assert np.median(flow) == pytest.approx(0.77, abs=0.05)
+    assert (dance < 0.6).sum() >= 8
+    assert cps.min() > 0.7 and cps.max() < 1
+
+
+def test_the_number_of_steps_hardly_matters_to_two_of_the_rules(text):
+    for name in ("Flow-GRPO, a = 0.7", "DanceGRPO, η = 0.3"):
+        costs = [roads.excess(name, count) for count in roads.COUNTS]
+        assert np.ptp(costs) < 0.12 * min(costs)
+    ancestral = [roads.excess("DDIM, η = 1", count) for count in roads.COUNTS]
+    assert (np.diff(ancestral) < 0).all() and ancestral[-1] < 1.05
+    assert_says(
+        text,
+        "The number of steps hardly matters to either",
+        "the ratio of ancestral sampling falls to 1, and that of CPS rises again",
+    )
+
+
+def test_the_exercises_numbers(text):
+    a = 2 - np.sqrt(2)
+    eta = a / np.sqrt(2)
+    assert ((1 + eta**2) / (2 * eta)) ** 2 == pytest.approx(2, rel=1e-12)
+    assert eta == pytest.approx(np.sqrt(2) - 1, rel=1e-12)
+    assert_says(text, f"`answer = 2 - np.sqrt(2)` is {a:.3f}")
+    assert_says(text, f"With δ = 0.05 and the two components here that is {1.05**2:.4f}")
+    pull = [m**-0.75 / 4 for m in (1.0, 1 / 16)]  # q m^(q−1)
+    assert pull[1] / pull[0] == pytest.approx(8)
+    assert_says(text, "`answer = 16 ** 0.75` is 8")
