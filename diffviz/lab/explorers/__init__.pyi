@@ -10,6 +10,7 @@ from . import (
     probe,
     sampling,
     schedule,
+    search,
     stack,
     training,
     training_views,
@@ -27,6 +28,7 @@ from .prior import PriorExplorer
 from .probe import ProbeExplorer
 from .sampling import TrajectoryExplorer
 from .schedule import ScheduleExplorer
+from .search import SearchExplorer
 from .stack import StackExplorer
 from .training import CapacityExplorer, TrainingDashboard
 from .weighting import WeightingExplorer
@@ -44,6 +46,7 @@ __all__ = [
     "PriorExplorer",
     "ProbeExplorer",
     "ScheduleExplorer",
+    "SearchExplorer",
     "StackExplorer",
     "TrainingDashboard",
     "TrajectoryExplorer",
@@ -59,6 +62,7 @@ __all__ = [
     "probe",
     "sampling",
     "schedule",
+    "search",
     "stack",
     "training",
     "training_views",
