@@ -41,6 +41,7 @@ from diffviz.lab.figures.style import (
     last_points,
     line_of,
     minus,
+    named_lines,
     put_under,
     set_gaps,
 )
@@ -228,6 +229,49 @@ def capacity(
     for ax in (left, *others):
         _mark_anchor(ax)
     return left
+
+
+def width_gains(
+    spread: Mapping[int, Mapping[str, NDArray]] | None = None, strip: plots.Strip | None = None
+) -> Axes:
+    """Draw how many times less excess the wider network has, at each noise level.
+
+    Args:
+        spread: By width, what ``experiments.training.excesses`` returned, for two widths; 8 and 64
+            by default.
+        strip: One example at several noise levels, drawn under the axis.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: There are not two widths.
+    """
+    spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
+    require(len(spread) == 2, f"spread must hold two widths, got {len(spread)}")
+    small, large = sorted(spread)
+    means = {name: spread[small][name].mean(0) - spread[large][name].mean(0) for name in NAMES}
+    (ax,) = plots.axes(8.2, 4.4, legend=1.1)
+    plots.lines(
+        GRID,
+        {name: 10**gain for name, gain in means.items()},
+        xlabel=plots.LOGSNR,
+        ylabel=f"excess at width {small} / excess at width {large}",
+        title="width buys most where the noise is as wide as a mode",
+        outside=None,
+        colours=plots.colour,
+        ax=ax,
+    )
+    ax.set_yscale("log")
+    ax.set_yticks([1, 2, 5, 10, 20])
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.axhline(1, color=NEUTRAL, lw=0.8, zorder=1, gid="no gain")
+    for line in named_lines(ax):
+        line.set_linestyle("-")
+    label_ends(ax, last_points(ax), plots.colour, size=10)
+    put_under([ax], strip)
+    return ax
 
 
 def _share_heights(panels: Sequence[Axes]) -> None:
