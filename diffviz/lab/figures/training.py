@@ -58,6 +58,7 @@ ANCHOR = 4.0  # λ in nats where all five networks lose most
 HIGHEST = 1.7  # of a loss over its floor that is drawn
 SAMPLE_SIZE = 2.6  # points, of a dot
 REACH = 2.6  # of a panel of samples, from its middle
+LEAST_WIDE = 10.4  # inches of the figure of few widths
 NAMED, BESIDE = 1.95, 0.2  # inches between panels, with names and an axis or with neither
 FACES = {SMALL: "", LARGE: "white"}  # of dots, by the width of the network
 
@@ -213,7 +214,7 @@ def capacity(
     """
     spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
     columns = 1 + len(spread)
-    left, *others = plots.axes(4.1 * columns, 4.4, columns=columns, legend=1.1)
+    left, *others = plots.axes(max(4.1 * columns, LEAST_WIDE), 4.4, columns=columns, legend=1.1)
     weightings = dict(zip(NAMES, chosen(), strict=True))
     title = "what each weights, beside λ = 4"
     plots.weighting_curves(GRID, weightings, anchor=ANCHOR, outside=None, title=title, ax=left)
@@ -257,7 +258,7 @@ def width_gains(
         {name: 10**gain for name, gain in means.items()},
         xlabel=plots.LOGSNR,
         ylabel=f"excess at width {small} / excess at width {large}",
-        title="width buys most where the noise is as wide as a mode",
+        title="width buys most at λ = 5 to 7",
         outside=None,
         colours=plots.colour,
         ax=ax,
@@ -266,10 +267,10 @@ def width_gains(
     ax.set_yticks([1, 2, 5, 10, 20])
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.axhline(1, color=NEUTRAL, lw=0.8, zorder=1, gid="no gain")
     for line in named_lines(ax):
         line.set_linestyle("-")
     label_ends(ax, last_points(ax), plots.colour, size=10)
+    ax.axhline(1, color=NEUTRAL, lw=0.8, zorder=1, gid="no gain")
     put_under([ax], strip)
     return ax
 
