@@ -106,7 +106,7 @@ class SearchExplorer(ViewExplorer):
         panels: tuple[Panel, ...] = (self._weightings(state),)
         if found is not None:
             panels += (self._slice(state, found),)
-        return View((*panels, Note(words(state, found), strong=True)), columns=2)
+        return View((*panels, Note(words(state, found))), columns=2)
 
     def _weightings(self, state: State) -> Chart:
         """log10 of the weighting that is chosen, of theory's guess and of those beside them."""

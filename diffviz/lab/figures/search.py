@@ -53,6 +53,7 @@ LABELS = {
     "iddpm-cosine": "ε-cosine",
     "elbo": "ELBO",
     GAUSSIAN: "the best\nGaussian denoiser",
+    "share 0": "share 0, the ELBO",
 }
 SAME, OWN = "levels alike", "own levels"
 FILLS = {SAME: True, OWN: False}
@@ -465,8 +466,8 @@ def trained_surface(result: search_report.Search | None = None) -> Axes:
     )
     _draw_guess(ax, result, (10, 9))
     points = [line for line in ax.lines if line.get_gid() == "points"]
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (1.2, 0), "fontsize": 10}
-    legend(ax, points, labels=["trained,\nthree seeds each"], **place)
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (1.13, -0.02), "fontsize": 10}
+    legend(ax, points, labels=["trained under\nthree seeds"], **place)
     return ax
 
 
