@@ -23,6 +23,7 @@ DERIVED = (
     "09_perception",
     "10_masked",
     "11_few_steps",
+    "13_search",
 )
 TYPESET = DERIVED
 
@@ -187,6 +188,7 @@ FEW = {  # exercises with their solutions, and counts that belong together
     "09_perception": 2,
     "10_masked": 1,
     "11_few_steps": 2,
+    "13_search": 2,
 }
 
 

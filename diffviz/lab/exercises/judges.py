@@ -11,6 +11,7 @@ from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
     probing,
     sampling,
     schedule,
+    search,
     start,
     training,
     weighting,
