@@ -188,7 +188,7 @@ FEW = {  # exercises with their solutions, and counts that belong together
     "09_perception": 2,
     "10_masked": 1,
     "11_few_steps": 2,
-    "13_search": 2,
+    "13_search": 1,
 }
 
 
