@@ -48,6 +48,8 @@ const SAMPLES = "samples";
 const OWN = "your starts";
 const BEHIND = "data";
 const BETWEEN = "slide"; // a frame between the linear one and VE
+const SLID = ["linear", "VP", "VE"]; // the frames at 0, 1 and 2 of the slider
+const SLIGHT = 0.005; // a part that is written as 0.00
 
 // --- data -------------------------------------------------------------------------------------
 
@@ -338,6 +340,23 @@ function textOf({ solver, trajectory }, path, ends, isNoisy) {
 }
 
 /**
+ * In which frame z is drawn.
+ * @param {State} state
+ * @returns {string}
+ */
+function frameWords(state) {
+  if (state.frame !== BETWEEN) {
+    return `in the ${state.frame} frame`;
+  }
+  const before = Math.min(Math.trunc(state.place), SLID.length - 1);
+  const part = state.place - before;
+  if (part < SLIGHT) {
+    return `in the ${SLID[before]} frame`;
+  }
+  return `${part.toFixed(2)} of the way from ${SLID[before]} to ${SLID[before + 1]}`;
+}
+
+/**
  * The axes of z and of x_hat without what moves.
  * @param {State} state
  * @param {Data} data
@@ -347,14 +366,12 @@ function textOf({ solver, trajectory }, path, ends, isNoisy) {
 function axesOf(state, data, points) {
   const { reach, sampleReach, trails } = data.sizes;
   const shared = { present: state.time, trails, strong: [OWN] };
-  const place = `${state.place.toFixed(2)}: 0 linear, 1 VP, 2 VE`;
-  const frame = state.frame === BETWEEN ? `frame ${place}` : `${state.frame} frame`;
   return [
     {
       ...shared,
       xlabel: "z₁",
       ylabel: "z₂",
-      title: `z, ${frame}`,
+      title: `noisy points z ${frameWords(state)}`,
       xlim: [-reach, reach],
       ylim: [-reach, reach],
       strokes: "starts",

@@ -52,6 +52,10 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
         ("twice-the-kl", 1),
         ("twice-the-kl", -0.586),
         ("quarter-power", 3),
+        ("paired-interval", (0.01, 0.0029)),
+        ("paired-interval", (0.007, 0.01)),
+        ("share-like-fm", 1),
+        ("share-like-fm", 3),
     ],
 )
 def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
@@ -92,6 +96,12 @@ def test_what_is_right_and_what_is_missing_is_said(answer, said, capsys):
         ("quarter-power", 1, "squared loss"),
         ("quarter-power", 1 / 8, "other way round"),
         ("quarter-power", 2, "quarter power itself"),
+        ("paired-interval", (-0.007, 0.0029), "The other way"),
+        ("paired-interval", (0.007, 0.0009), "standard error"),
+        ("paired-interval", (0.007, 0.0058), "the whole interval"),
+        ("paired-interval", (0.007, 0.0261), "the seeds are the same"),
+        ("paired-interval", 0.007, "two numbers"),
+        ("share-like-fm", 0.5, "a larger share is steeper"),
     ],
 )
 def test_a_usual_slip_is_named(name, answer, said, capsys):
@@ -156,6 +166,22 @@ def _meanflow(z_rate=1.0, r_rate=0.0, t_rate=1.0, length=None, sign=1.0):
 )
 def test_the_error_of_meanflow_is_judged(answer, said, capsys):
     check("meanflow-error", answer)
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda error, q, gaussian: np.log((error @ q).sum() / gaussian.sum()), "right!"),
+        (lambda error, q, gaussian: (error @ q).sum() / gaussian.sum(), "the logarithm"),
+        (lambda error, q, gaussian: np.log(gaussian.sum() / (error @ q).sum()), "The other way"),
+        (lambda error, q, gaussian: np.log(error.sum() / gaussian.sum()), "The eye is missing"),
+        (lambda error, q, gaussian: np.log(error @ q / gaussian).mean(), "Add up the levels"),
+        (lambda error, q, gaussian: np.log(error.sum()), "error @ q"),
+    ],
+)
+def test_the_goal_of_a_search_is_judged(answer, said, capsys):
+    check("visible-goal", answer)
     assert said in capsys.readouterr().out
 
 

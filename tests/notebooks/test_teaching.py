@@ -24,6 +24,7 @@ DERIVED = (
     "10_masked",
     "11_few_steps",
     "12_two_roads",
+    "13_search",
 )
 TYPESET = DERIVED
 
@@ -189,6 +190,7 @@ FEW = {  # exercises with their solutions, and counts that belong together
     "10_masked": 1,
     "11_few_steps": 2,
     "12_two_roads": 1,
+    "13_search": 1,
 }
 
 

@@ -180,6 +180,7 @@ def test_the_excess_at_the_ends_has_the_order_of_the_weights_beside_the_middle(t
         "| λ = 10 | ELBO, ε-cosine together with flow matching, EDM, SD3 | the same order |",
         "| λ = -6 | flow matching, SD3, EDM, ELBO, ε-cosine | flow matching, SD3, EDM, ε-cosine,",
         "whose weight is 150 times larger there",
+        "At both ends the five keep the order that they had at width 8",
     )
 
 
@@ -285,7 +286,7 @@ def test_edm_and_the_elbo_cannot_be_told_apart_in_the_middle(text, fair):
         text,
         "At λ = 4 EDM cannot be told from the ELBO, with either density",
         "is behind in both, and so is flow matching, by less",
-        "Seed by seed, as in the next section, flow matching is behind the ELBO",
+        "Seed by seed, as in section 4, flow matching is behind the ELBO",
     )
 
 
@@ -343,6 +344,19 @@ def test_the_answer_on_the_same_levels(text):
         (_, before), (_, after) = (logs_at(one, level) for one in kept)
         assert abs(before - after) < 0.25
     assert_says(text, "The ELBO's curve stays exactly as it was", "nearly as it was at both ends")
+
+
+def test_the_widths_in_between_tell_the_same_at_the_noise_end(text):
+    found = [training_experiments.at_width(width).excess for width in (8, 16, 32, 64)]
+    by_width = {name: np.array([one[name][at(-6)] for one in found]) for name in found[0]}
+    for name in ("elbo", "iddpm-cosine"):
+        assert np.ptp(by_width[name]) < np.log10(2)
+    assert (np.diff(by_width["fm-ot"]) < 0).all()
+    assert_says(
+        text,
+        "for the ELBO and ε-cosine width buys nothing at λ = -6, and for flow matching each "
+        "doubling buys",
+    )
 
 
 def test_the_answer_on_doublings_of_the_width(text):

@@ -27,6 +27,7 @@ from diffviz.lab.explorers.probe import ProbeExplorer
 from diffviz.lab.explorers.roads import StepNoiseExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
+from diffviz.lab.explorers.search import SearchExplorer
 from diffviz.lab.explorers.stack import StackExplorer
 from diffviz.lab.explorers.training import CapacityExplorer, TrainingDashboard
 from diffviz.lab.explorers.view import ViewExplorer
@@ -59,6 +60,7 @@ EXPLORERS = (
     PriorExplorer,
     ProbeExplorer,
     ScheduleExplorer,
+    SearchExplorer,
     StackExplorer,
     StepNoiseExplorer,
     TrainingDashboard,

@@ -12,6 +12,7 @@ from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
     roads,
     sampling,
     schedule,
+    search,
     start,
     training,
     weighting,

@@ -11,6 +11,7 @@ from . import (
     roads,
     sampling,
     schedule,
+    search,
     stack,
     training,
     training_views,
@@ -29,6 +30,7 @@ from .probe import ProbeExplorer
 from .roads import StepNoiseExplorer
 from .sampling import TrajectoryExplorer
 from .schedule import ScheduleExplorer
+from .search import SearchExplorer
 from .stack import StackExplorer
 from .training import CapacityExplorer, TrainingDashboard
 from .weighting import WeightingExplorer
@@ -46,6 +48,7 @@ __all__ = [
     "PriorExplorer",
     "ProbeExplorer",
     "ScheduleExplorer",
+    "SearchExplorer",
     "StackExplorer",
     "StepNoiseExplorer",
     "TrainingDashboard",
@@ -63,6 +66,7 @@ __all__ = [
     "roads",
     "sampling",
     "schedule",
+    "search",
     "stack",
     "training",
     "training_views",

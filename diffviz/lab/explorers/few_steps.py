@@ -23,7 +23,7 @@ PLAIN, LOCAL = "without the factor", "with the factor"
 ITSELF = "the factor itself, scaled"
 SPENT_PLAIN, SPENT, DRAWN = "spent without it", "spent with it", "drawn"
 FACTOR, MAP, IDENTITY = "adaptive factor", "flow map", "identity"
-PATH, JUMP, EULER = "path of the flow", "jump by u", "one Euler step"
+PATH, JUMP, EULER = "path of the flow", "jump by the average u", "Euler step by u*"
 AVERAGE, VELOCITY, TARGET = "average u", "velocity u*", "u* − (t − r) u̇"
 OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-0.6, 1.5)}  # other paths
 OTHER_DASHES = dict(zip(OTHERS, (2, 0), strict=True))

@@ -42,6 +42,8 @@ SIZE = (9.0, 4.4)  # inches of a picture in an animation
 SECONDS = 4.0  # that an animation lasts
 FILE = "trajectory.gif"
 NOISY = tuple(name for name, solver in SOLVERS.items() if solver.noise_option)
+SLID = "linear", "VP", "VE"  # the frames at 0, 1 and 2 of the slider
+SLIGHT = 0.005  # a part that is written as 0.00
 
 
 def data_controls() -> tuple[Control, ...]:
@@ -332,12 +334,10 @@ def walk_view(state: State) -> View:
 
 def _left(state: State) -> Cloud:
     """The axes of z, where a click starts a trajectory."""
-    place = f"{state['place']:.2f}: 0 linear, 1 VP, 2 VE"
-    frame = f"frame {place}" if state["frame"] == BETWEEN else f"{state['frame']} frame"
     return Cloud(
         xlabel="z₁",
         ylabel="z₂",
-        title=f"z, {frame}",
+        title=f"noisy points z {frame_words(state)}",
         xlim=(-walks.REACH, walks.REACH),
         ylim=(-walks.REACH, walks.REACH),
         present=state["time"],
@@ -345,6 +345,24 @@ def _left(state: State) -> Cloud:
         strong=(OWN,),
         strokes="starts",
     )
+
+
+def frame_words(state: State) -> str:
+    """In which frame z is drawn.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Such as "in the VP frame", or how far it is from one frame to the next.
+    """
+    if state["frame"] != BETWEEN:
+        return f"in the {state['frame']} frame"
+    before = min(int(state["place"]), len(SLID) - 1)
+    part = state["place"] - before
+    if part < SLIGHT:
+        return f"in the {SLID[before]} frame"
+    return f"{part:.2f} of the way from {SLID[before]} to {SLID[before + 1]}"
 
 
 def _right(state: State, setting: walks.Setting) -> Cloud:

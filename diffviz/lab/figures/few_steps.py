@@ -28,7 +28,7 @@ from diffviz.lab.experiments.few_steps import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, label_ends, legend
-from diffviz.plots.style import BEST, FOCUS, OTHERS
+from diffviz.plots.style import BEST, FOCUS
 
 COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
 LEAST = 1e-5  # of the probability of a bin, below which the plane is left white
@@ -50,7 +50,7 @@ REACH = 2.5  # of states near pure noise that are drawn, in standard deviations
 SIDE_BY_SIDE = 0.05  # by which share of their place points of neighbours are apart
 HILL = 60.0  # height, in nats of the plane, of a bin that has all draws
 WITHOUT, WITH = "without the factor", "with the factor"
-FACTOR_COLOUR = OTHERS[5]  # of what an adaptive factor makes of an objective
+FACTOR_COLOUR = plots.PALETTE[4]  # of what an adaptive factor makes of an objective
 
 
 def colour(name: str) -> str:

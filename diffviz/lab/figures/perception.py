@@ -32,6 +32,7 @@ from diffviz.lab.figures.style import (
     OTHERS,
     SHORT_LOGSNR,
     label_ends,
+    last_points,
     legend,
     line_of,
     minus,
@@ -414,7 +415,8 @@ def contrast_sensitivity(
 ) -> Axes:
     """Draw sensitivities of people and of species over their maxima, a panel for each.
 
-    The eye that the other pictures have, Barten's of 2004, is drawn wider.
+    The eye that the other pictures have, Barten's of 2004, is drawn wider. In a single panel the
+    lines are named where they begin, in two there are legends.
 
     Args:
         frequency: Cycles per degree, shape (n,); 400 from 0.02 to 80 by default.
@@ -428,7 +430,7 @@ def contrast_sensitivity(
     """
     for group in of:
         one_of(group, "of", (PEOPLE, ANIMALS))
-    wide = 10.0 if len(of) > 1 else 7.2
+    wide = 10.0 if len(of) > 1 else 8.4
     panels = plots.axes(wide, 4.4, columns=len(of))
     frequency = np.geomspace(0.02, 80, 400) if frequency is None else frequency
     curves = dict(zip((PEOPLE, ANIMALS), sensitivity_curves(frequency), strict=True))
@@ -446,8 +448,28 @@ def contrast_sensitivity(
         )
         ax.set(xscale="log", yscale="log", xlim=(frequency[0], frequency[-1]), ylim=(3e-3, 1.5))
         _widen_main_eye(ax)
-        _name_curves(ax, loc=place, handlelength=2.4)
+        if len(of) == 1:
+            _dash_curves(ax)
+            _name_beginnings(ax)
+        else:
+            _name_curves(ax, loc=place, handlelength=2.4)
     return panels[0]
+
+
+def _name_beginnings(ax: Axes) -> None:
+    """Name curves to the left of where they begin; the vertical axis moves to the right."""
+    ax.figure.subplots_adjust(left=0.24, right=0.9)
+    _axis_on_the_right(ax)
+    ends = {str(line.get_gid()): _first_point(line) for line in named_lines(ax)}
+    label_ends(ax, ends, colour_of, labels=LABELS, side="left", apart=0.055)
+
+
+def _axis_on_the_right(ax: Axes) -> None:
+    """Put the vertical axis on the right, where names of lines stand on the left."""
+    ax.yaxis.tick_right()
+    ax.yaxis.set_label_position("right")
+    ax.spines["left"].set_visible(False)
+    ax.spines["right"].set_visible(True)
 
 
 def _widen_main_eye(ax: Axes) -> None:
@@ -478,11 +500,17 @@ def two_definitions(view: Implied | None = None) -> Axes:
     Returns:
         The Axes.
     """
-    (ax,) = plots.axes(7.6, 4.4)
+    (ax,) = plots.axes(8.4, 4.4, legend=1.2)
     view = seen() if view is None else view
     _draw_both(ax, view, "two definitions disagree about low SNR")
-    _name_curves(ax, loc="lower left")
+    _name_ends(ax)
     return ax
+
+
+def _name_ends(ax: Axes) -> None:
+    """Dash the curves that share a colour, and name all where they end."""
+    _dash_curves(ax)
+    label_ends(ax, last_points(ax), colour_of, labels=SHORT_LABELS, apart=0.06)
 
 
 @figure(
@@ -535,9 +563,7 @@ def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
     }
     for ax, (kind, curves) in zip((left, right), kinds.items(), strict=True):
         _draw_implied(ax, curves, title=f"{kind}: {title}", xlabel=plots.LOGSNR)
-        ax.yaxis.tick_right()  # on the left stand the names of the lines
-        ax.spines["left"].set_visible(False)
-        ax.spines["right"].set_visible(True)
+        _axis_on_the_right(ax)
         _widen_main_eye(ax)
         _dash_curves(ax)
     lines = [line for ax in (left, right) for line in named_lines(ax)]
@@ -546,7 +572,6 @@ def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
         ax.set_ylim(heights.min() - 0.3, heights.max() + 0.3)
         ends = {str(line.get_gid()): _first_point(line) for line in named_lines(ax)}
         label_ends(ax, ends, colour_of, labels=SHORT_LABELS, side="left", apart=0.055)
-        ax.yaxis.set_label_position("right")
         ax.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
     for ax, finding in zip((left, right), FINDINGS.get(title, ()), strict=False):
         ax.set_title(finding)
@@ -620,5 +645,6 @@ def hearing(view: Implied | None = None) -> Axes:
     left.set(xscale="log", xlim=(20, 20000), ylim=(-55, 5))
     view = heard() if view is None else view
     _draw_both(right, view, "towards noise an ear's weighting stops rising")
-    _name_curves(right)
+    left.figure.subplots_adjust(right=0.88)
+    _name_ends(right)
     return left

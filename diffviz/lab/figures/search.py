@@ -1,6 +1,6 @@
 """What a search found: the surface with its points and their noise, and the optimum's rivals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,15 +8,16 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from diffviz import plots
-from diffviz.lab.experiments.search import small
+from diffviz.lab.experiments.search import GAUSSIAN, MEMBERS, GoalParts, goal_parts, members, small
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import legend, minus
-from diffviz.plots.style import FOCUS
+from diffviz.lab.figures.style import label_ends, last_points, legend, minus, named_lines, shades_of
+from diffviz.plots.style import FOCUS, OTHERS, REFERENCE
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.search import goals as search_goals
 from diffviz.search import report as search_report
 from diffviz.search.smooth import SmoothSurface
 from diffviz.search.surface import Surface
+from diffviz.theory.frames import Curve
 
 OPTIMUM = plots.PALETTE[6]
 BEST, EDGE = plots.PALETTE[0], "0.25"  # the best of each row, and the edge of the floor
@@ -27,6 +28,7 @@ GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
 GUESS: dict[str, Any] = {"ms": 8, "color": "white", "mec": "black", "gid": "guess", "zorder": 4}
 NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 10, "zorder": 5}
+FLOOR_SHADE = "0.87"
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.5, "gid": "optima"}
 RIMMED: dict[str, Any] = {"ms": 5.5, "mec": "white", "mew": 0.9, "alpha": 1.0}
 AXES = {  # what stands at the axis of a parameter, where its name alone would not do
@@ -35,6 +37,26 @@ AXES = {  # what stands at the axis of a parameter, where its name alone would n
 }
 # of the small search
 SEEN = "a wide floor: theory's guess lies on it", "trained again, five are worse than the optimum"
+# of the pictures in which notebook 13 tells it step by step
+GRID = np.linspace(-8, 10, 181)  # λ in nats, the range of the search
+SIDES = 81  # places along each side of the box at which the surface is drawn
+PERCENT = 100.0
+STEPS = (0, 0.5, 1, 2, 3, 4, 6, 8, 10, 12)  # percent above the least, between shades
+ABOVE = "above the least of the surface   [%]"
+EYE = OTHERS[0]  # Mannos and Sakrison's, as in the pictures of perception
+LABELS = {
+    "fm-ot": "flow matching",
+    "rate-distortion": "rate–distortion",
+    "sd3": "SD3",
+    "edm": "EDM",
+    "sigmoid-bias2": "sigmoid, bias 2",
+    "iddpm-cosine": "ε-cosine",
+    "elbo": "ELBO",
+    GAUSSIAN: "the best\nGaussian denoiser",
+    "share 0": "share 0, the ELBO",
+}
+SAME, OWN = "levels alike", "own levels"
+FILLS = {SAME: True, OWN: False}
 
 
 def goal_unit(result: search_report.Search) -> str:
@@ -252,3 +274,275 @@ def searched(result: search_report.Search | None = None, titles: Sequence[str] =
     if result is None:
         return drawn(small(), titles or SEEN)
     return drawn(result, titles)
+
+
+# --- step by step, as notebook 13 tells it --------------------------------------------------------
+
+
+def colour_of(name: str) -> str:
+    """The colour of a weighting: its own in the catalogue, else one that no objective has."""
+    if name == GAUSSIAN:
+        return REFERENCE
+    return plots.colour(name) if name in CATALOGUE else FOCUS
+
+
+def goal(parts: GoalParts | None = None) -> Axes:
+    """Draw how the goal is made: the error that is left, what an eye sees, and both over λ.
+
+    Args:
+        parts: What ``experiments.search.goal_parts`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
+    parts = goal_parts() if parts is None else parts
+    left, middle, right = plots.axes(11.4, 4.0, columns=3)
+    at = minus(f"λ = {parts.level:g}")
+    plots.lines(
+        parts.cycles,
+        parts.left,
+        xlabel="cycles per image",
+        ylabel="squared error of x̂",
+        title=f"1. the error that is left at {at}",
+        outside=None,
+        colours=colour_of,
+        ax=left,
+    )
+    plots.lines(
+        parts.cycles,
+        {"eye": parts.sensitivity / parts.sensitivity.max()},
+        xlabel="cycles per image",
+        ylabel="squared sensitivity / its maximum",
+        title="2. times how well an eye sees it",
+        outside=None,
+        colours=lambda _: EYE,
+        ax=middle,
+    )
+    plots.lines(
+        parts.logsnr,
+        {name: seen / parts.sensitivity.max() for name, seen in parts.seen.items()},
+        xlabel="λ   [nats; noise ← → data]",
+        ylabel="visible error D(λ)",
+        title="3. summed: the area is the goal",
+        outside=None,
+        colours=colour_of,
+        ax=right,
+    )
+    for ax in (left, middle, right):
+        ax.set_ylim(0, None)
+    _dash_gaussian(left, right)
+    right.axvline(parts.level, color="0.5", lw=0.8, zorder=1, gid="level")
+    right.annotate(
+        at,
+        (parts.level, 1),
+        (4, -2),
+        xycoords=right.get_xaxis_transform(),
+        textcoords="offset points",
+        va="top",
+        color="0.4",
+        fontsize=9,
+    )
+    handles = [line for line in right.lines[::2] if line.get_gid() in parts.seen]
+    labels = [LABELS.get(str(line.get_gid()), str(line.get_gid())) for line in handles]
+    legend(right, handles, labels=labels, loc="upper right", bbox_to_anchor=(1.02, 0.9))
+    left.figure.subplots_adjust(wspace=0.32)
+    return left
+
+
+def _dash_gaussian(*panels: Axes) -> None:
+    """Dash the curve of the best Gaussian denoiser, with which the networks are compared."""
+    for ax in panels:
+        for line in ax.lines:
+            if line.get_gid() == GAUSSIAN:
+                line.set_linestyle(plots.DASHES[1])
+
+
+def family(beside: Sequence[str] = ("fm-ot",)) -> Axes:
+    """Draw what share and octaves do to a weighting of the family that is searched.
+
+    Args:
+        beside: Names of the catalogue, drawn pale and wide.
+
+    Returns:
+        The left panel.
+    """
+    panels = plots.axes(12.0, 4.4, columns=2)
+    titles = "the share tilts it (octaves 0)", "the octaves bend it (share 1)"
+    for ax, varied, title in zip(panels, MEMBERS, titles, strict=True):
+        _draw_members(ax, members(varied), beside, title)
+    left = panels[0]
+    left.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
+    left.figure.subplots_adjust(wspace=0.42, right=0.89)
+    return left
+
+
+def _draw_members(ax: Axes, curves: Mapping[str, Curve], beside: Sequence[str], title: str) -> None:
+    """Weightings in shades of one colour, over published ones; each is named at its end."""
+    shades = shades_of(curves, EYE)
+    colours = {name: shades(name) for name in curves} | {
+        name: plots.colour(name) for name in beside
+    }
+    every = {name: CATALOGUE[name].weighting for name in beside} | dict(curves)
+    plots.lines(
+        GRID,
+        {name: plots.scaled(w(GRID), GRID, "log10, anchored") for name, w in every.items()},
+        xlabel="λ   [nats; noise ← → data]",
+        ylabel="",
+        title=title,
+        outside=None,
+        colours=colours.__getitem__,
+        ax=ax,
+    )
+    for line in named_lines(ax):
+        line.set(**({"lw": 5, "alpha": 0.35} if line.get_gid() in beside else {"lw": 2}), ls="-")
+    ax.set(xlim=(GRID[0], GRID[-1]), ylim=(-8.4, 2.2))
+    label_ends(ax, last_points(ax), colours.__getitem__, labels=LABELS, apart=0.06)
+
+
+def above_least(fitted: Surface | SmoothSurface, places: NDArray) -> NDArray:
+    """How far a surface of logarithms lies above its least.
+
+    Args:
+        fitted: The surface.
+        places: Points of the box, shape (n, d).
+
+    Returns:
+        In percent, shape (n,).
+    """
+    least = fitted.at(fitted.least()[None])[0]
+    return PERCENT * np.expm1(fitted.at(places) - least)
+
+
+def _percent_plane(fitted: Surface | SmoothSurface) -> tuple[NDArray, NDArray, NDArray]:
+    """Both parameters and the percent above the least, on a lattice over the box."""
+    (_, low, high), (_, bottom, top) = fitted.box
+    x, y = np.meshgrid(np.linspace(low, high, SIDES), np.linspace(bottom, top, SIDES))
+    return x, y, above_least(fitted, np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
+
+
+def _plane_axes(result: search_report.Search, title: str) -> Axes:
+    """Axes over the two parameters of a search."""
+    (first, low, high), (second, bottom, top) = result.surface.box
+    (ax,) = plots.axes(9.4, 5.0, legend=2.7)
+    ax.set(xlim=(low, high), ylim=(bottom, top), title=title)
+    ax.set(xlabel=AXES.get(first, first), ylabel=AXES.get(second, second))
+    return ax
+
+
+def _draw_guess(ax: Axes, result: search_report.Search, offset: tuple[float, float]) -> None:
+    """Theory's guess as a diamond with its name."""
+    guess = GUESSES.get(result.settings["family"])
+    if guess is not None:
+        ax.plot(*guess, "D", **GUESS)
+        ax.annotate("theory's guess", guess, offset, gid="guess: name", **NAMED)
+
+
+def trained_surface(result: search_report.Search | None = None) -> Axes:
+    """Draw the surface of a search in percent above its least, with what was trained.
+
+    Args:
+        result: What ``search.search`` returned, for two parameters; the small search by default.
+
+    Returns:
+        The Axes.
+    """
+    result = small() if result is None else result
+    fitted = result.surface
+    ax = _plane_axes(result, "a wide valley, and theory's guess lies in it")
+    x, y, z = _percent_plane(fitted)
+    shades = ax.contourf(x, y, z, STEPS, cmap="viridis", alpha=0.55, extend="max")
+    bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0, 0.03, 1)))
+    bar.set_label(ABOVE, fontsize=10)
+    kept = fitted.kept
+    ax.plot(
+        *fitted.points[kept].T,
+        "o",
+        ms=6,
+        mfc="white",
+        mec="0.2",
+        zorder=3,
+        clip_on=False,
+        gid="points",
+    )
+    _draw_guess(ax, result, (10, 9))
+    points = [line for line in ax.lines if line.get_gid() == "points"]
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (1.13, -0.02), "fontsize": 10}
+    legend(ax, points, labels=["trained under\nthree seeds"], **place)
+    return ax
+
+
+def floor_map(result: search_report.Search | None = None) -> Axes:
+    """Draw where the surface of a search is within 1 % of its least, and where its least may be.
+
+    Args:
+        result: What ``search.search`` returned, for two parameters; the small search by default.
+
+    Returns:
+        The Axes.
+    """
+    result = small() if result is None else result
+    fitted = result.surface
+    ax = _plane_axes(result, "a wide floor: noise hides where on it the least lies")
+    x, y, z = _percent_plane(fitted)
+    ax.contourf(x, y, z, [0, PERCENT * FLOOR], colors=[FLOOR_SHADE], zorder=0)
+    ax.plot(*valley(fitted).T, color=BEST, lw=2, gid="valley", zorder=2)
+    ax.plot(*fitted.optima.T, "o", zorder=3, clip_on=False, **(SPREAD | RIMMED))
+    ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
+    _draw_guess(ax, result, (10, 9))
+    ax.plot([], [], "s", ms=11, color=FLOOR_SHADE, gid="floor")
+    names = {
+        "optimum": "the least",
+        "optima": "the least of surfaces\nas likely as this one",
+        "valley": "the best share\nat each distance",
+        "floor": f"the floor: within\n{PERCENT * FLOOR:g} % of the least",
+    }
+    handles = [next(line for line in ax.lines if line.get_gid() == gid) for gid in names]
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "fontsize": 10}
+    legend(ax, handles, labels=list(names.values()), labelspacing=1.1, **place)
+    return ax
+
+
+def intervals(found: Mapping[str, search_report.Search] | None = None) -> Axes:
+    """Draw how far weightings lie above the optimum of their search, with 95 % intervals.
+
+    Args:
+        found: What searches found, by "levels alike" and "own levels"; the small ones by default.
+
+    Returns:
+        The Axes.
+    """
+    found = {SAME: small(), OWN: small(law="own")} if found is None else found
+    (first, *_) = found.values()
+    names = sorted(first.beside, key=lambda name: first.beside[name][0])
+    (ax,) = plots.axes(9.0, 5.0)
+    ax.figure.subplots_adjust(left=0.16)
+    ax.axvspan(-PERCENT * FLOOR, PERCENT * FLOOR, color=FLOOR_SHADE, zorder=0, gid="floor")
+    ax.axvline(0, color=OPTIMUM, lw=1.5, zorder=1, gid="optimum")
+    shifts = np.linspace(-0.16, 0.16, len(found))
+    for shift, (law, result) in zip(shifts, found.items(), strict=True):
+        for place, name in enumerate(names):
+            off, half = (PERCENT * value for value in result.beside[name])
+            colour = colour_of(name)
+            fill = colour if FILLS.get(law, True) else "white"
+            style = INTERVAL | {"gid": f"{name}: {law}", "mfc": fill, "color": colour}
+            ax.errorbar([off], [place + shift], xerr=[[half], [half]], **style)
+    ax.set(yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))
+    ax.set_yticklabels([LABELS.get(name, name) for name in names])
+    for label, name in zip(ax.get_yticklabels(), names, strict=True):
+        label.set_color(colour_of(name))
+    ax.set(
+        xlabel="visible error above that of the search's optimum   [%, with 95 % intervals]",
+        title="two on the floor in both searches: an eye's weighting and flow matching",
+    )
+    _name_laws(ax, list(found))
+    return ax
+
+
+def _name_laws(ax: Axes, laws: Sequence[str]) -> None:
+    """A legend of full and empty dots, of the floor and of the line at 0."""
+    for law in laws:
+        fill = "0.3" if FILLS.get(law, True) else "white"
+        ax.plot([], [], "o", ms=7, color="0.3", mfc=fill, label=law)
+    ax.plot([], [], color=OPTIMUM, lw=1.5, label="the optimum")
+    ax.plot([], [], "s", ms=11, color=FLOOR_SHADE, label="within 1 %")
+    legend(ax, loc="upper right", fontsize=10, borderaxespad=1)

@@ -41,6 +41,7 @@ from diffviz.lab.figures.style import (
     last_points,
     line_of,
     minus,
+    named_lines,
     put_under,
     set_gaps,
 )
@@ -57,6 +58,7 @@ ANCHOR = 4.0  # λ in nats where all five networks lose most
 HIGHEST = 1.7  # of a loss over its floor that is drawn
 SAMPLE_SIZE = 2.6  # points, of a dot
 REACH = 2.6  # of a panel of samples, from its middle
+LEAST_WIDE = 10.4  # inches of the figure of few widths
 NAMED, BESIDE = 1.95, 0.2  # inches between panels, with names and an axis or with neither
 FACES = {SMALL: "", LARGE: "white"}  # of dots, by the width of the network
 
@@ -212,7 +214,7 @@ def capacity(
     """
     spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
     columns = 1 + len(spread)
-    left, *others = plots.axes(4.1 * columns, 4.4, columns=columns, legend=1.1)
+    left, *others = plots.axes(max(4.1 * columns, LEAST_WIDE), 4.4, columns=columns, legend=1.1)
     weightings = dict(zip(NAMES, chosen(), strict=True))
     title = "what each weights, beside λ = 4"
     plots.weighting_curves(GRID, weightings, anchor=ANCHOR, outside=None, title=title, ax=left)
@@ -228,6 +230,49 @@ def capacity(
     for ax in (left, *others):
         _mark_anchor(ax)
     return left
+
+
+def width_gains(
+    spread: Mapping[int, Mapping[str, NDArray]] | None = None, strip: plots.Strip | None = None
+) -> Axes:
+    """Draw how many times less excess the wider network has, at each noise level.
+
+    Args:
+        spread: By width, what ``experiments.training.excesses`` returned, for two widths; 8 and 64
+            by default.
+        strip: One example at several noise levels, drawn under the axis.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: There are not two widths.
+    """
+    spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
+    require(len(spread) == 2, f"spread must hold two widths, got {len(spread)}")
+    small, large = sorted(spread)
+    means = {name: spread[small][name].mean(0) - spread[large][name].mean(0) for name in NAMES}
+    (ax,) = plots.axes(8.2, 4.4, legend=1.1)
+    plots.lines(
+        GRID,
+        {name: 10**gain for name, gain in means.items()},
+        xlabel=plots.LOGSNR,
+        ylabel=f"excess at width {small} / excess at width {large}",
+        title="width buys most at λ = 5 to 7",
+        outside=None,
+        colours=plots.colour,
+        ax=ax,
+    )
+    ax.set_yscale("log")
+    ax.set_yticks([1, 2, 5, 10, 20])
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    for line in named_lines(ax):
+        line.set_linestyle("-")
+    label_ends(ax, last_points(ax), plots.colour, size=10)
+    ax.axhline(1, color=NEUTRAL, lw=0.8, zorder=1, gid="no gain")
+    put_under([ax], strip)
+    return ax
 
 
 def _share_heights(panels: Sequence[Axes]) -> None:

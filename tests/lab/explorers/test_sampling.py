@@ -304,3 +304,20 @@ def test_the_state_comes_back_from_code_and_link(explorer):
     assert TrajectoryExplorer.from_link(explorer.link()).state == explorer.state
     again = eval(repr(explorer), {"TrajectoryExplorer": TrajectoryExplorer})
     assert again.state == explorer.state
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (0.0, "in the linear frame"),
+        (0.25, "0.25 of the way from linear to VP"),
+        (1.0, "in the VP frame"),
+        (1.5, "0.50 of the way from VP to VE"),
+        (2.0, "in the VE frame"),
+    ],
+)
+def test_the_title_says_in_which_frame_the_points_are(place, said):
+    explorer = TrajectoryExplorer(frame=walks.BETWEEN, place=place, steps=4)
+    assert clouds(explorer)[0].title == f"noisy points z {said}"
+    explorer.set("frame", "VP")
+    assert clouds(explorer)[0].title == "noisy points z in the VP frame"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pictures import check, check_type
+from pictures import check, check_nothing_is_cut, check_type
 
 from diffviz.lab import figures
 from diffviz.lab.experiments import search as search_experiments
@@ -13,6 +13,7 @@ from diffviz.search.surface import Surface
 
 pytestmark = pytest.mark.slow
 
+LAWS = {"levels alike": "same", "own levels": "own"}
 TINY = search_experiments.SMALL | {"points": 7, "seeds": 2, "steps": 8}
 
 
@@ -143,3 +144,78 @@ def test_one_parameter_is_a_curve_with_error_bars_and_failures_are_marked(seeds)
         "fm-ot:words": "+0.1000 ± 0.0000" if seeds > 1 else "+0.1000",
         "edm:words": "failed",
     }
+
+
+# --- step by step ------------------------------------------------------------------------------
+
+
+def test_the_goal_is_drawn_in_three_steps():
+    parts = search_experiments.goal_parts()
+    left, middle, right = search_figures.goal(parts).figure.axes
+    for name, error in parts.left.items():
+        np.testing.assert_array_equal(line(left, name), np.c_[parts.cycles, error])
+    assert line(middle, "eye")[:, 1].max() == 1
+    largest = parts.sensitivity.max()
+    place = list(parts.logsnr).index(parts.level)
+    for name, error in parts.left.items():
+        drawn = line(right, name)[place, 1]
+        assert drawn == pytest.approx((error * parts.sensitivity).sum() / largest)
+    assert line(right, "level")[0, 0] == parts.level == 0
+    check_type(left.figure)
+    check_nothing_is_cut(left.figure)
+
+
+def test_the_family_is_drawn_by_what_is_varied():
+    figure = search_figures.family().figure
+    left, right = figure.axes
+    shares = [name for name in (one.get_gid() for one in left.lines) if name.startswith("share")]
+    assert len({*shares}) == 8  # four curves, and the dots at their ends
+    flat = line(left, "share 0")
+    np.testing.assert_allclose(flat[:, 1], 0, atol=1e-12)
+    np.testing.assert_allclose(
+        line(left, "share 2")[:, 1], 2 * line(left, "share 1")[:, 1], atol=1e-9
+    )
+    np.testing.assert_array_equal(line(left, "share 1"), line(right, "octaves 0"))
+    check_type(figure)
+    check_nothing_is_cut(figure)
+
+
+def test_the_surface_is_drawn_in_percent_above_its_least():
+    found = search_experiments.small()
+    figure = search_figures.trained_surface(found).figure
+    ax = figure.axes[0]
+    np.testing.assert_array_equal(line(ax, "points"), found.surface.points)
+    assert tuple(line(ax, "guess")[0]) == (1.0, 0.0)
+    above = search_figures.above_least(found.surface, np.array([[0.0, 0.0], [1.0, 0.0]]))
+    assert above[0] == pytest.approx(10, abs=2.5) and above[1] < 1
+    check_type(figure)
+    check_nothing_is_cut(figure)
+
+
+def test_the_floor_holds_theorys_guess_and_the_least():
+    found = search_experiments.small()
+    figure = search_figures.floor_map(found).figure
+    ax = figure.axes[0]
+    (floor,) = ax.collections[0].get_paths()
+    assert floor.contains_point((1.0, 0.0))
+    np.testing.assert_array_equal(line(ax, "optimum")[0], found.optimum)
+    np.testing.assert_array_equal(line(ax, "optima"), found.surface.optima)
+    said = [text.get_text().replace("\n", " ") for text in ax.get_legend().get_texts()]
+    assert said[-1] == "the floor: within 1 % of the least"
+    check_type(figure)
+    check_nothing_is_cut(figure)
+
+
+def test_the_intervals_of_both_searches_are_drawn_in_percent():
+    found = {law: search_experiments.small(law=key) for law, key in LAWS.items()}
+    ax = search_figures.intervals(found)
+    for law, result in found.items():
+        for name, (off, half) in result.beside.items():
+            (bars,) = [one for one in ax.containers if one.lines[0].get_gid() == f"{name}: {law}"]
+            ((low, high),) = (one.get_segments()[0][:, 0] for one in bars.lines[2])
+            assert ((low + high) / 2, (high - low) / 2) == pytest.approx((100 * off, 100 * half))
+            assert (bars.lines[0].get_markerfacecolor() == "white") == (law == "own levels")
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels[:2] == ["flow matching", "rate–distortion"]
+    check_type(ax.figure)
+    check_nothing_is_cut(ax.figure)

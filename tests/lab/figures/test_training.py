@@ -167,6 +167,21 @@ def test_width_buys_most_in_the_middle():
         )
 
 
+def test_the_gain_of_width_is_a_ratio_of_geometric_means():
+    spread = {width: training_experiments.excesses(width) for width in (8, 64)}
+    figure = training_figures.width_gains(spread).figure
+    for name in training_experiments.NAMES:
+        _, gain = data(figure, 0, name)
+        expected = spread[8][name].mean(0) - spread[64][name].mean(0)
+        np.testing.assert_allclose(np.log10(gain), expected, atol=1e-9)
+    level, middle = data(figure, 0, "edm")
+    assert 5 <= level[middle.argmax()] <= 7
+    check_nothing_is_cut(figure)
+    check_type(figure)
+    with pytest.raises(ValueError, match="two widths"):
+        training_figures.width_gains({8: spread[8]})
+
+
 def test_samples_print_the_distance_of_the_dots():
     figure = figures.draw("samples")
     there, floor, floors = training_experiments.held()

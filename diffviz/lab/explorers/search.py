@@ -1,0 +1,183 @@
+"""The explorer of the search: a weighting of the family, and where the surface has it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffviz import plots
+from diffviz.lab.experiments import progress
+from diffviz.lab.experiments import search as search_experiments
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
+from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.explorers.weighting import LOGARITHMIC, SHORT_LOGSNR, entry_chips
+from diffviz.lab.explorers.work import Newest
+from diffviz.lab.figures.search import FLOOR, PERCENT, above_least
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.search.families import FAMILIES
+from diffviz.search.goals import HIGH, LOW
+from diffviz.search.report import Search
+from diffviz.search.vision import PIXELS_PER_DEGREE
+from diffviz.web.description import Action, Chips, Description, Slider, State
+from diffviz.web.pictures import Chart, Note, Panel, View, Working
+
+CHOSEN, GUESS = "chosen", "theory's guess"
+HERE, EDGE = "at this distance", "the floor: 1 %"
+(_, LEAST_SHARE, MOST_SHARE), (_, NEAREST, FARTHEST) = FAMILIES["csf-mixture"].box
+CONTROLS = (
+    Slider(
+        "share",
+        "share",
+        LEAST_SHARE,
+        MOST_SHARE,
+        0.05,
+        1.0,
+        tip="The power of the eye's weighting: 0 is the ELBO.",
+    ),
+    Slider(
+        "octaves",
+        "octaves",
+        NEAREST,
+        FARTHEST,
+        0.25,
+        0.0,
+        tip="How far the eye is: one octave more is twice as far.",
+    ),
+    Chips(
+        "beside",
+        "beside",
+        entry_chips(),
+        ("elbo", "fm-ot"),
+        most=4,
+        tip="Published objectives to compare with.",
+    ),
+    Action("search", "search", tip="Trains 96 small networks, unless that has been done before."),
+)
+
+
+class SearchExplorer(ViewExplorer):
+    """What do share and distance do to a weighting, and to what an eye sees of the error?
+
+    On the left is a weighting of the family in which the small search looks, on the right the
+    surface that it found, along the share at the distance that is chosen. The surface is in the
+    cache once the search has run; a button runs it.
+
+    Args:
+        **state: Values of controls at first, such as ``share=0.5``.
+
+    Raises:
+        TypeError: A value is of the wrong kind.
+        ValueError: A name is unknown, or a value is not allowed.
+    """
+
+    grid = np.linspace(LOW, HIGH, 145)  # λ in nats
+    shares = np.linspace(LEAST_SHARE, MOST_SHARE, 81)
+
+    def __init__(self, **state: Any):
+        self._results = Newest[str, Search](1)
+        super().__init__(Description("Search", CONTROLS), state)
+
+    def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
+        """The weighting and the surface, or the search as it goes on.
+
+        Args:
+            state: A value for each control.
+            changed: Names of the controls that were moved.
+
+        Returns:
+            The view, or one that comes when the search has ended.
+        """
+        return self._search() if "search" in changed else self._show(state)
+
+    def _search(self) -> Iterator[View | Working]:
+        """Run the small search, and show its surface."""
+        yield Working(0.0, "the first weightings")
+        for news in progress.followed(search_experiments.small):
+            if isinstance(news, Search):
+                self._results.keep("small", news)
+            else:
+                yield Working(news, "training the weightings")
+        yield self._show(self.state)
+
+    def _show(self, state: State) -> View:
+        """The view of a state."""
+        found = self._results.found("small", search_experiments.small)
+        panels: tuple[Panel, ...] = (self._weightings(state),)
+        if found is not None:
+            panels += (self._slice(state, found),)
+        return View((*panels, Note(words(state, found))), columns=2)
+
+    def _weightings(self, state: State) -> Chart:
+        """log10 of the weighting that is chosen, of theory's guess and of those beside them."""
+        curves = {
+            CHOSEN: search_experiments.member(state["share"], state["octaves"]),
+            GUESS: search_experiments.member(1.0, 0.0),
+        }
+        curves |= {name: CATALOGUE[name].weighting for name in state["beside"]}
+        return Chart(
+            self.grid,
+            {
+                name: plots.scaled(w(self.grid), self.grid, LOGARITHMIC)
+                for name, w in curves.items()
+            },
+            xlabel=SHORT_LOGSNR,
+            ylabel="log₁₀ w on the ε error",
+            title="the weighting",
+            ylim=(-8, 3),
+            colours={CHOSEN: SUBJECT, GUESS: BESIDE},
+            dashes={GUESS: 1},
+        )
+
+    def _slice(self, state: State, found: Search) -> Chart:
+        """How far the surface lies above its least, along the share at one distance."""
+        places = np.c_[self.shares, np.full(len(self.shares), state["octaves"])]
+        chosen = np.array([[state["share"], state["octaves"]]])
+        return Chart(
+            self.shares,
+            {HERE: above_least(found.surface, places), EDGE: np.full(len(places), PERCENT * FLOOR)},
+            xlabel="share",
+            ylabel="above the least   [%]",
+            title="what the search says of it",
+            ylim=(0, 14),
+            colours={HERE: SUBJECT, EDGE: REFERENCE, CHOSEN: SUBJECT},
+            dashes={EDGE: 1},
+            dots={CHOSEN: (chosen[:, 0], above_least(found.surface, chosen))},
+        )
+
+
+def middle_slope(state: State) -> float:
+    """Slope of log w from λ = −4 to 2 of the weighting that is chosen.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The slope; that of flow matching is −0.5.
+    """
+    w: NDArray = search_experiments.member(state["share"], state["octaves"])(np.array([-4.0, 2.0]))
+    return float(np.log(w[1] / w[0]) / 6.0)
+
+
+def words(state: State, found: Search | None) -> str:
+    """What the weighting is, and where it lies on the surface.
+
+    Args:
+        state: A value for each control.
+        found: What the search found; None if it has not run.
+
+    Returns:
+        Two lines.
+    """
+    rate = PIXELS_PER_DEGREE * 2.0 ** state["octaves"]
+    first = (
+        f"an eye at {rate:.3g} pixels per degree, to the power {state['share']:g}; "
+        f"slope of log w from −4 to 2: {middle_slope(state):.2f} (flow matching: −0.50)"
+    )
+    if found is None:
+        second = "the surface of the search is not known yet: press search (about a minute)"
+    else:
+        (above,) = above_least(found.surface, np.array([[state["share"], state["octaves"]]]))
+        place = "on the floor" if above <= PERCENT * FLOOR else "not on the floor"
+        second = f"{above:.1f} % above the least of the surface: {place}"
+    return f"{first}\n{second}".replace("-", "−")

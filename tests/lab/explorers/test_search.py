@@ -1,0 +1,99 @@
+"""The explorer of the search: a control is set, the curves or the words are read."""
+
+import numpy as np
+import pytest
+
+from diffviz.lab.experiments import search as search_experiments
+from diffviz.lab.explorers.search import CHOSEN, EDGE, GUESS, HERE, SearchExplorer
+from diffviz.lab.figures.search import above_least
+from diffviz.search import experiment as search_experiment
+from diffviz.search.goals import HIGH, LOW
+
+pytestmark = pytest.mark.slow
+
+TINY = search_experiments.SMALL | {"points": 7, "seeds": 2, "steps": 8}
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """The small search with fewer and shorter trainings."""
+    return search_experiment.search(**TINY)
+
+
+@pytest.fixture
+def explorer(tiny):
+    """An explorer that knows the surface of the tiny search."""
+    shown = SearchExplorer()
+    shown._results.keep("small", tiny)
+    shown.set("share", 0.5)
+    return shown
+
+
+def test_without_a_search_the_weighting_is_there_and_the_way_to_the_surface(monkeypatch):
+    monkeypatch.setattr("diffviz.lab.experiments.progress.kept", lambda *_: None)
+    shown = SearchExplorer()
+    assert [chart.title for chart in shown.view.charts] == ["the weighting"]
+    assert "press search" in shown.view.text
+
+
+def test_the_weighting_is_the_power_of_the_eyes(explorer):
+    explorer.set("octaves", 2.0)
+    chart = explorer.view.charts[0]
+    grid = chart.places(CHOSEN)
+    assert (grid[0], grid[-1]) == (LOW, HIGH)
+    whole = search_experiments.member(1.0, 2.0)
+    expected = 0.5 * np.log10(whole(grid) / whole(0.0))
+    np.testing.assert_allclose(chart.curves[CHOSEN], expected, atol=1e-6)
+    assert set(chart.curves) == {CHOSEN, GUESS, "elbo", "fm-ot"}
+
+
+def test_at_share_0_it_is_the_elbo(explorer):
+    explorer.set("share", 0.0)
+    chart = explorer.view.charts[0]
+    np.testing.assert_allclose(chart.curves[CHOSEN], chart.curves["elbo"], atol=1e-12)
+
+
+def test_the_surface_is_shown_along_the_share_at_the_distance(explorer, tiny):
+    explorer.set("octaves", -1.0)
+    chart = explorer.view.charts[1]
+    shares = chart.places(HERE)
+    expected = above_least(tiny.surface, np.c_[shares, np.full(len(shares), -1.0)])
+    np.testing.assert_allclose(chart.curves[HERE], expected)
+    assert set(chart.curves[EDGE]) == {1.0}
+    (share,), (height,) = chart.dots[CHOSEN]
+    assert share == 0.5
+    assert height == pytest.approx(np.interp(0.5, shares, expected))
+
+
+def test_the_words_say_whether_it_lies_on_the_floor(explorer, tiny):
+    share, octaves = tiny.optimum
+    explorer.set("share", float(share))
+    explorer.set("octaves", float(octaves))
+    assert "0.0 % above the least of the surface: on the floor" in explorer.view.text
+    chart = explorer.view.charts[1]
+    worst = float(chart.places(HERE)[np.argmax(chart.curves[HERE])])
+    explorer.set("share", worst)
+    above = np.max(chart.curves[HERE])
+    assert ("not on the floor" in explorer.view.text) == (above > 1)
+
+
+def test_the_button_runs_the_search(tiny, monkeypatch):
+    def followed(experiment):
+        assert experiment is search_experiments.small
+        yield 0.5
+        yield tiny
+
+    monkeypatch.setattr("diffviz.lab.experiments.progress.kept", lambda *_: None)
+    monkeypatch.setattr("diffviz.lab.experiments.progress.followed", followed)
+    shown = SearchExplorer()
+    shown.act("search")
+    shown.wait()
+    assert shown.error == ""
+    assert len(shown.view.charts) == 2
+    assert "above the least" in shown.view.text
+
+
+@pytest.mark.parametrize("wrong", [{"share": 3.0}, {"octaves": 9.0}, {"beside": ("nothing",)}])
+def test_a_wrong_setting_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        SearchExplorer(**wrong)
