@@ -453,8 +453,8 @@ def test_what_small_networks_learn(text):
     assert_says(
         text,
         f"it stays below 0.2, where states that are not moved are {unmoved:.2f} off",
-        "In two steps MeanFlow is nearer than in one at each seed, and less than half as far off in "
-        "the mean of the seeds",
+        "In two steps MeanFlow is nearer than in one at each seed, and less than half as far off "
+        "in the mean of the seeds",
         "On two clusters MeanFlow is nearest in two steps",
     )
     assert few_steps.TRAINING == {"steps": 1500, "width": 64}
