@@ -51,6 +51,36 @@ def test_a_thin_mark_beside_many_shades_keeps_its_colour():
     assert white.any() and (shown[white] == 255).all()
 
 
+def test_shades_keep_their_exact_colours():
+    """A pale shade that is 14 of 255 off looked like the shade of another curve."""
+    ax = plots.axes(6, 4)[0]
+    x = np.linspace(0, 1, 50)
+    for place, colour in enumerate(("#CC79A7", "#009E73", "#000000", "#D55E00", "#0072B2")):
+        ax.fill_between(x, place + x, place + x + 0.5, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(x, place + x + 0.2, color=colour)
+    exact = BytesIO()
+    ax.figure.savefig(exact, format="png", dpi=100)
+    counted = Image.open(exact).convert("RGB").getcolors(1 << 24)
+    common = {colour for count, colour in counted if count > 200}
+    shown = Image.open(BytesIO(ax.figure.png(100))).convert("RGB").getcolors(1 << 24)
+    assert len(common) > 10
+    assert common <= {colour for _, colour in shown}
+
+
+@pytest.mark.parametrize("colours", [1, 3, 64, 65, 255, 4000])
+def test_a_picture_of_so_many_colours_is_packed(colours):
+    """Where the palette has room for all, nothing changes."""
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(0, 256, (colours, 3), dtype=np.uint8)
+    pixels = chosen[np.arange(8000) % colours].reshape(80, 100, 3)
+    plain = BytesIO()
+    Image.fromarray(pixels).save(plain, "PNG")
+    packed = Image.open(BytesIO(plots.canvas.with_few_colours(plain)))
+    assert packed.mode == "P"
+    off = abs(np.asarray(packed.convert("RGB")).astype(int) - pixels).max()
+    assert off == 0 if colours <= 64 else off < 60
+
+
 def test_a_layout_is_held_at_rounded_places_while_a_figure_shows_itself(monkeypatch):
     figure = plots.canvas.Drawing(figsize=(5, 3), layout="constrained")
     FigureCanvasAgg(figure)
