@@ -50,6 +50,8 @@ def test_the_nats_are_right(text):
         f"V = N · var(brightness), here {V:.0f}",
         f"{math.sqrt(0.05):.3f}",
     )
+    centred, (of_centred,) = (v - 1 - math.log(v)) / 2, prior_experiments.kl([SD], mean=0.0)[1]
+    assert_says(text, f"the same direction would hold {centred:.2f} of {of_centred:.2f} nats")
     # what z_T tells of x, by the coefficients' own signal-to-noise ratios
     information = np.log1p(math.exp(SD) * power).sum() / 2
     assert information == pytest.approx(total[0] - felt[0], rel=1e-9)

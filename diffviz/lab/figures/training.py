@@ -318,7 +318,8 @@ def equal_draws(
 
     Args:
         fair: What ``experiments.training.control`` returned; computed by default.
-        levels: λ in nats, a panel each; the nearest of ``GRID`` is drawn.
+        levels: λ in nats, a panel each, an even number of them in two columns; the nearest of
+            ``GRID`` is drawn.
         beside: Name of an objective whose excess is subtracted, seed by seed.
         title: What is seen, in a line above the panels.
 
@@ -330,7 +331,9 @@ def equal_draws(
         ValueError: A level is not finite, there are none, or there is no such objective.
     """
     fair = control() if fair is None else fair
-    panels = plots.axes(3.1 * len(levels), 3.7, columns=len(levels))
+    columns = 2 if len(levels) % 2 == 0 else len(levels)
+    rows = len(levels) // columns
+    panels = plots.axes(1.0 + 3.7 * columns, 0.3 + 3.4 * rows, columns=columns, rows=rows)
     headline(panels[0], title)
     nearest = [GRID[abs(GRID - number(level, "a level")).argmin()] for level in levels]
     spreads = _spreads(fair, beside)
@@ -344,8 +347,9 @@ def equal_draws(
             ax.axvline(0, color=NEUTRAL, lw=0.8)
             ax.set_xlabel(f"log₁₀ (excess / that of {beside})")
     _share_span(panels)
-    panels[0].set_yticklabels(list(spreads))
-    _tell_kinds(panels[0])
+    for ax in panels[::columns]:
+        ax.set_yticklabels(list(spreads))
+    _tell_kinds(panels[-columns])
     return panels[0]
 
 
