@@ -42,7 +42,7 @@ nb_execution_mode = "off"  # notebooks are committed executed
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_preserve_defaults = True
+autodoc_use_type_comments = False  # there are none, and looking for them takes long
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

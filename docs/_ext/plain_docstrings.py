@@ -5,13 +5,19 @@ The docstrings are written for a terminal. reStructuredText would take |b − a|
 """
 
 import ast
-import inspect
 import re
-import textwrap
+import sys
+from collections.abc import Iterator
+from copy import copy
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
 
 from sphinx.application import Sphinx
 
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Example|Examples|Attributes|Note):$")
+Definition: TypeAlias = ast.ClassDef | ast.FunctionDef
+
 LITERAL = re.compile(r"(``.*?``)")
 
 
@@ -52,21 +58,40 @@ def process(
 
 def signature_in_source(thing: object) -> tuple[str, str] | None:
     """Arguments and result as the source writes them, so that ArrayLike stays ArrayLike."""
-    try:
-        (node,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return None
+    name = getattr(thing, "__qualname__", "")
+    node = definitions(getattr(thing, "__module__", None) or "").get(name)
     if isinstance(node, ast.ClassDef):
         return class_signature(node)
-    if not isinstance(node, ast.FunctionDef):
+    if node is None:
         return None
     return arguments(node), ast.unparse(node.returns) if node.returns else ""
 
 
+@cache
+def definitions(module: str) -> dict[str, Definition]:
+    """The classes and functions of a module by qualified name; its source is read once."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None or not file.endswith(".py"):
+        return {}
+    return dict(defined_in(ast.parse(Path(file).read_text(encoding="utf-8"))))
+
+
+def defined_in(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, Definition]]:
+    """The definitions within a module or a class, with their qualified names."""
+    for one in ast.iter_child_nodes(node):
+        if isinstance(one, ast.ClassDef | ast.FunctionDef):
+            yield prefix + one.name, one
+        if isinstance(one, ast.ClassDef):
+            yield from defined_in(one, f"{prefix}{one.name}.")
+        elif not isinstance(one, ast.FunctionDef):  # such as under a condition
+            yield from defined_in(one, prefix)
+
+
 def arguments(node: ast.FunctionDef) -> str:
     """The arguments of a function without ``self`` and ``cls``."""
-    node.args.args = [one for one in node.args.args if one.arg not in ("self", "cls")]
-    return f"({ast.unparse(node.args)})"
+    own = copy(node.args)
+    own.args = [one for one in node.args.args if one.arg not in ("self", "cls")]
+    return f"({ast.unparse(own)})"
 
 
 def class_signature(node: ast.ClassDef) -> tuple[str, str] | None:
