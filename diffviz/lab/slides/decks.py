@@ -109,7 +109,7 @@ def picture(name: str, theme: str = "slide") -> bytes:
     figure = draw(name, theme, SHAPE)
     full = BytesIO()
     dpi = PIXELS / figure.get_size_inches()[0]
-    figure.savefig(full, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(full, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
     return with_few_colours(full)
 
 
