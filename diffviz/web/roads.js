@@ -27,7 +27,10 @@ import { chart, note, table } from "./records.js";
  *
  * @typedef {object} Law What a rule does in a step.
  * @property {number} noise Its standard deviation over that of ancestral sampling.
- * @property {number} pull By how many deviations of a step the mean moves with x̂.
+ * @property {number} std Its standard deviation.
+ * @property {number} keep Factor on the state in the mean of the next one, with x̂ held.
+ * @property {number} push Factor on x̂ there.
+ * @property {number[]} scales Signal and noise of the state where the step starts.
  */
 
 const FEW = 20; // steps up to which each has a dot
@@ -51,12 +54,14 @@ const freshness = ({ t, next }) => Math.sqrt(1 - (ratioAt(next) / ratioAt(t)) **
 /**
  * A step that keeps the amount of noise in z, in a frame with these scales.
  * @param {number} std Of what is fresh.
- * @param {number[]} before Signal and noise.
+ * @param {number} noise The same over that of ancestral sampling.
+ * @param {number[]} scales Signal and noise before.
  * @param {number[]} after Signal and noise.
- * @returns {number} By how many deviations the mean moves with x̂.
+ * @returns {Law}
  */
-function preservingPull(std, [alpha, sigma], [nextAlpha, nextSigma]) {
-  return (nextAlpha - (Math.sqrt(nextSigma ** 2 - std ** 2) * alpha) / sigma) / std;
+function preservingLaw(std, noise, scales, [nextAlpha, nextSigma]) {
+  const keep = Math.sqrt(nextSigma ** 2 - std ** 2) / scales[1];
+  return { noise, std, keep, push: nextAlpha - keep * scales[0], scales };
 }
 
 /**
@@ -68,8 +73,14 @@ function preservingPull(std, [alpha, sigma], [nextAlpha, nextSigma]) {
 function eulerLaw(rate, step) {
   const { t, next } = step;
   const std = Math.sqrt(rate * (t - next));
-  const drift = 1 + ((1 - t) / t) * (1 + rate / (2 * t));
-  return { noise: std / (next * freshness(step)), pull: ((t - next) * drift) / std };
+  const score = rate / (2 * t); // what the noise adds to the drift, on ε̂
+  return {
+    noise: std / (next * freshness(step)),
+    std,
+    keep: 1 - ((t - next) * (1 + score)) / t,
+    push: (t - next) * (1 + ((1 - t) / t) * (1 + score)),
+    scales: [1 - t, t],
+  };
 }
 
 /**
@@ -89,13 +100,12 @@ const LAWS = {
   CPS: (eta, step) => {
     const { t, next } = step;
     const std = next * Math.sin((eta * Math.PI) / 2);
-    const pull = preservingPull(std, [1 - t, t], [1 - next, next]);
-    return { noise: std / (next * freshness(step)), pull };
+    return preservingLaw(std, std / (next * freshness(step)), [1 - t, t], [1 - next, next]);
   },
   DDIM: (eta, step) => {
     const after = unitScales(step.next);
     const std = eta * after[1] * freshness(step);
-    return { noise: eta, pull: preservingPull(std, unitScales(step.t), after) };
+    return preservingLaw(std, eta, unitScales(step.t), after);
   },
 };
 
@@ -115,16 +125,28 @@ function lawsOf({ method, setting }, count, { ends }) {
 }
 
 /**
- * KL of trajectories over the KL of the actions, for a policy N(0, I) whose mean moves.
+ * KL of trajectories over that of the actions that they end in, for a policy N(0, I) whose mean
+ * moves.
  * @param {Rule} rule
  * @param {number} count
  * @param {Data} data
  * @returns {number}
  */
 function excessOf(rule, count, data) {
-  const { laws, times } = lawsOf(rule, count, data);
-  const moved = Array.from(times, (t) => 1 / (1 + ratioAt(t) ** -2)); // of x̂
-  return laws.reduce((sum, { pull }, index) => sum + (pull * moved[index]) ** 2, 0);
+  const { laws } = lawsOf(rule, count, data);
+  let mean = 0; // by how far that of a state has moved
+  let variance = Math.hypot(...laws[0].scales) ** 2;
+  let trajectories = 0; // twice the KL
+  for (const { std, keep, push, scales } of laws) {
+    const [alpha, sigma] = scales;
+    const along = alpha / (alpha ** 2 + sigma ** 2); // of x̂, for each unit of z
+    const moved = push * (1 - alpha * along); // of the next mean, for a mean of 1
+    const slope = keep + push * along;
+    trajectories += (moved / std) ** 2;
+    mean = slope * mean + moved;
+    variance = slope ** 2 * variance + std ** 2;
+  }
+  return (trajectories * variance) / mean ** 2;
 }
 
 /**

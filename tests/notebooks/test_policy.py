@@ -60,7 +60,7 @@ def test_every_weighting_gives_the_log_ratio_times_its_gain(prose, moved):
     assert_says(prose, f"π/2 = {kappa:.4f} for flow matching", "¼ for ε")
     assert elbo_mixture.gain(dv.objective("iddpm-cosine")) == pytest.approx(0.25, abs=1e-9)
     assert elbo_mixture.gain(dv.objective("elbo")) == pytest.approx(2, abs=1e-9)
-    assert_says(prose, "The catalogue writes the ELBO without the ½ in front, hence with w = 2")
+    assert_says(prose, "The catalogue's entry `elbo` is twice the ELBO, so its slope should be 2.")
     missing = elbo_mixture.gain(dv.objective("fm-ot")) - slope["fm-ot"]
     assert_says(prose, f"a part of {missing:.4f} lies below λ = -16")
 
@@ -232,6 +232,11 @@ def test_draws_by_their_numbers(prose):
     assert all(default[m] < both[m] for m in (1, 4, 8))
     assert all(default[m] > both[m] for m in (32, 128))
     assert_says(prose, "With 8 draws it is behind flow matching, and with 32 it is ahead")
+    bound = correlations("elbo", "both")
+    assert all(bound[m] < default[m] and bound[m] < both[m] for m in (1, 4, 8))
+    assert bound[128] > default[128] > both[128]
+    assert policy_experiments.changes()["both"].correlation("elbo") > 1 - 1e-4
+    assert_says(prose, "the last of the three up to 8 draws. With 128 it is the first.")
     noiseless = policy_experiments.changes()["both"].correlation("fm-ot")
     assert float(both[128]) > noiseless
     assert_says(prose, f"flow matching has {both[128]}, and without noise {noiseless:.3f}")
@@ -393,6 +398,26 @@ def test_learning_by_its_numbers(prose):
     assert_says(prose, "DPO's batches are twice as large, and its β is 1")
     assert [runs[name]["iterations"] for name in ("AWR", "DPO", "FPO")] == [10, 16, 36]
     assert_says(prose, "AWR stops after 10 batches, DPO after 16 and FPO after 36")
+    assert methods.DPO().scale == 10 and "scale" not in runs["DPO"]
+    assert_says(prose, r"\operatorname{sigmoid}(10 \cdot \text{difference of their rewards})")
+
+
+def test_clip_and_beta_are_counted_by_the_gain(prose):
+    """A move of the mean of N(0, I) has the true ratio to the power κ(1) as FPO's ratio."""
+    flow, default = (elbo_mixture.gain(WEIGHTINGS[name]) for name in ("fm-ot", DEFAULT))
+    old, new = toys.mixture([[0.0]], 1.0), toys.mixture([[0.4]], 1.0)
+    x = old.sample(50, torch.Generator().manual_seed(0))
+    at = surrogates.draws(surrogates.MODES["eps"], x, 40_000, np.random.default_rng(0))
+    log_r = (surrogates.losses(old, x, at) - surrogates.losses(new, x, at)).mean(0)
+    exact = new.log_prob(x) - old.log_prob(x)
+    assert np.polyfit(exact, log_r, 1)[0] == pytest.approx(default, rel=0.02)
+    assert_says(
+        prose,
+        f"Under FPO's default that is {default:.3f}, so a clip at 1.05 is one at about "
+        f"{1.05 ** (1 / default):.2f} of the true ratio",
+        rf"with $\kappa_w(1) = {flow:.2f}$, it is one at ${1.05 ** (1 / flow):.2f}$",
+        f"it is here as one of {default:.3f} with the exact log-ratio",
+    )
 
 
 def test_collapse_by_its_numbers(prose):

@@ -102,24 +102,27 @@ def etas_of(chosen: "NoisyStep", steps: int) -> NDArray:
 
 
 def excess(name: str, steps: int) -> float:
-    """KL of trajectories over the KL of the actions, for a policy that moves.
+    """KL of trajectories over the KL of the actions that they end in, for a policy that moves.
 
     Args:
         name: One of ``RULES``.
         steps: Number of steps.
 
     Returns:
-        The ratio; 1 for ancestral sampling in continuous time.
+        The ratio, at least 1; 1 for ancestral sampling in continuous time.
     """
     return excess_of(rule(name), steps)
 
 
 @lru_cache(512)
 def excess_of(chosen: "NoisyStep", steps: int) -> float:
-    """KL of trajectories over the KL of the actions under a rule, for a policy that moves.
+    """KL of trajectories over that of the actions that they end in, for a policy that moves.
 
-    The policy N(0, I) becomes N(mean, I), so that all laws are Gaussian and the number is exact. It
-    does not depend on the mean. A log-ratio of trajectories has twice its KL as variance.
+    The policy N(0, I) becomes N(mean, I). Trajectories of both start from one law, the noised first
+    policy. All laws are Gaussian, and the mean of the next state is linear in the state, so the
+    number is exact. The actions are those that the sampler draws, which in few steps are not yet
+    those of the policy. By the chain rule the ratio is at least 1. It does not depend on the mean.
+    A log-ratio of trajectories has twice its KL as variance.
 
     Args:
         chosen: The rule.
@@ -128,16 +131,47 @@ def excess_of(chosen: "NoisyStep", steps: int) -> float:
     Returns:
         The ratio; 1 for ancestral sampling in continuous time.
     """
+    from diffviz.policy.steps import scales
+
+    alpha, sigma = scales(chosen.frame, levels(steps)[0])
+    mean, variance = 0.0, alpha**2 + sigma**2  # by how far the mean of a state has moved
+    trajectories = 0.0  # twice the KL
+    for before, after in pairwise(levels(steps)):
+        step = _linear(chosen, before, after)
+        trajectories += (step.push / step.std) ** 2
+        mean = step.slope * mean + step.push
+        variance = step.slope**2 * variance + step.std**2
+    return float(trajectories * variance / mean**2)
+
+
+class _Linear(NamedTuple):
+    """A step of a Gaussian policy: the next state is slope · z + push · mean + std · noise.
+
+    Attributes:
+        slope: Factor on the state.
+        push: Factor on the policy's mean.
+        std: Standard deviation of the fresh noise.
+    """
+
+    slope: float
+    push: float
+    std: float
+
+
+def _linear(chosen: "NoisyStep", before: float, after: float) -> _Linear:
+    """A step of a rule for the policy N(mean, I), whose denoiser is linear."""
     import torch
 
-    total = 0.0
-    for before, after in pairwise(levels(steps)):
-        z = torch.zeros(2, 1, dtype=torch.float64)
-        moved = 1 / (1 + np.exp(before))  # of x_hat, for a mean of 1
-        x_hat = torch.tensor([[0.0], [moved]], dtype=torch.float64)
-        law = chosen.law(z, x_hat, before, after)
-        total += float((law.mean[1] - law.mean[0]).square()) / law.std**2
-    return total
+    from diffviz.policy.steps import scales
+
+    alpha, sigma = scales(chosen.frame, before)
+    along = alpha / (alpha**2 + sigma**2)  # of x_hat, for each unit of z
+    moved = 1 - alpha * along  # of x_hat, for a mean of 1
+    z = torch.tensor([[0.0], [1.0], [0.0]], dtype=torch.float64)
+    x_hat = torch.tensor([[0.0], [along], [moved]], dtype=torch.float64)
+    law = chosen.law(z, x_hat, before, after)
+    still, slope, push = law.mean.flatten().tolist()
+    return _Linear(slope - still, push - still, law.std)
 
 
 class Road(NamedTuple):

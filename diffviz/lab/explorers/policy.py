@@ -302,6 +302,7 @@ def comparison_notes(comparison: Comparison, state: State) -> tuple[Note, ...]:
 
 REWARD, GOALS, ACTIONS, BEFORE = "reward", "goals kept", "actions", "the run before"
 TO_REACH = "goals"  # where an action is rewarded
+STARTS = "starts"  # of the actions whose ways are drawn
 KEPT = 6  # runs that an explorer remembers
 TRAILS = 12  # actions whose ways are drawn
 
@@ -473,14 +474,15 @@ def action_cloud(settings: Learning, here: Learned | None) -> Cloud:
     Returns:
         The cloud, with a clock in batches.
     """
+    starts = {} if here is None else {STARTS: here.actions[0][:TRAILS]}
     return Cloud(
-        {TO_REACH: policy_experiments.goals()},
+        {TO_REACH: policy_experiments.goals()} | starts,
         {} if here is None else {ACTIONS: here.actions},
-        colours={TO_REACH: BEST, ACTIONS: run_colour(settings)},
+        colours={TO_REACH: BEST, ACTIONS: run_colour(settings), STARTS: BEST},
         crosses=(TO_REACH,),
         clock="batch",
         trails=TRAILS,
-        title="actions, and + for the goals",
+        title="actions, + goals, grey starts",
         xlabel="first component",
         ylabel="second component",
         xlim=ROOM,

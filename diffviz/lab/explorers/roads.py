@@ -50,8 +50,8 @@ class StepNoiseExplorer(ViewExplorer):
     """The noise that a rule adds in each step, and the KL of trajectories over that of actions.
 
     On the left is the noise of each step over that of ancestral sampling. On the right is what the
-    trajectories of two policies differ by, over what their actions differ by, for each number of
-    steps. Pale lines are other methods at a usual setting.
+    trajectories of two policies differ by, over what the actions that they end in differ by, for
+    each number of steps. Pale lines are other methods at a usual setting.
 
     Args:
         method: Method at first, one of ``diffviz.lab.experiments.roads.METHODS``.

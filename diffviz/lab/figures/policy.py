@@ -56,7 +56,7 @@ LEARNERS = ("FPO", "AWR", "DPO")
 AT_ONE_REWARD = "at an equal reward AWR has kept fewer goals"
 REWARDS = np.arange(0.08, 1.0, 0.01)  # at which goals are counted
 ROOM = 1.22  # for the names at the ends of lines, over the length of the longest
-SHARES_AT = 2.6  # distance of the shares of goals from the horizontal axis of actions
+SHARES_AT = 3.2  # distance of the shares of goals from the horizontal axis of actions
 BELOW, ABOVE = -9, 8  # points from the end of a line to its name
 APART = 3.0  # points between lines that would lie over one another
 
@@ -189,7 +189,11 @@ def _mark_draws(ax: Axes) -> None:
     ax.set_xticks(np.log2(DRAWS), [str(m) for m in DRAWS])
 
 
-def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Axes:
+def draws_needed(
+    which: Sequence[str] = ("both",),
+    ax: Axes | None = None,
+    names: Sequence[str] = ("elbo", "fm-ot", DEFAULT),
+) -> Axes:
     """Draw the correlation of noisy surrogates with the exact log-ratio by number of draws.
 
     Dotted lines are the surrogates of the change in both at once without noise.
@@ -197,15 +201,15 @@ def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Ax
     Args:
         which: Changes of the policy, of the experiment's ``CHANGES``.
         ax: Axes to draw on; new ones by default.
+        names: Weightings, of the experiment's ``WEIGHTINGS``.
 
     Returns:
         The Axes.
 
     Raises:
-        ValueError: A change is unknown.
+        ValueError: A change or a weighting is unknown.
     """
     ax = ax or plots.axes(8.4, 4.4, legend=1.1)[0]
-    names = ("fm-ot", DEFAULT)
     for name in names:
         for change in which:
             ax.plot(
@@ -221,7 +225,7 @@ def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Ax
             )
         if "both" in which:
             ceiling = changes()["both"].correlation(name)
-            style: dict[str, Any] = {"color": plots.colour(name), "lw": 1.4, "ls": ":"}
+            style: dict[str, Any] = {"color": plots.colour(name), "lw": 2, "ls": ":"}
             gid, label = f"{name}, both, without noise", f"{name}, without noise"
             ax.axhline(ceiling, gid=gid, label=label, zorder=1, **style)
     _mark_draws(ax)
@@ -229,7 +233,7 @@ def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Ax
         xlabel="draws of (λ, ε) per action",
         ylabel="correlation with the exact log-ratio",
         title="the flatter gain pays with many draws only",
-        ylim=(0.3, 1.03),
+        ylim=(0.1, 1.08),
     )
     if len(which) > 1:
         legend(ax, loc="lower right", handlelength=4)
@@ -238,7 +242,7 @@ def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Ax
     ax.set_xlim(right=np.log2(DRAWS[-1]) + 0.08)  # dotted lines end before the names
     label_ends(ax, ends, plots.colour, size=10)
     if "both" in which:
-        dotted = (0.0, changes()["both"].correlation(DEFAULT))
+        dotted = (0.0, max(changes()["both"].correlation(name) for name in names))
         ax.annotate("dotted: without noise", dotted, (0, 4), textcoords="offset points", size=9)
     return ax
 
@@ -263,7 +267,7 @@ def policy_ratio() -> Axes:
 def policy_draws() -> Axes:
     """Draw correlations and mean ratios by the number of draws; returns the first panel."""
     noise, ratio = plots.axes(12, 4.6, columns=2, legend=1.4)
-    draws_needed(("coarse", "both"), noise)
+    draws_needed(("coarse", "both"), noise, ("fm-ot", DEFAULT))
     jensen(ratio)
     return noise
 
@@ -391,8 +395,10 @@ def _draw_actions(ax: Axes, name: str, title: str) -> None:
         style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "bbox": box}
         ax.text(*place, f"{share:.0%}".replace("%", " %"), gid=f"{name}:share", **style)
     ax.set(
-        xlim=(-3, 3),
-        ylim=(-3, 3),
+        xlim=(-3.6, 3.6),
+        ylim=(-3.6, 3.6),
+        xticks=(-2, 0, 2),
+        yticks=(-2, 0, 2),
         title=title,
         aspect="equal",
         xlabel="first component of an action",
@@ -481,7 +487,7 @@ def policy_collapse() -> Axes:
     reward, kept, after = plots.axes(12, 4.4, columns=3)
     runs = ("FPO", "FPO + KL")
     _draw_reward(reward, runs, "a KL term costs reward")
-    _draw_goals_kept(kept, runs, "and holds goals for longer")
+    _draw_goals_kept(kept, runs, "with the KL term more goals are left")
     _draw_actions(after, "FPO + KL", "with the KL term, 36 batches")
     for ax in (reward, kept):
         ax.set_box_aspect(1)  # as high as the square of the actions

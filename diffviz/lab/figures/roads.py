@@ -20,7 +20,8 @@ from diffviz.lab.figures.style import SHORT_LOGSNR, draw_under, label_ends, last
 from diffviz.plots.style import METHOD_COLOURS
 
 AWM_RELEASED = FORWARD[2]
-LEVELS = np.linspace(-7, 7, 141)  # λ in nats
+LEVELS = np.linspace(-2, 4, 121)  # λ in nats, around the shoulder
+NOISES = (0.1, 0.3, 1, 3)  # ticks of noise over ancestral noise
 POLICY_TITLES = {
     FIRST: "w at the first policy, N(0, I)",
     LEARNED: "w at a policy that keeps to four goals",
@@ -62,7 +63,7 @@ def _weighting_colour(name: str) -> str:
 def draw_noise(
     ax: Axes, steps: int = 10, rules: Sequence[str] = RULES, *, at_ends: bool = False
 ) -> None:
-    """Draw the η of DDIM that adds as much noise as each rule does.
+    """Draw the noise of each step over that of ancestral sampling, which is the η of DDIM.
 
     Args:
         ax: Axes to draw on.
@@ -77,10 +78,12 @@ def draw_noise(
     ax.invert_xaxis()
     ax.set(
         xlabel="t where a step starts   [noise → data]",
-        ylabel="η of DDIM with as much noise",
-        title=f"{steps} steps: noise over ancestral noise",
+        ylabel="noise over ancestral noise",
+        title=f"noise over ancestral noise, {steps} steps",
+        yscale="log",
     )
-    ax.set_ylim(bottom=0)
+    ax.set_yticks(NOISES, [str(each) for each in NOISES])
+    ax.minorticks_off()
     if at_ends:
         _name_rules(ax)
     else:
@@ -97,7 +100,7 @@ def _name_rules(ax: Axes) -> None:
 
 
 def draw_excess(ax: Axes, rules: Sequence[str] = RULES, *, at_ends: bool = False) -> None:
-    """Draw the KL of trajectories over that of the actions, by the number of steps.
+    """Draw the KL of trajectories over that of the actions that they end in, by number of steps.
 
     Args:
         ax: Axes to draw on.
@@ -191,8 +194,8 @@ def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
 
 @figure(
     "two-roads",
-    "Two roads to a likelihood: the noise of three samplers as η of DDIM, what trajectories add to "
-    "a log-ratio, and what policies learn for their calls",
+    "Two roads to a likelihood: the noise of three samplers over ancestral noise, what "
+    "trajectories add to a log-ratio, and what policies learn for their calls",
 )
 def two_roads(steps: int = 10) -> Axes:
     """Draw the noise of the rules, their excess KL and what is learned.
@@ -236,8 +239,8 @@ def draw_local(ax: Axes, policy: str = FIRST, methods: Sequence[str] = FORWARD) 
     )
     if AWM_RELEASED in methods:
         draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
-    ax.set_ylim(-2.8, 2.4)
-    ax.set_xticks(range(-6, 7, 3))
+    ax.set(xlim=(LEVELS[0], LEVELS[-1]), ylim=(-1.5, 0.9), xticks=range(-2, 5))
+    label_ends(ax, last_points(ax), _weighting_colour, labels=WEIGHTING_LABELS)
 
 
 def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
@@ -274,8 +277,10 @@ def forward_process() -> Axes:
     Returns:
         The first panel.
     """
-    first, learned_policy, gains = plots.axes(13.6, 4.4, columns=3, legend=1.6)
+    first, learned_policy, gains = plots.axes(14.4, 4.4, columns=3, legend=1.5)
+    first.figure.subplots_adjust(wspace=0.82)
     draw_local(first, FIRST)
     draw_local(learned_policy, LEARNED)
+    learned_policy.set_ylabel("")  # that of the first panel
     draw_forward_gains(gains)
     return first

@@ -30,7 +30,7 @@ def test_it_opens_with_flow_grpo_and_the_others_pale(explorer):
         np.testing.assert_allclose(noise.curves[name], roads.equal_etas(name, 10))
         wanted = [roads.excess(name, count) for count in roads.COUNTS]
         np.testing.assert_allclose(cost.curves[name], wanted)
-    assert "differ 1.57 times as much as actions" in explorer.view.text
+    assert "differ 2.01 times as much as actions" in explorer.view.text
 
 
 def test_the_noise_of_flow_grpo_is_that_of_its_formula(explorer):

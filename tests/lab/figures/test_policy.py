@@ -171,13 +171,14 @@ def test_the_gain_law_is_drawn_at_the_scales_of_the_experiment_only(finest):
 
 def test_noisy_losses_are_drawn_below_those_without_noise():
     ax = figures.policy.draws_needed()
-    for name in ("fm-ot", policy_experiments.DEFAULT):
+    for name in ("elbo", "fm-ot", policy_experiments.DEFAULT):
         m, values = data(ax.figure, 0, f"{name}, both")
         np.testing.assert_array_equal(2**m, policy_experiments.DRAWS)
         assert values == pytest.approx(policy_experiments.noisy_correlations(name, "both"))
         height = data(ax.figure, 0, f"{name}, both, without noise")[1][0]
         assert height == policy_experiments.changes()["both"].correlation(name)
     assert {text.get_text() for text in ax.texts} == {
+        "elbo",
         "fm-ot",
         policy_experiments.DEFAULT,
         "dotted: without noise",

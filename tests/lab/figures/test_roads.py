@@ -61,6 +61,10 @@ def test_the_names_of_rules_stand_beside_their_lines():
     np.testing.assert_allclose(
         figure.axes[0].lines[0].get_ydata(), roads.equal_etas(roads.RULES[0], 5)
     )
+    noise = figure.axes[0]
+    assert noise.get_yscale() == "log"
+    assert noise.get_ylabel() == "noise over ancestral noise"
+    assert noise.get_title() == "noise over ancestral noise, 5 steps"
     check_type(figure)
     check_nothing_is_cut(figure)
 
@@ -81,8 +85,10 @@ def test_what_weights_as_flow_matching_does_has_its_colour():
     assert colours["AWM"] == plots.colour("fm-ot")
     assert colours["FPO"] == plots.colour("FPO's default")
     assert colours["AWM as released"] == METHOD_COLOURS["AWM"]
-    said = {text.get_text() for text in gains.texts}
-    assert said == {"FPO's default", "AWM: flow matching", "AWM as released", "NFT as released"}
+    for panel in gains.figure.axes:
+        said = {text.get_text() for text in panel.texts}
+        assert said == {"FPO's default", "AWM: flow matching", "AWM as released", "NFT as released"}
+    check_nothing_is_cut(gains.figure)
 
 
 def test_the_forward_process_shows_its_numbers():
