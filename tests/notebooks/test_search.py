@@ -161,7 +161,8 @@ def test_by_how_much_flow_matching_is_ahead_of_rate_distortion(text, same_law, o
     (alike, alike_half), (own, own_half) = lines
     assert_says(
         text,
-        f"by {alike} ± {alike_half} % with levels alike, and by {own} ± {own_half} % with own",
+        f"| levels alike | {alike} ± {alike_half} % |",
+        f"| own levels | {own} ± {own_half} %, an interval that holds 0 |",
         "probably by the noise of the gradient. That noise was not measured",
     )
 
