@@ -75,7 +75,10 @@ def test_the_levels_of_frequencies_are_right(text):
 
 def test_fine_structure_moves_further_with_the_resolution(text):
     at = [np.interp(10, *perception_experiments.drowning(times)) for times in (4, 8)]
-    assert_says(text, f"From 64² to 32² pixels 10 cycles per image move by {at[1] - at[0]:.1f}")
+    assert_says(
+        text,
+        f"the picture of 64² pixels is halved, 10 cycles per image move by {at[1] - at[0]:.1f}",
+    )
 
 
 def test_the_shares_of_loss_are_right(text):
