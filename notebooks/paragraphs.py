@@ -29,6 +29,7 @@ NOT_PROSE = (
     r"N\([^)]*\)",  # Gaussian laws
     r"[|]?λ[|]? ?[=≈]? ?[−-]?\d+(\.\d+)?",  # places on the axis
     r"notebooks? \d( to \d)?",
+    r"(Barten|Daly|Sakrison|Kiorpes) \d{4}",  # names of curves
 )
 NUMBER = re.compile(r"(?<![\w.])[−-]?\d[\d,]*(?:\.\d+)?(?:e[−-]?\d+)?")
 

@@ -183,7 +183,7 @@ def call_perception():
     spectra.interval([1.0, 2.0, 3.0], 0.95)
     spectra.logsnr_shift(2.0, 1.0)
     spectra.sound_spectrum(rng().standard_normal(300), 64)
-    spectra.implied(found, np.exp, 1.0)
+    spectra.implied(found, np.exp, 1.0).projection_of_x(GRID)
     sensitivities.a_weighting(FREQUENCIES)
     sensitivities.barten_1999(FREQUENCIES)
     sensitivities.barten_2004(FREQUENCIES)
@@ -411,7 +411,8 @@ def call_search():
     Settings("ring8", steps=10)
     with contextlib.suppress(hostile.OnPurpose):  # at the first news, so that nothing is trained
         search("gmm1", points=8, seeds=2, steps=2, tell=hostile.raising)
-    search_report.Search({}, surface, {"optimum": np.ones(2)})
+    second = {"optimum": np.ones(2), "elbo": np.zeros(2)}
+    search_report.Search({}, surface, second).apart("elbo", "optimum")
 
 
 def call_the_rest():

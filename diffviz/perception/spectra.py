@@ -15,8 +15,10 @@ is left. Two weightings on the eps error follow:
     projection        Σ q v/Σ v                          the sensitivity-weighted eps error over
                                                          the plain one.
 
-With the first, ½ ∫ w mmse dλ = D(λ_min) − D(λ_max). They disagree about low SNR. Either is a
-callable of λ, so ``dv.from_weighting`` makes an objective of it.
+With the first, ½ ∫ w mmse dλ = D(λ_min) − D(λ_max). The second depends on whose error is a unit.
+An error of x is e^λ times as large in eps, so the projection of the x error is, as a weighting on
+the eps error, e^−λ Σ q v/Σ v (``Implied.projection_of_x``). All three disagree about low SNR. Each
+is a callable of λ, so ``dv.from_weighting`` makes an objective of it.
 
 Limits: Gaussian data bound the loss from above; sensitivities are thresholds (``sensitivities``);
 pixel values stand for contrast. Frequencies are cycles per sample unless a sensitivity names its
@@ -416,6 +418,27 @@ class Implied(NamedTuple):
     rate_distortion: Curve
     projection: Curve
     distortion: Curve
+
+    def projection_of_x(self, logsnr: ArrayLike) -> NDArray:
+        """The projection with the x error as its base, as a weighting on eps: e^−λ Σ q v/Σ v.
+
+        Args:
+            logsnr: λ in nats, any shape.
+
+        Returns:
+            The weighting, same shape.
+
+        Raises:
+            TypeError: λ is no real number.
+            ValueError: λ is not finite.
+
+        Example:
+            >>> flat = Spectrum([0.25], [[1.0]], [1.0])
+            >>> float(implied(flat, np.ones_like, 1.0).projection_of_x(0.0))
+            1.0
+        """
+        levels = finite(logsnr, "logsnr")
+        return np.exp(-levels) * self.projection(levels)
 
 
 def implied(spectrum: Spectrum, sensitivity: Curve, rate: float) -> Implied:

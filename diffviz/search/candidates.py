@@ -6,7 +6,8 @@ What is varied is w(λ) alone, on one range of λ. The setting ``law`` says how 
   factor.
 - "own" for each, with the density p ∝ w · mmse of Gaussian data, under which the loss is quiet.
 
-A result that holds under one of them only is about gradient noise, not about weightings.
+A result that holds under one of them only is about how levels are drawn, probably about the noise
+of the gradient, and not about weightings.
 """
 
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def published(settings: Settings) -> list[Candidate]:
         settings: They name the data and the goal.
 
     Returns:
-        Some of the catalogue, and those that theory predicts for the goal.
+        Some of the catalogue, and those that a theory would call best for the goal.
     """
     names = dict.fromkeys([*CATALOGUE, *goals.GOALS[settings.goal].predictions])
     return [Candidate(name, families.published(settings.data, name)) for name in names]

@@ -8,12 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz.recipes.entries import objective
 from diffviz.search.surface import Parameter
-from diffviz.search.vision import EyeWeighting
+from diffviz.search.vision import EyeWeighting, ProjectedWeighting
 from diffviz.theory import families
 from diffviz.theory.frames import Curve
 from diffviz.theory.objectives import Objective
 
 RATE_DISTORTION = "rate-distortion"
+PROJECTIONS = {"projection": "eps", "visible-error": "x"}  # name to the base of the error
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def published(data: str, name: str) -> Curve:
     """A weighting by its name.
 
     Args:
-        data: Name of the data, which "rate-distortion" depends on.
-        name: Of the catalogue, or "rate-distortion", which the eye implies for the images.
+        data: Name of the data, which what an eye implies depends on.
+        name: Of the catalogue, or what the eye implies for the images: "rate-distortion",
+            "projection" on the error of eps, or "visible-error", the projection on the error of x.
 
     Returns:
         w(λ).
@@ -131,4 +133,6 @@ def published(data: str, name: str) -> Curve:
     """
     if name == RATE_DISTORTION:
         return EyeWeighting(data)
+    if name in PROJECTIONS:
+        return ProjectedWeighting(data, PROJECTIONS[name])
     return CatalogueWeighting(name)

@@ -100,10 +100,11 @@ def sample_quality(denoiser: Denoiser, data: Split, seed: int) -> float:
 
 
 def distortion(denoiser: Denoiser, data: Split, seed: int, levels: int = LEVELS) -> float:
-    """Logarithm of the distortion that the eye sees, over that of the best Gaussian denoiser.
+    """Logarithm of the distortion that the eye sees, over that of a Gaussian denoiser.
 
-    The distortion is ∫ D(λ) dλ, where D is the ``visible_error`` of x_hat. The best denoiser of
-    Gaussian data with the spectrum of the images is what it is compared with.
+    The distortion is ∫ D(λ) dλ, where D is the ``visible_error`` of x_hat. It is compared with the
+    best denoiser of Gaussian data of mean zero with the spectrum of the images. That does not know
+    the images' mean, so that a linear denoiser which knows it is below 0 too.
 
     Args:
         denoiser: What was trained.
@@ -216,7 +217,7 @@ class Goal:
     Args:
         measure: Function of a denoiser, the data of a seed and the seed; less is better.
         unit: What the number is, for tables and axes.
-        predictions: Names of the weightings that theory predicts to be best.
+        predictions: Names of the weightings that a theory would call best.
         needs_images: Whether it can be measured on images only.
     """
 
@@ -239,7 +240,7 @@ GOALS: Mapping[str, Goal] = {
     "distortion": Goal(
         measure=distortion,
         unit="ln(visible distortion / Gaussian denoiser's)",
-        predictions=("rate-distortion",),
+        predictions=("rate-distortion", "visible-error", "projection"),
         needs_images=True,
     ),
 }

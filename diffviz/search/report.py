@@ -61,6 +61,24 @@ class Search:
         others = {name: values for name, values in self.second.items() if name != OPTIMUM}
         return {name: _paired_interval(values - best) for name, values in others.items()}
 
+    def apart(self, name: str, other: str) -> tuple[float, float]:
+        """How much one candidate of the second round differs from another, seed by seed.
+
+        Args:
+            name: A key of ``second``.
+            other: The one that it is compared with.
+
+        Returns:
+            The mean over seeds of the goal of ``name`` less that of ``other``, and half of
+            Student's 95 % interval; NaN as in ``beside``.
+
+        Raises:
+            ValueError: A name is unknown.
+        """
+        for each in (name, other):
+            checks.one_of(each, "candidate", self.second)
+        return _paired_interval(self.second[name] - self.second[other])
+
     @property
     def verdicts(self) -> dict[str, list[str]]:
         """Names of the second round by how they compare with the optimum, at 95 % for each."""

@@ -17,6 +17,7 @@ from diffviz.search.datasets import IMAGES, images
 
 PIXELS_PER_DEGREE = 30.0
 SENSITIVITY = sensitivities.mannos_sakrison
+BASES = ("eps", "x")  # whose error a projection takes as its unit
 
 
 @cache
@@ -66,6 +67,35 @@ class EyeWeighting:
         """The weighting at λ, same shape."""
         implied = eye(self.data, PIXELS_PER_DEGREE * 2.0**self.octaves)
         return implied.rate_distortion(checks.finite(logsnr, "logsnr")) ** self.share
+
+
+@dataclass(frozen=True)
+class ProjectedWeighting:
+    """How visible a unit of error is on average, as a weighting on the eps error.
+
+    With the error of eps as its base it is Σ q v/Σ v, with that of x e^−λ Σ q v/Σ v. The second is
+    what the goal "distortion" itself gives to each level.
+
+    Args:
+        data: "digits" or "fashion".
+        base: Whose error is a unit, "eps" or "x".
+
+    Raises:
+        ValueError: There are no such images, or the base is another.
+    """
+
+    data: str
+    base: str = "eps"
+
+    def __post_init__(self) -> None:
+        checks.one_of(self.data, "images", IMAGES)
+        checks.one_of(self.base, "base", BASES)
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The weighting at λ, same shape."""
+        implied = eye(self.data)
+        w = implied.projection if self.base == "eps" else implied.projection_of_x
+        return w(checks.finite(logsnr, "logsnr"))
 
 
 def visible_error(error: ArrayLike) -> NDArray:

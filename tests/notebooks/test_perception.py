@@ -14,6 +14,7 @@ import diffviz as dv
 from diffviz.data import signals
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import perception as perception_experiments
+from diffviz.lab.experiments import search as search_experiments
 from diffviz.lab.experiments.perception import DISTANCES, NAMES, photos, seen, spectrum
 from diffviz.perception import sensitivities, spectra
 
@@ -66,13 +67,18 @@ def test_the_levels_of_frequencies_are_right(text):
         f"drowns at λ = {coarse:.2f}, and structure of 64 at λ = {fine:.2f}",
         f"That is {(fine - coarse) / 4:.2f} an octave",
         f"$2\\log 2$, which is {spectra.logsnr_shift(resolution=0.5):.3f}",
-        f"$\\beta = {(fine - coarse) / np.log(16):.2f}$, more than the mean slope {mean:.2f}",
+        f"$\\beta = {(fine - coarse) / np.log(16):.2f}$. It is steeper than the mean of the "
+        f"slopes, "
+        f"{mean:.2f}, since in it",
     )
 
 
 def test_fine_structure_moves_further_with_the_resolution(text):
     at = [np.interp(10, *perception_experiments.drowning(times)) for times in (4, 8)]
-    assert_says(text, f"In the last halving 10 cycles per image move by {at[1] - at[0]:.1f}")
+    assert_says(
+        text,
+        f"the picture of 64² pixels is halved, 10 cycles per image move by {at[1] - at[0]:.1f}",
+    )
 
 
 def test_the_shares_of_loss_are_right(text):
@@ -84,7 +90,9 @@ def test_the_shares_of_loss_are_right(text):
         f"{percent(flow.weighting)} of flow matching's $w$ on [-10, 10] lies below λ = 0, "
         f"but only {percent(flow.loss)} of its loss on photographs does",
         f"its share runs from {100 * min(each):.1f} to {percent(max(each))}",
-        "the ELBO spends least there, then ε-prediction with the cosine schedule, EDM, and flow",
+        "Of five well-known objectives the ELBO spends least there, then ε-prediction with "
+        "the cosine "
+        "schedule (which is not in the picture), EDM, flow matching and SD3",
         f"it spends *more* than flow matching, {share('sd3')} against {percent(flow.loss)}",
     )
 
@@ -106,9 +114,10 @@ def test_what_is_said_of_eyes_is_right(text):
     cycles = round(4 * wide)
     assert_says(
         text,
-        f"between {low:.1f} (the older of Barten's, for a field of 60°) and {high:.1f} (Mann",
+        f"between {low:.1f} (Barten 1999, for a field of 60°) and {high:.1f} (Mann",
         f"a degree has {rate:.0f} pixels, and a 256-pixel picture is {wide:.1f}° wide",
-        f"degree are {cycles} cycles per image. Those drown at λ = {level_of(cycles):.1f}",
+        f"degree are {cycles} cycles per image. At this resolution those drown at λ = "
+        f"{level_of(cycles):.1f}",
         f"On a linear axis of frequency {cycles} of {256 // 2} cycles is low",
     )
 
@@ -136,13 +145,13 @@ def test_what_the_explorers_of_noise_and_of_a_cat_show_is_as_said(text):
 
 def test_the_two_definitions_are_said_to_agree_where_they_do(text):
     view = seen()
-    for w in (view.rate_distortion, view.projection):
+    for w in (view.rate_distortion, view.projection, view.projection_of_x):
         assert w(10.0) < w(0.0)
     assert view.rate_distortion(-10.0) > view.rate_distortion(0.0)
     assert view.projection(-10.0) < view.projection(0.0)
     assert_says(
         text,
-        "About clean data both agree that it counts less than the middle",
+        "About clean data all agree that it counts less than the middle",
         "About noise they disagree",
     )
     assert view.projection(10.0) < view.projection(np.linspace(-10, 10, 201)).max() / 2
@@ -150,6 +159,55 @@ def test_the_two_definitions_are_said_to_agree_where_they_do(text):
     quarter = perception_experiments.shares("fm-ot").loss
     assert quarter == pytest.approx(0.25, abs=0.03)
     assert_says(text, "spends about a quarter of its loss below λ = 0, not almost all")
+
+
+def test_the_base_of_the_projection_is_named_and_what_it_makes_is_as_said(text):
+    """A flat eye has the weighting of the base alone: 1 for ε, and e^−λ for x."""
+    levels = np.linspace(-10, 10, 201)
+    flat = spectra.implied(spectrum(), np.ones_like, 30.0)
+    np.testing.assert_allclose(flat.projection(levels), 1)
+    np.testing.assert_allclose(flat.projection_of_x(levels), np.exp(-levels))
+    view = seen()
+    of_eps, of_x = (slope(w, -4, 2) for w in (view.projection, view.projection_of_x))
+    assert of_x == pytest.approx(of_eps - 1)
+    assert (np.diff(view.projection_of_x(levels)) < 0).all()
+    for name in NAMES:
+        assert slope(seen(name).projection_of_x, -4, 2) < -0.8 < -0.5
+    left = view.projection_of_x(levels) * spectrum().mmse(levels)
+    np.testing.assert_allclose(left, view.distortion(levels), rtol=1e-9)
+    assert_says(
+        text,
+        f"from λ = -4 to 2 with a slope of {of_x:.2f}, more steeply than flow matching's",
+        f"of the slope {of_x:.2f} the base makes -1, and the eye {of_eps:.2f}",
+        "Rate–distortion has no such choice",
+        "With x as its base each would be multiplied by $e^{-\\lambda}$",
+        "its loss is that visible error, as long as the error is divided among the frequencies as",
+    )
+
+
+@pytest.mark.slow
+def test_what_is_said_of_trained_networks_is_what_the_search_finds(text):
+    for law in ("same", "own"):
+        found = search_experiments.small(law=law)
+        for name in ("projection", "elbo"):
+            behind, half = found.apart(name, "fm-ot")
+            assert behind == pytest.approx(0.11, abs=0.025) and behind > half
+        for name in ("rate-distortion", "visible-error"):
+            assert found.apart(name, "fm-ot")[0] > -0.002
+    assert_says(
+        text,
+        "the projection of ε leaves a tenth more visible error than flow matching, as the "
+        "ELBO does",
+        "neither rate–distortion nor the projection of x leaves less than flow matching",
+    )
+
+
+def test_each_slope_is_that_of_a_line_from_2_to_64_cycles(text):
+    """Over all of a curve the slopes are others."""
+    brick = spectrum("brick")
+    assert brick.slopes()[0] == brick.slopes(low=2 / 256, high=64 / 256)[0]
+    assert abs(brick.slopes(low=1 / 300, high=1 / 2)[0] - brick.slopes()[0]) > 0.1
+    assert_says(text, "the slope of one straight line, fitted from 2 to 64 cycles per image")
 
 
 def test_every_curve_and_every_peak_has_a_source(text):
@@ -196,13 +254,17 @@ def test_the_slopes_of_implied_weightings_are_right(text):
         rises = np.diff(seen(name).rate_distortion(levels)) > 0
         assert rises.any() == (name == "daly"), name
         assert not rises[levels[1:] > -5.5].any(), name
-    assert_says(text, "four fall everywhere", "Daly's. It rises a little up to about λ = -6")
+    assert_says(
+        text,
+        "four fall everywhere",
+        "The fifth on the left is Daly. It rises a little up to about λ = -6",
+    )
     projected, removed = (
         [np.ptp(np.log(getattr(seen(name), kind)(levels))) for name in NAMES]
         for kind in ("projection", "rate_distortion")
     )
     spans = f"factors of {np.exp(min(projected)):.0f} to {np.exp(max(projected)):.0f}"
-    assert_says(text, f"they span {spans}, where those on the left span more than 10⁴")
+    assert_says(text, "| rate–distortion | more than 10⁴ |", f"| projection of ε | {spans} |")
     spans = spans.replace("factors", "a factor")
     assert_says(text, f"at 30 pixels per degree stays within {spans} over the whole axis")
     assert min(removed) > np.log(1e4)
@@ -218,7 +280,7 @@ def test_what_distance_does_to_implied_weightings_is_right(text):
         text,
         "Mannos–Sakrison's gets steeper only beyond 20 pixels per degree",
         f"| from {near[0]} cm | from {near[1]} cm | from {far} cm |",
-        f"to a peak at λ = {peak:.1f} for Barten 2004",
+        f"The projection of Barten 2004 has its peak at λ = {peak:.1f}",
         "Each line crosses flow matching's slope at a distance of its own",
     )
     rates = np.arange(5.0, 101.0, 5.0)
@@ -282,7 +344,7 @@ def test_the_fits_of_a_sigmoid_are_right(text):
     assert_says(
         text,
         "Four of the five are nearest to a soft sigmoid",
-        f"(For Barten's newer curve $b$ is {sigmoid_fit('barten_2004')[0]:.2f}.)",
+        f"(For Barten 2004 $b$ is {sigmoid_fit('barten_2004')[0]:.2f}.)",
         "flow matching's is almost the best one",
     )
 
@@ -323,7 +385,7 @@ def test_how_the_projection_leans_by_the_distance_is_as_said(text):
     assert_says(
         text,
         "for four of the five curves λ = -10 counts less there than λ = 10",
-        f"For the older of Barten's curves λ = -10 counts {near['barten_1999']:.1f} times as much",
+        f"For Barten 1999 λ = -10 counts {near['barten_1999']:.1f} times as much",
         "At 60 four of the five curves lean to noise",
     )
 
@@ -377,8 +439,8 @@ def test_the_objectives_made_of_an_eye_are_as_said(text):
         f"| π0, a policy for robots | {near['pi0']:.2f} |",
         f"bias 0 | {near['debiased-cosine']:.2f} |",
         f"| flow matching | {gap:.2f} |",
-        f"The projection spends {literal_share}",
-        f"nearest to the projection is the ELBO ({flat['elbo']:.2f})",
+        f"The projection of ε spends {literal_share}",
+        f"nearest to the projection of ε is the ELBO ({flat['elbo']:.2f})",
     )
 
 
@@ -475,7 +537,7 @@ def test_the_distances_of_flow_matchings_slope_are_as_said(text):
         text,
         "At 17 to 18 pixels per degree for the coffee cup, "
         f"and at {newer:.0f} for all eight photographs together "
-        "(with the newer of Barten's curves)",
+        "(with Barten 2004)",
     )
 
 

@@ -674,6 +674,14 @@ def test_a_sound_of_two_channels_is_refused(tmp_path):
         signals.sound(tmp_path / "stereo.wav")
 
 
+def test_the_projection_of_x_is_the_visible_share_of_an_error_of_x(picture):
+    """Times the eps error it is the distortion that is left: a sum over v, not over e^λ v."""
+    view = spectra.implied(picture, sensitivities.daly, 30)
+    logsnr = np.linspace(-8, 8, 33)
+    seen = view.projection_of_x(logsnr) * picture.mmse(logsnr)
+    np.testing.assert_allclose(seen, view.distortion(logsnr), rtol=1e-12)
+
+
 # ---- what crosses processes, and what is no spectrum
 def test_implied_weightings_travel(picture):
     view = spectra.implied(picture, sensitivities.daly, 30)

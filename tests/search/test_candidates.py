@@ -52,7 +52,12 @@ def test_published_candidates_are_the_catalogues_and_what_theory_predicts():
     plain = candidates.published(Settings())
     eye = candidates.published(Settings("digits", "distortion"))
     assert [candidate.name for candidate in plain] == list(candidates.CATALOGUE)
-    assert [candidate.name for candidate in eye] == [*candidates.CATALOGUE, "rate-distortion"]
+    assert [candidate.name for candidate in eye] == [
+        *candidates.CATALOGUE,
+        "rate-distortion",
+        "visible-error",
+        "projection",
+    ]
 
 
 def test_a_member_is_named_by_its_values_and_pickles():

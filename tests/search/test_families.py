@@ -25,6 +25,16 @@ def test_the_whole_share_of_the_eyes_weighting_is_rate_distortion():
     np.testing.assert_allclose(w(GRID), vision.eye("digits").rate_distortion(GRID))
 
 
+def test_the_projections_are_those_of_the_eye_and_pickle():
+    implied = vision.eye("digits")
+    for name, factor in (("projection", np.ones_like(GRID)), ("visible-error", np.exp(-GRID))):
+        w = families.published("digits", name)
+        np.testing.assert_allclose(w(GRID), factor * implied.projection(GRID))
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(w))(GRID), w(GRID))
+    with pytest.raises(ValueError, match="base"):
+        vision.ProjectedWeighting("digits", "v")
+
+
 @pytest.mark.parametrize("family", families.FAMILIES.values(), ids=families.FAMILIES)
 def test_what_a_family_builds_pickles_and_does_the_same(family):
     copied = pickle.loads(pickle.dumps(family))
@@ -40,6 +50,7 @@ def test_what_a_family_builds_pickles_and_does_the_same(family):
     [
         ("ring8", "fm-to", "unknown objective 'fm-to'"),
         ("ring8", "rate-distortion", "unknown images 'ring8'"),
+        ("ring8", "projection", "unknown images 'ring8'"),
     ],
 )
 def test_an_unknown_weighting_is_refused(data, name, message):

@@ -33,6 +33,11 @@ def test_verdicts_are_those_of_a_paired_t_test():
         assert name in found.verdicts[kind]
         low, high = test.confidence_interval()
         assert found.beside[name] == pytest.approx(((low + high) / 2, (high - low) / 2))
+        assert found.apart(name, "optimum") == found.beside[name]
+        back, half = found.apart("optimum", name)
+        assert (-back, half) == pytest.approx(found.beside[name])
+    with pytest.raises(ValueError, match="candidate"):
+        found.apart("optimum", "nobody")
     assert all(found.verdicts[kind] for kind in (report.WORSE, report.BETTER, report.ALIKE))
 
 

@@ -2,7 +2,8 @@
 
 ``predict(name)`` shows the question with a field or with choices. The guess is kept, and a sentence
 says how it compares with what is true, which is computed when the guess is made. ``predict(name,
-guess)`` does the same without widgets. ``guesses()`` lists what was guessed so far.
+guess)`` does the same without widgets. A guess that cannot be, such as a negative share, is
+answered by a sentence too, and is not kept. ``guesses()`` lists what was guessed so far.
 """
 
 import html
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import ipywidgets
 
 CLOSE = 1.25  # factor up to which a number is close
+PERCENT, WHOLE = "%", 100.0  # the unit of a share, and the largest that there is
+AGAIN = "Guess again:"  # what the answer to an impossible guess begins with
 
 
 @dataclass(frozen=True)
@@ -35,21 +38,38 @@ class Number:
     lesson: str
     unit: str = ""
 
+    def objection(self, guess: Any) -> str:
+        """Why a guess cannot be the answer.
+
+        Args:
+            guess: Anything.
+
+        Returns:
+            A sentence; no text where the guess is a number in the range of the question.
+        """
+        try:
+            value = number(guess, "the guess")
+        except (TypeError, ValueError) as error:
+            return f"{AGAIN} {error}."
+        if value <= 0:
+            return f"{AGAIN} the answer is above 0, and you said {value:g}.".replace("-", "−")
+        if self.unit == PERCENT and value > WHOLE:
+            return f"{AGAIN} it is a share of a whole, at most 100 %, and you said {value:g} %."
+        return ""
+
     def comment(self, guess: Any) -> str:
         """How a guess compares with the truth.
 
         Args:
-            guess: A positive number.
+            guess: A positive number, of a percentage one up to 100.
 
         Returns:
-            Sentences.
-
-        Raises:
-            TypeError: The guess is no number.
-            ValueError: It is not finite, or not above 0.
+            Sentences, or why the guess cannot be the answer.
         """
+        objection = self.objection(guess)
+        if objection:
+            return objection
         value = number(guess, "the guess")
-        require(value > 0, f"the guess must be above 0, got {value:g}")
         truth = self.truth()
         ratio = value / truth
         told = f"You said {value:.3g}, it is {truth:.3g} {self.unit}".rstrip()
@@ -73,6 +93,19 @@ class Choice:
     comments: Mapping[str, str]
     truth: Callable[[], str]
 
+    def objection(self, guess: Any) -> str:
+        """Why a guess cannot be the answer.
+
+        Args:
+            guess: Anything.
+
+        Returns:
+            A sentence that lists the answers; no text where the guess is one of them.
+        """
+        if isinstance(guess, str) and guess in self.comments:
+            return ""
+        return f"{AGAIN} {unknown('choice', guess, self.comments)}."
+
     def comment(self, guess: Any) -> str:
         """What is said of a choice.
 
@@ -80,13 +113,11 @@ class Choice:
             guess: One of the possible answers.
 
         Returns:
-            Sentences.
-
-        Raises:
-            ValueError: It is none of them; the message lists them.
+            Sentences, or a list of the answers where it is none of them.
         """
-        if not isinstance(guess, str) or guess not in self.comments:
-            raise unknown("choice", guess, self.comments, "the text of one of the answers")
+        objection = self.objection(guess)
+        if objection:
+            return objection
         truth = self.truth()
         if guess == truth:
             return f"Yes. {self.comments[guess]}"
@@ -129,14 +160,14 @@ def predict(name: str, guess: Any = None) -> "Question | None":
 
     Args:
         name: Name of the question.
-        guess: A guess, where no field is wanted: a number, or the text of a choice.
+        guess: A guess, where no field is wanted: a number, or the text of a choice. One that
+            cannot be is answered by a sentence, and not kept.
 
     Returns:
         The question, which a notebook shows; None where a guess was given and commented on.
 
     Raises:
-        TypeError: The guess is of the wrong kind.
-        ValueError: There is no such question, or the guess is not possible.
+        ValueError: There is no such question.
     """
     asked = _found(name)
     if guess is None:
@@ -148,7 +179,8 @@ def predict(name: str, guess: Any = None) -> "Question | None":
 def _kept(name: str, asked: Number | Choice, guess: Any) -> str:
     """Comment on a guess, and keep both; the first guess stays, since later ones are informed."""
     comment = asked.comment(guess)
-    _GUESSES.setdefault(name, (guess, comment))
+    if not asked.objection(guess):
+        _GUESSES.setdefault(name, (guess, comment))
     return comment
 
 
@@ -217,8 +249,4 @@ class Question:
 
     def _answered(self, field: Any, comment: Any, button: Any) -> None:
         """Comment on what stands in the field."""
-        try:
-            said = _kept(self.name, self.asked, field.value)
-        except (TypeError, ValueError) as error:
-            said = f"Make a guess first: {error}."
-        comment.value = html.escape(said)
+        comment.value = html.escape(_kept(self.name, self.asked, field.value))

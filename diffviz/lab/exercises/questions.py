@@ -1307,7 +1307,7 @@ prediction(
         "draws levels where its own loss is. What becomes of the lead?",
         {
             "it grows": "Own levels help whoever was served worst by levels that are alike.",
-            "it stays": "Then it would belong to the weighting. Part of it was gradient noise.",
+            "it stays": "Then it would not come with the way the levels are drawn.",
             "it is gone": "Others gain more by levels of their own than flow matching does.",
         },
         _levels_of_its_own,

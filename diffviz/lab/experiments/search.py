@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import fft, special
 
 from diffviz import checks
 from diffviz.compute.cache import cached
@@ -29,7 +29,8 @@ SMALL: dict[str, Any] = {
     "surface": "smooth",
 }
 BATCHES = 9  # that the small search trains: two for each seed, and one when it trains again
-GAUSSIAN = "the best Gaussian denoiser"
+GAUSSIAN = "the Gaussian denoiser"  # the best for that spectrum, and mean zero
+LINEAR = "linear, knows the mean"
 LEVELS = np.linspace(LOW, HIGH, 37)  # λ in nats at which an error is looked at
 MEMBERS = {  # share and octaves of each, by what is varied
     "share": ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (2.0, 0.0)),
@@ -39,7 +40,7 @@ MEMBERS = {  # share and octaves of each, by what is varied
 
 @cached
 def small(law: str = "same") -> search_report.Search:
-    """A search small enough to be run again: 96 trainings. It reports the share that is done.
+    """A search small enough to be run again: 102 trainings. It reports the share that is done.
 
     Args:
         law: "same" where all weightings are trained under one law of λ, "own" for each its own.
@@ -59,6 +60,54 @@ def small(law: str = "same") -> search_report.Search:
         progress.report(min(batches / BATCHES, 1.0))
 
     return experiment.search(**SMALL, law=law, tell=tell)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearDenoiser:
+    """The best linear denoiser of images whose mean and covariance are known.
+
+    Args:
+        mean: Of each pixel, shape (d,).
+        variances: Of the principal components, shape (d,).
+        components: Orthonormal, one in each column, shape (d, d).
+    """
+
+    mean: NDArray
+    variances: NDArray
+    components: NDArray
+
+    def denoise(self, z: Any, logsnr: Any) -> Any:
+        """E[x|z] on the variance-preserving path, if x were Gaussian.
+
+        Args:
+            z: Noisy images, a tensor of shape (n, *shape).
+            logsnr: λ of each, a tensor of shape (n,).
+
+        Returns:
+            x_hat, a tensor of the shape of z.
+        """
+        import torch
+
+        level = logsnr.double().numpy()[:, None]
+        alpha = np.sqrt(special.expit(level))
+        known = self.variances / (self.variances + np.exp(-level))
+        seen = (z.double().flatten(1).numpy() / alpha - self.mean) @ self.components
+        x_hat = self.mean + (known * seen) @ self.components.T
+        return torch.from_numpy(x_hat).to(z).reshape(z.shape)
+
+
+def linear_denoiser(data: datasets.Split) -> LinearDenoiser:
+    """The best linear denoiser with the mean and the covariance of training images.
+
+    Args:
+        data: Images of a seed.
+
+    Returns:
+        The denoiser.
+    """
+    pixels = data.train.double().flatten(1).numpy()
+    variances, components = np.linalg.eigh(np.cov(pixels.T))
+    return LinearDenoiser(pixels.mean(0), variances.clip(0), components)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +136,12 @@ def goal_parts(names: tuple[str, ...] = ("fm-ot", "elbo"), level: float = 0.0) -
     """The error that networks of the small search leave, and what an eye sees of it.
 
     Args:
-        names: Weightings that are trained, those of the catalogue or "rate-distortion".
+        names: Weightings that are trained, as ``search.families.published`` knows them.
         level: λ at which the error is split by frequency, one of ``LEVELS``.
 
     Returns:
-        Errors of the networks and of the best Gaussian denoiser, on held-out digits.
+        Errors of the networks and of the best linear denoiser that knows the mean, on held-out
+        digits, and of the Gaussian denoiser, which does not know it.
 
     Raises:
         ValueError: A name is unknown.
@@ -99,6 +149,7 @@ def goal_parts(names: tuple[str, ...] = ("fm-ot", "elbo"), level: float = 0.0) -
     data = datasets.split(SMALL["data"], experiment.FRESH)
     spectrum = spectra.image_spectrum(datasets.images(data.name))
     rings = {name: _error_by_ring(run, data) for name, run in _trained(names, data).items()}
+    rings[LINEAR] = _error_by_ring(linear_denoiser(data), data)
     rings[GAUSSIAN] = spectrum.remaining(LEVELS) * spectrum.count
     q = vision.SENSITIVITY(vision.PIXELS_PER_DEGREE * spectrum.frequency) ** 2
     place = int(abs(LEVELS - level).argmin())

@@ -52,7 +52,7 @@ CONTROLS = (
         most=4,
         tip="Published objectives to compare with.",
     ),
-    Action("search", "search", tip="Trains 96 small networks, unless that has been done before."),
+    Action("search", "search", tip="Trains 102 small networks, unless that has been done before."),
 )
 
 

@@ -70,6 +70,7 @@ CURVE_COLOURS = {
     "60 pixels per degree": WINE,
     "rate–distortion": FOCUS,
     "projection": FOCUS,
+    "projection of x": FOCUS,
 }
 DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
     "Movshon–Kiorpes 1988": plots.DASHES[1],
@@ -79,6 +80,7 @@ DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
     "60 pixels per degree": plots.DASHES[1],
     "rate–distortion": plots.DASHES[0],
     "projection": plots.DASHES[1],
+    "projection of x": plots.DASHES[2],
 }
 LABELS = {"human": "human, macaque", "elbo": "ELBO", "fm-ot": "flow matching"}
 SHORT_LABELS = {  # where names stand beside lines
@@ -86,17 +88,20 @@ SHORT_LABELS = {  # where names stand beside lines
     "Mannos–Sakrison 1974": "Mannos–Sakrison",
     "Daly 1993": "Daly",
     "Movshon–Kiorpes 1988": "Movshon–Kiorpes",
+    "projection": "projection of ε",
 }
 FINDINGS = {  # what the two panels of a group of eyes show
     "five curves of people": (
         "rate–distortion: near flow matching in the middle",
-        "projection: nearly flat, and it rises from noise",
+        "projection of ε: nearly flat, rises from noise",
     ),
     "seven species, six lines": (
         "rate–distortion: low peaks weight noise most",
-        "projection: five lean to noise, one to data",
+        "projection of ε: five lean to noise, one to data",
     ),
 }
+ANCHORED = "log₁₀ w on the ε error, 0 at λ = 0"
+TWO_DEFINITIONS = "about noise the definitions disagree, and so do the bases"
 SPENDING = "what objectives spend on photographs"
 ABOVE_ZERO = "on photographs all of these spend most above λ = 0"
 SPENDER_NAMES = {  # of loss densities: at which λ, and how far from it, in points
@@ -207,7 +212,7 @@ def _draw_photographs(ax: Axes, power: Power) -> None:
         power.curves,
         xlabel=FREQUENCY,
         ylabel="power per coefficient",
-        title="scenes fall faster than close-ups",
+        title="from 2 to 64 cycles scenes fall faster",
         colours=_group_colour,
         ax=ax,
     )
@@ -479,20 +484,19 @@ def _widen_main_eye(ax: Axes) -> None:
             line.set(lw=3, zorder=3)
 
 
+def _both(view: Implied) -> dict[str, Curve]:
+    """Both weightings of one eye or ear, by name."""
+    return {"rate–distortion": view.rate_distortion, "projection": view.projection}
+
+
 def _draw_both(ax: Axes, view: Implied, title: str) -> None:
     """Both weightings of one eye or ear, beside the references."""
-    _draw_implied(
-        ax,
-        {"rate–distortion": view.rate_distortion, "projection": view.projection},
-        title=title,
-        xlabel=plots.LOGSNR,
-        ylabel="log₁₀ w on the ε error, 0 at λ = 0",
-    )
+    _draw_implied(ax, _both(view), title=title, xlabel=plots.LOGSNR, ylabel=ANCHORED)
     ax.set_ylim(-4.2, 2.4)
 
 
 def two_definitions(view: Implied | None = None) -> Axes:
-    """Draw the rate–distortion and the projection weighting of one eye.
+    """Draw the rate–distortion weighting of one eye, and its projection with both bases.
 
     Args:
         view: What ``experiments.perception.seen`` returned; Barten's eye of 2004 by default.
@@ -502,7 +506,9 @@ def two_definitions(view: Implied | None = None) -> Axes:
     """
     (ax,) = plots.axes(8.4, 4.4, legend=1.2)
     view = seen() if view is None else view
-    _draw_both(ax, view, "two definitions disagree about low SNR")
+    curves = _both(view) | {"projection of x": view.projection_of_x}
+    _draw_implied(ax, curves, title=TWO_DEFINITIONS, xlabel=plots.LOGSNR, ylabel=ANCHORED)
+    ax.set_ylim(-5.0, 4.3)
     _name_ends(ax)
     return ax
 
@@ -572,7 +578,7 @@ def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
         ax.set_ylim(heights.min() - 0.3, heights.max() + 0.3)
         ends = {str(line.get_gid()): _first_point(line) for line in named_lines(ax)}
         label_ends(ax, ends, colour_of, labels=SHORT_LABELS, side="left", apart=0.055)
-        ax.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
+        ax.set_ylabel(ANCHORED)
     for ax, finding in zip((left, right), FINDINGS.get(title, ()), strict=False):
         ax.set_title(finding)
     return left

@@ -8,7 +8,15 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from diffviz import plots
-from diffviz.lab.experiments.search import GAUSSIAN, MEMBERS, GoalParts, goal_parts, members, small
+from diffviz.lab.experiments.search import (
+    GAUSSIAN,
+    LINEAR,
+    MEMBERS,
+    GoalParts,
+    goal_parts,
+    members,
+    small,
+)
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import label_ends, last_points, legend, minus, named_lines, shades_of
 from diffviz.plots.style import FOCUS, OTHERS, REFERENCE
@@ -36,23 +44,30 @@ AXES = {  # what stands at the axis of a parameter, where its name alone would n
     "octaves": "octaves   [nearer ← → farther eye]",
 }
 # of the small search
-SEEN = "a wide floor: theory's guess lies on it", "trained again, five are worse than the optimum"
+SEEN = "a wide floor: theory's guess lies on it", "trained again, six are worse than the optimum"
 # of the pictures in which notebook 13 tells it step by step
 GRID = np.linspace(-8, 10, 181)  # λ in nats, the range of the search
 SIDES = 81  # places along each side of the box at which the surface is drawn
 PERCENT = 100.0
 STEPS = (0, 0.5, 1, 2, 3, 4, 6, 8, 10, 12)  # percent above the least, between shades
+WRITTEN = (0.5, 1.0)  # those of them that are drawn as lines with their numbers
+DOT = 9.0  # area in points² of the dot of one surface's least
 ABOVE = "above the least of the surface   [%]"
 EYE = OTHERS[0]  # Mannos and Sakrison's, as in the pictures of perception
+PALEST_MEMBER = 0.6  # share of that colour in the palest curve, so that a projector shows it
+GAUSSIAN_DASHES = {GAUSSIAN: plots.DASHES[1], LINEAR: plots.DASHES[2]}
 LABELS = {
     "fm-ot": "flow matching",
     "rate-distortion": "rate–distortion",
+    "visible-error": "the goal's own",
+    "projection": "projection of ε",
     "sd3": "SD3",
     "edm": "EDM",
     "sigmoid-bias2": "sigmoid, bias 2",
     "iddpm-cosine": "ε-cosine",
     "elbo": "ELBO",
-    GAUSSIAN: "the best\nGaussian denoiser",
+    GAUSSIAN: "Gaussian, mean zero",
+    LINEAR: "linear, with the mean",
     "share 0": "share 0, the ELBO",
 }
 SAME, OWN = "levels alike", "own levels"
@@ -281,7 +296,7 @@ def searched(result: search_report.Search | None = None, titles: Sequence[str] =
 
 def colour_of(name: str) -> str:
     """The colour of a weighting: its own in the catalogue, else one that no objective has."""
-    if name == GAUSSIAN:
+    if name in GAUSSIAN_DASHES:
         return REFERENCE
     return plots.colour(name) if name in CATALOGUE else FOCUS
 
@@ -330,6 +345,7 @@ def goal(parts: GoalParts | None = None) -> Axes:
     )
     for ax in (left, middle, right):
         ax.set_ylim(0, None)
+    left.set_ylim(0, 1.45 * max(error.max() for error in parts.left.values()))  # for the legend
     _dash_gaussian(left, right)
     right.axvline(parts.level, color="0.5", lw=0.8, zorder=1, gid="level")
     right.annotate(
@@ -342,19 +358,19 @@ def goal(parts: GoalParts | None = None) -> Axes:
         color="0.4",
         fontsize=9,
     )
-    handles = [line for line in right.lines[::2] if line.get_gid() in parts.seen]
+    handles = [line for line in left.lines[::2] if line.get_gid() in parts.left]
     labels = [LABELS.get(str(line.get_gid()), str(line.get_gid())) for line in handles]
-    legend(right, handles, labels=labels, loc="upper right", bbox_to_anchor=(1.02, 0.9))
+    place: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (1.03, 1.02)}
+    legend(left, handles, labels=labels, handlelength=2.6, **place)
     left.figure.subplots_adjust(wspace=0.32)
     return left
 
 
 def _dash_gaussian(*panels: Axes) -> None:
-    """Dash the curve of the best Gaussian denoiser, with which the networks are compared."""
+    """Dash the curves of what is computed, with which the networks are compared."""
     for ax in panels:
-        for line in ax.lines:
-            if line.get_gid() == GAUSSIAN:
-                line.set_linestyle(plots.DASHES[1])
+        for line in named_lines(ax):
+            line.set_linestyle(GAUSSIAN_DASHES.get(str(line.get_gid()), "-"))
 
 
 def family(beside: Sequence[str] = ("fm-ot",)) -> Axes:
@@ -378,7 +394,7 @@ def family(beside: Sequence[str] = ("fm-ot",)) -> Axes:
 
 def _draw_members(ax: Axes, curves: Mapping[str, Curve], beside: Sequence[str], title: str) -> None:
     """Weightings in shades of one colour, over published ones; each is named at its end."""
-    shades = shades_of(curves, EYE)
+    shades = shades_of(curves, EYE, PALEST_MEMBER)
     colours = {name: shades(name) for name in curves} | {
         name: plots.colour(name) for name in beside
     }
@@ -395,7 +411,8 @@ def _draw_members(ax: Axes, curves: Mapping[str, Curve], beside: Sequence[str], 
     )
     for line in named_lines(ax):
         line.set(**({"lw": 5, "alpha": 0.35} if line.get_gid() in beside else {"lw": 2}), ls="-")
-    ax.set(xlim=(GRID[0], GRID[-1]), ylim=(-8.4, 2.2))
+    heights = np.concatenate([np.asarray(line.get_ydata(), float) for line in named_lines(ax)])
+    ax.set(xlim=(GRID[0], GRID[-1]), ylim=(heights.min() - 0.3, heights.max() + 0.3))
     label_ends(ax, last_points(ax), colours.__getitem__, labels=LABELS, apart=0.06)
 
 
@@ -453,6 +470,8 @@ def trained_surface(result: search_report.Search | None = None) -> Axes:
     shades = ax.contourf(x, y, z, STEPS, cmap="viridis", alpha=0.55, extend="max")
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0, 0.03, 1)))
     bar.set_label(ABOVE, fontsize=10)
+    edges = ax.contour(x, y, z, WRITTEN, colors=[EDGE], linewidths=1.2, linestyles=(":", "-"))
+    ax.clabel(edges, fmt="%g %%", fontsize=10)
     kept = fitted.kept
     ax.plot(
         *fitted.points[kept].T,
@@ -486,20 +505,30 @@ def floor_map(result: search_report.Search | None = None) -> Axes:
     x, y, z = _percent_plane(fitted)
     ax.contourf(x, y, z, [0, PERCENT * FLOOR], colors=[FLOOR_SHADE], zorder=0)
     ax.plot(*valley(fitted).T, color=BEST, lw=2, gid="valley", zorder=2)
-    ax.plot(*fitted.optima.T, "o", zorder=3, clip_on=False, **(SPREAD | RIMMED))
+    _draw_optima(ax, fitted)
     ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
     _draw_guess(ax, result, (10, 9))
     ax.plot([], [], "s", ms=11, color=FLOOR_SHADE, gid="floor")
     names = {
         "optimum": "the least",
-        "optima": "the least of surfaces\nas likely as this one",
+        "optima": f"the least of {len(fitted.optima)} surfaces\nas likely as this one;\n"
+        "a larger dot is more\nof them in one place",
         "valley": "the best share\nat each distance",
         "floor": f"the floor: within\n{PERCENT * FLOOR:g} % of the least",
     }
-    handles = [next(line for line in ax.lines if line.get_gid() == gid) for gid in names]
+    drawn = [*ax.lines, *ax.collections]
+    handles = [next(artist for artist in drawn if artist.get_gid() == gid) for gid in names]
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "fontsize": 10}
     legend(ax, handles, labels=list(names.values()), labelspacing=1.1, **place)
     return ax
+
+
+def _draw_optima(ax: Axes, fitted: Surface | SmoothSurface) -> None:
+    """The least of each resampled surface; the area of a dot is how many have it there."""
+    places, number = np.unique(fitted.optima.round(6), axis=0, return_counts=True)
+    x, y = places.T
+    style: dict[str, Any] = {"ec": "white", "lw": 0.8, "gid": "optima", "zorder": 3}
+    ax.scatter(x, y, s=DOT * number, color=OPTIMUM, clip_on=False, **style)
 
 
 def intervals(found: Mapping[str, search_report.Search] | None = None) -> Axes:
@@ -532,7 +561,7 @@ def intervals(found: Mapping[str, search_report.Search] | None = None) -> Axes:
         label.set_color(colour_of(name))
     ax.set(
         xlabel="visible error above that of the search's optimum   [%, with 95 % intervals]",
-        title="two on the floor in both searches: an eye's weighting and flow matching",
+        title="on the floor in both searches: flow matching and two weightings of an eye",
     )
     _name_laws(ax, list(found))
     return ax

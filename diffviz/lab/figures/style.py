@@ -43,18 +43,21 @@ def colours_of(names: Iterable[str]) -> Callable[[str], str]:
     return dict(zip(names, cycle(OTHERS), strict=False)).__getitem__
 
 
-def shades_of(names: Iterable[str], dark: str = OTHERS[0]) -> Callable[[str], str]:
+def shades_of(
+    names: Iterable[str], dark: str = OTHERS[0], palest: float = PALEST
+) -> Callable[[str], str]:
     """Shades of one colour for curves that have an order.
 
     Args:
         names: Names of the curves, in their order.
         dark: Colour of the last one; the others are the paler, the earlier they come.
+        palest: Share of that colour which the first one has.
 
     Returns:
         The function from a name to its shade, for ``plots.lines``.
     """
     ordered = list(names)
-    shares = np.linspace(PALEST, 1, len(ordered))[:, None]
+    shares = np.linspace(palest, 1, len(ordered))[:, None]
     shades = 1 - shares * (1 - np.array(to_rgb(dark)))
     return dict(zip(ordered, map(to_hex, shades.tolist()), strict=True)).__getitem__
 

@@ -143,8 +143,9 @@ def test_doubling_the_pixels_per_degree_moves_the_weighting_on_photographs_too()
 
 def test_a_curve_has_one_colour_in_every_picture():
     seen = {}
-    for name in NAMES:
-        for axes in figures.draw(name).axes:
+    drawn = [figures.draw(name) for name in NAMES]
+    for figure in (*drawn, perception_figures.two_definitions().figure):
+        for axes in figure.axes:
             for line in axes.lines:
                 if line.get_gid() in {
                     *perception_figures.CURVE_COLOURS,
@@ -162,7 +163,7 @@ def test_a_colour_is_that_of_one_eye():
     same_eye = (
         {"Movshon–Kiorpes 1988", "human"},
         {"Barten 2004", *RATES},
-        {"rate–distortion", "projection"},
+        {"rate–distortion", "projection", "projection of x"},
     )
     by_colour = {}
     for name, colour in perception_figures.CURVE_COLOURS.items():
@@ -207,12 +208,25 @@ def test_one_group_of_sensitivities_has_a_panel_of_its_own():
 def test_two_definitions_of_one_eye_stand_in_one_panel():
     view = perception_experiments.seen()
     figure = perception_figures.two_definitions().figure
-    for name, w in (("rate–distortion", view.rate_distortion), ("projection", view.projection)):
+    curves = {
+        "rate–distortion": view.rate_distortion,
+        "projection": view.projection,
+        "projection of x": view.projection_of_x,
+    }
+    low, high = figure.axes[0].get_ylim()
+    for name, w in curves.items():
         logsnr, y = data(figure, 0, name)
         np.testing.assert_allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-12)
+        assert low < y.min() < y.max() < high
     said = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
-    assert list(said) == ["ELBO", "flow matching", "rate–distortion", "projection"]
-    assert said["projection"] == perception_figures.colour_of("projection")
+    assert list(said) == [
+        "ELBO",
+        "flow matching",
+        "rate–distortion",
+        "projection of ε",
+        "projection of x",
+    ]
+    assert said["projection of ε"] == perception_figures.colour_of("projection")
     check_nothing_is_cut(figure)
     check_type(figure)
 
