@@ -39,7 +39,7 @@ IMPOSSIBLE = (0, -2.45, -1e300, math.nan, math.inf, -math.inf, 10**400, 1j, True
 IMPOSSIBLE += ([1, 2], [], {}, object(), np.array([np.nan]), np.ma.masked)
 
 
-@pytest.mark.parametrize("guess", IMPOSSIBLE, ids=repr)
+@pytest.mark.parametrize("guess", IMPOSSIBLE)
 def test_what_is_no_positive_number_is_answered_by_a_sentence(guess):
     question = Number("how many?", lambda: 8.0, "a lesson.")
     said = question.comment(guess)
