@@ -39,10 +39,7 @@ class Drawing(Figure):
 
     def _encoded(self, dpi: float, part: Bbox | None = None) -> bytes:
         """The figure, or a part of it in inches, as a PNG of 255 colours."""
-        full = BytesIO()
-        packing = {"compress_level": 0}  # it is read at once
-        self.savefig(full, format="png", dpi=dpi, bbox_inches=part, pil_kwargs=packing)
-        return with_few_colours(full)
+        return png_of(self, dpi, part)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """The figure with many dots, and the size in which it is shown."""
@@ -76,6 +73,23 @@ class Drawing(Figure):
         drawn = self.get_tightbbox(self.canvas.get_renderer())  # type: ignore[attr-defined]
         top = np.ceil((drawn.y1 + ABOVE) * self.dpi) / self.dpi  # at a whole dot
         return Bbox.from_extents(0, 0, width, min(height, top))
+
+
+def png_of(figure: Figure, dpi: float, part: Bbox | None = None) -> bytes:
+    """A figure as a PNG of 255 colours.
+
+    Args:
+        figure: The figure.
+        dpi: Dots per inch.
+        part: What of it is shown, in inches; all by default.
+
+    Returns:
+        The bytes.
+    """
+    full = BytesIO()
+    packing = {"compress_level": 0}  # it is read at once
+    figure.savefig(full, format="png", dpi=dpi, bbox_inches=part, pil_kwargs=packing)
+    return with_few_colours(full)
 
 
 def with_few_colours(picture: BytesIO) -> bytes:

@@ -12,27 +12,23 @@ from diffviz.lab.exercises.functions import judged
 from diffviz.lab.exercises.registry import RIGHT, exercise
 from diffviz.lab.experiments.perception import slopes
 from diffviz.lab.experiments.search import member
+from diffviz.perception.spectra import interval
 
 FIRST = np.array([-0.512, -0.494, -0.507, -0.521])  # goals of two weightings under four seeds
 SECOND = np.array([-0.506, -0.485, -0.502, -0.513])
+STUDENT = stats.t.isf(0.025, len(FIRST) - 1)  # of an interval of 95 %
 ROUNDING = 6e-5  # of a number with four decimals
 
 
-def half_width(values: NDArray) -> float:
-    """Half of Student's 95 % interval for a mean.
-
-    Args:
-        values: Independent values, shape (n,).
-
-    Returns:
-        Half of the interval.
-    """
-    return float(stats.t.isf(0.025, len(values) - 1) * stats.sem(values))
+def _half_width(values: NDArray) -> float:
+    """Half of Student's 95 % interval for a mean."""
+    _, low, high = interval(values)
+    return (high - low) / 2
 
 
 def _unpaired() -> float:
     """Half of the interval of two means that do not share their seeds."""
-    return float(np.hypot(half_width(FIRST), half_width(SECOND)))
+    return float(np.hypot(_half_width(FIRST), _half_width(SECOND)))
 
 
 @exercise("paired-interval")
@@ -51,17 +47,17 @@ def paired_interval(answer: Any) -> str:
     mistakes = {
         "That is the standard error. Student's t makes an interval of it.": spread / 2,
         "That is the whole interval, or that of one difference: it is t · std(d)/√n.": (
-            stats.t.isf(0.025, 3) * spread
+            STUDENT * spread
         ),
         "1.96 is for many seeds. For four of them Student's t is larger.": 1.96 * spread / 2,
         "Divide the squares by n − 1 (ddof=1), since the mean is one of these seeds' own.": (
-            stats.t.isf(0.025, 3) * differences.std() / 2
+            STUDENT * differences.std() / 2
         ),
         "That forgets that the seeds are the same: take the spread of the differences.": (
             _unpaired()
         ),
     }
-    if abs(half - half_width(differences)) < ROUNDING:
+    if abs(half - _half_width(differences)) < ROUNDING:
         return RIGHT
     for words, mistake in mistakes.items():
         if abs(half - mistake) < ROUNDING:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 ENDS = (0.98, 0.02)  # times of the linear path where trajectories begin and end
 COUNTS = (5, 10, 20, 40, 80, 160)  # steps of a trajectory
 METHODS = ("Flow-GRPO", "DanceGRPO", "CPS", "DDIM")
-RULES = ("Flow-GRPO, a = 0.7", "DanceGRPO, η = 0.3", "CPS, η = 0.5", "DDIM, η = 1")
+USUAL = {  # rules at settings of the kind that they are used with: name to method and setting
+    "Flow-GRPO, a = 0.7": ("Flow-GRPO", 0.7),
+    "DanceGRPO, η = 0.3": ("DanceGRPO", 0.3),
+    "CPS, η = 0.5": ("CPS", 0.5),
+    "DDIM, η = 1": ("DDIM", 1.0),
+}
+RULES = tuple(USUAL)
 ROADS = ("FPO", "AWM", "NFT", "Flow-GRPO", "Flow-GRPO as released", "CPS as released")
 SEEDS = 3
 BATCHES = 12
@@ -55,8 +61,7 @@ def rule(name: str) -> "NoisyStep":
     Raises:
         ValueError: The name is unknown.
     """
-    method, _, setting = one_of(name, "rule", RULES).partition(", ")
-    return rule_of(method, float(setting.partition(" = ")[2]))
+    return rule_of(*USUAL[one_of(name, "rule", RULES)])
 
 
 def levels(steps: int) -> NDArray:

@@ -68,11 +68,10 @@ class StepNoiseExplorer(ViewExplorer):
 
     def local_data(self) -> dict[str, Any]:
         """Rules at usual settings, and what charts and table are labelled with."""
-        named = {name: name.partition(", ")[::2] for name in roads.RULES}
         return {
             "rules": {
-                name: {"method": method, "setting": float(setting.partition(" = ")[2])}
-                for name, (method, setting) in named.items()
+                name: {"method": method, "setting": setting}
+                for name, (method, setting) in roads.USUAL.items()
             },
             "settings": SETTINGS,
             "symbols": SYMBOLS,
@@ -92,9 +91,9 @@ class StepNoiseExplorer(ViewExplorer):
         Returns:
             Two charts, a table and a note.
         """
-        names = shown_rules(state)
+        rules = shown_rules(state)
         words = f"{label_of(state)}, {state['steps']} steps: {cost_text(state)}"
-        panels = (noise_chart(state, names), cost_chart(state, names), rule_table(state, names))
+        panels = (noise_chart(state, rules), cost_chart(state, rules), rule_table(state, rules))
         return View((*panels, Note(words, strong=True)), columns=2)
 
 
@@ -133,8 +132,24 @@ def shown_rules(state: State) -> dict[str, Any]:
         Label to rule.
     """
     chosen = {label_of(state): roads.rule_of(state["method"], setting_of(state))}
-    others = [name for name in roads.RULES if not name.startswith(f"{state['method']},")]
+    others = [name for name, (method, _) in roads.USUAL.items() if method != state["method"]]
     return chosen | {name: roads.rule(name) for name in others if state["others"]}
+
+
+def looks_of(rules: dict[str, Any]) -> dict[str, Any]:
+    """Colours and dashes of the rules in a chart; all but the first are pale.
+
+    Args:
+        rules: What ``shown_rules`` returned.
+
+    Returns:
+        Arguments of ``Chart``.
+    """
+    return {
+        "colours": {name: method_colour(name) for name in rules},
+        "dashes": dict.fromkeys(rules, 0),
+        "faint": tuple(rules)[1:],
+    }
 
 
 def noise_chart(state: State, rules: dict[str, Any]) -> Chart:
@@ -160,9 +175,7 @@ def noise_chart(state: State, rules: dict[str, Any]) -> Chart:
         ylim=NOISES,
         yscale="log",
         yticks=(0.1, 0.3, 1.0, 3.0, 10.0),
-        colours={name: method_colour(name) for name in rules},
-        dashes=dict.fromkeys(rules, 0),
-        faint=tuple(rules)[1:],
+        **looks_of(rules),
         dots={label: (times, etas[label])} if steps <= FEW else {},
     )
 
@@ -194,9 +207,7 @@ def cost_chart(state: State, rules: dict[str, Any]) -> Chart:
         ylim=COSTS,
         xticks=tuple(map(float, roads.COUNTS)),
         yticks=(1.0, 2.0, 5.0, 10.0, 20.0),
-        colours={name: method_colour(name) for name in rules},
-        dashes=dict.fromkeys(rules, 0),
-        faint=tuple(rules)[1:],
+        **looks_of(rules),
         dots={label: (np.array([float(steps)]), np.array([here]))},
     )
 

@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments import search as search_experiments
+from diffviz.lab.experiments.perception import slopes
 from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import LOGARITHMIC, SHORT_LOGSNR, entry_chips
 from diffviz.lab.explorers.work import Newest
 from diffviz.lab.figures.search import FLOOR, PERCENT, above_least
+from diffviz.lab.figures.style import minus
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.search.families import FAMILIES
 from diffviz.search.goals import HIGH, LOW
@@ -155,8 +156,8 @@ def middle_slope(state: State) -> float:
     Returns:
         The slope; that of flow matching is −0.5.
     """
-    w: NDArray = search_experiments.member(state["share"], state["octaves"])(np.array([-4.0, 2.0]))
-    return float(np.log(w[1] / w[0]) / 6.0)
+    (slope,) = slopes(search_experiments.member(state["share"], state["octaves"]), (-4.0, 2.0))
+    return float(slope)
 
 
 def words(state: State, found: Search | None) -> str:
@@ -180,4 +181,4 @@ def words(state: State, found: Search | None) -> str:
         (above,) = above_least(found.surface, np.array([[state["share"], state["octaves"]]]))
         place = "on the floor" if above <= PERCENT * FLOOR else "not on the floor"
         second = f"{above:.1f} % above the least of the surface: {place}"
-    return f"{first}\n{second}".replace("-", "−")
+    return minus(f"{first}\n{second}")

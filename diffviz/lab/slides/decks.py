@@ -17,7 +17,7 @@ from PIL import Image
 from diffviz import checks, extras
 from diffviz.lab.figures import FIGURES
 from diffviz.lab.figures.gallery import draw
-from diffviz.plots.canvas import with_few_colours
+from diffviz.plots.canvas import png_of
 from diffviz.web import bundle
 
 HERE = File(__file__).parent
@@ -107,10 +107,7 @@ def picture(name: str, theme: str = "slide") -> bytes:
         A PNG of few colours.
     """
     figure = draw(name, theme, SHAPE)
-    full = BytesIO()
-    dpi = PIXELS / figure.get_size_inches()[0]
-    figure.savefig(full, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
-    return with_few_colours(full)
+    return png_of(figure, PIXELS / figure.get_size_inches()[0])
 
 
 def write(
