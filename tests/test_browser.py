@@ -34,6 +34,8 @@ EXPLORER = re.compile(r"(Explorer|Dashboard)\(")
 LATE = 1.0  # s from the event to the new picture
 WINDOW = {"width": 1440, "height": 1000}
 LOOKS = 3  # at a notebook that is late
+OPENINGS = 3  # of a notebook that JupyterLab does not show
+PATIENCE = 60_000  # ms for one of them
 LOOKS_AGAIN = 10  # at a move that has changed nothing, three frames each
 OPTIONS = 16  # of a list, at most
 FEW = 3  # options of a menu that the browser draws itself; tests/web chooses all of them
@@ -163,13 +165,19 @@ ERRORS = "() => watch.errors()"
 FRESH = "() => watch.fresh()"
 ANSWER = "([control, before]) => watch.answer(control, before)"
 STARTED = "() => window.jupyterapp?.restored"
+# The timer also holds on to the answer. What nothing in the page refers to any more, such as a
+# promise that JupyterLab has lost, the browser throws away, and an error is all that is heard of it.
 OPEN = """async name => {
   Object.assign(watch, {event: null, painted: null, kernel: [], unanswered: new Set()});
-  await jupyterapp.restored;
-  const panel = await jupyterapp.commands.execute('docmanager:open', {path: name, factory: 'Notebook'});
-  await panel.context.ready;
-  await panel.revealed;
-}"""
+  const open = async () => {
+    await jupyterapp.restored;
+    const panel = await jupyterapp.commands.execute('docmanager:open', {path: name, factory: 'Notebook'});
+    await panel.context.ready;
+    await panel.revealed;
+    return true;
+  };
+  return Promise.race([open(), new Promise(done => setTimeout(() => done(false), PATIENCE))]);
+}""".replace("PATIENCE", str(PATIENCE))
 RUN = """async () => {
   const panel = jupyterapp.shell.currentWidget;
   const run = async () => {
@@ -242,10 +250,24 @@ def desk(browser, lab):
     """JupyterLab in a window, where one notebook after the other is opened and closed."""
     page = browser.new_page(viewport=WINDOW)
     page.add_init_script(WATCH)
-    page.goto(lab[1])
-    page.wait_for_function(STARTED, timeout=60_000)
+    load(page, lab[1])
     yield page
     page.close()
+
+
+def load(page, address):
+    """Load JupyterLab with nothing open."""
+    page.goto(address)
+    page.wait_for_function(STARTED, timeout=PATIENCE)
+
+
+def open_notebook(page, name):
+    """Open a notebook, in a JupyterLab that is loaded afresh where it loses what it opens."""
+    for _ in range(OPENINGS):
+        if page.evaluate(OPEN, name):
+            return
+        load(page, page.evaluate("() => `${location.origin}/lab?reset`"))
+    raise TimeoutError(f"JupyterLab did not open {name} in {OPENINGS} times {PATIENCE} ms")
 
 
 def drawn_moves(control, kind):
@@ -359,7 +381,7 @@ def look(page, name) -> list[str]:
 
     page.on("pageerror", failed)
     page.on("console", said)
-    page.evaluate(OPEN, name)
+    open_notebook(page, name)
     try:
         outputs = page.evaluate(RUN)
         problems += [
@@ -448,6 +470,20 @@ def test_what_is_broken_is_found_and_what_is_good_is_left_alone(desk, lab):
     assert not any("'good'" in problem for problem in problems), problems
 
 
+LOSES = """() => {  // what it opens, and no time
+  const later = setTimeout;
+  window.setTimeout = done => later(done);
+  jupyterapp.commands.execute = () => new Promise(() => {});
+}"""
+
+
+def test_a_notebook_that_is_lost_while_it_opens_is_opened_again(desk):
+    desk.evaluate(LOSES)
+    assert not desk.evaluate(OPEN, "00_start_here.ipynb")
+    open_notebook(desk, "00_start_here.ipynb")
+    desk.evaluate(CLOSE)
+
+
 SIZE = {"width": 1366, "height": 768}  # of a small laptop, with the file browser open
 DRAWN = """
 from diffviz.lab import explorers
@@ -461,7 +497,7 @@ def test_an_explorer_fits_beside_the_file_browser_and_keeps_the_arrow_keys(desk,
     cells = [nbformat.v4.new_code_cell(DRAWN.strip())]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab[0] / "drawn.ipynb")
     desk.set_viewport_size(SIZE)
-    desk.evaluate(OPEN, "drawn.ipynb")
+    open_notebook(desk, "drawn.ipynb")
     try:
         desk.evaluate(RUN)
         desk.wait_for_selector(".dv-view")
