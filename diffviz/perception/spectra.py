@@ -41,7 +41,6 @@ from diffviz.perception.sensitivities import Curve
 
 # variance of an average of half-overlapping Hann segments, which correlate by 1/6 with the next
 WELCH_LOSS = 18 / 19
-UNDERFLOW = 1e-290  # a sum below this may have lost digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -374,28 +373,19 @@ class WeightedSpectrum:
 
     def rate_distortion(self, logsnr: ArrayLike) -> NDArray:
         """2 Σ q v²/Σ v at λ in nats, same shape."""
-        v = self.spectrum.remaining(logsnr)
-        squares, sums = v**2 @ self.weight, v @ self.spectrum.count
-        if (squares > UNDERFLOW).all():
-            return 2 * squares / sums
         largest, v = self._normed(logsnr)
-        beyond = 2 * np.exp(largest) * (v**2 @ self.weight / (v @ self.spectrum.count))
-        with np.errstate(invalid="ignore"):
-            return np.where(squares > UNDERFLOW, 2 * squares / sums, beyond)[()]
+        return 2 * np.exp(largest) * (v**2 @ self.weight) / (v @ self.spectrum.count)
 
     def projection(self, logsnr: ArrayLike) -> NDArray:
         """Σ q v/Σ v at λ in nats, same shape."""
-        v = self.spectrum.remaining(logsnr)
-        left, sums = v @ self.weight, v @ self.spectrum.count
-        if (left > UNDERFLOW).all():
-            return left / sums
         _, v = self._normed(logsnr)
-        with np.errstate(invalid="ignore"):
-            beyond = v @ self.weight / (v @ self.spectrum.count)
-            return np.where(left > UNDERFLOW, left / sums, beyond)[()]
+        return v @ self.weight / (v @ self.spectrum.count)
 
     def _normed(self, logsnr: ArrayLike) -> tuple[NDArray, NDArray]:
-        """Logarithm of the largest v, in the shape of λ, and all v over the largest, (..., k)."""
+        """Logarithm of the largest v, in the shape of λ, and all v over the largest, (..., k).
+
+        Far up the axis v itself underflows, and its squares sooner.
+        """
         drowns = self.spectrum.drowns
         log_v = log_expit(drowns - finite(logsnr, "logsnr")[..., None]) - drowns
         largest = log_v.max(-1)

@@ -31,6 +31,8 @@ export class Display {
     /** @type {string[]} */
     this.kinds = []; // of the panels
     this.columns = 1;
+    /** @type {number[]} */
+    this.widths = []; // of the columns, relative to each other; none where they are alike
     this.width = 0; // px for which the rows were laid out
     this.rest = 0; // px that texts and buttons take of the height
     this.visible = Infinity; // px of the height that can be seen at once
@@ -64,6 +66,7 @@ export class Display {
     this.destroy();
     this.kinds = view.panels.map((panel) => panel.kind);
     this.columns = view.columns ?? 1;
+    this.widths = view.widths ?? [];
     this.panels = this.kinds.map((kind) => makePanel(kind, this.context));
     const elements = (pictures) =>
       this.panels
@@ -87,7 +90,9 @@ export class Display {
     const isNarrow = width < NARROW;
     this.root.classList.toggle("dv-narrow", isNarrow);
     const columns = isNarrow ? Math.min(this.columns, 2) : this.columns;
-    this.pictures.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    const alike = Array(columns).fill(1);
+    const widths = !isNarrow && this.widths.length === columns ? this.widths : alike;
+    this.pictures.style.gridTemplateColumns = widths.map((w) => `minmax(0, ${w}fr)`).join(" ");
     const rows = Math.max(1, Math.ceil(this.pictures.children.length / columns));
     const height = this.rowHeight(rows, isNarrow);
     for (const panel of this.panels) {

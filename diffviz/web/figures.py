@@ -78,7 +78,7 @@ def figure(view: View, size: tuple[float, float] | None = None, heading: str = "
     *top, middle, bottom = [grid[row, 0] for row in range(len(heights))]
     for part in top:
         _write_heading(drawing, part, above)
-    _draw_pictures(drawing, middle, pictures, columns)
+    _draw_pictures(drawing, middle, view, pictures, columns)
     if _has_text(view):
         _draw_texts(drawing, bottom, view)
     return drawing
@@ -104,12 +104,13 @@ def _part_heights(
 
 
 def _draw_pictures(
-    drawing: Figure, part: SubplotSpec, pictures: Sequence[Panel], columns: int
+    drawing: Figure, part: SubplotSpec, view: View, pictures: Sequence[Panel], columns: int
 ) -> None:
     """Draw charts, clouds and images in rows."""
     rows = max(1, -(-len(pictures) // columns))
     legends = _legend_places(pictures, columns)
-    widths = _column_widths(pictures, columns)
+    are_set = len(view.widths) == columns
+    widths = view.widths if are_set else _column_widths(pictures, columns)
     cells = GridSpecFromSubplotSpec(rows, columns, part, width_ratios=widths)
     for number, panel in enumerate(pictures):
         row, column = divmod(number, columns)

@@ -38,11 +38,16 @@ import { SENSITIVITIES } from "./sensitivities.js";
  */
 
 const RATE_DISTORTION = "rate–distortion";
-const PROJECTION = "projection";
-const SEEN = "seen (sensitivity)";
-const KNOWN = "known at λ";
+const PROJECTION = "projection of ε";
+const SEEN = "seen";
+const KNOWN = "known";
+const HALF = "one half";
 const BRIGHTEST = 1.6; // value of z that is drawn white
 const NYQUIST = 0.5; // cycles per pixel
+const WIDTHS = [1.3, 1, 0.9]; // of the columns
+const REACH_OF_PEOPLE = [-6, 3.5]; // of log10 w, at any distance
+const REACH_OF_ANIMALS = [-6.5, 6];
+const OF_PEOPLE = ["human", "macaque"];
 const KNOTS = [-8, -4, 2, 8]; // λ between which slopes are stated
 
 /**
@@ -122,7 +127,7 @@ function weightingChart(state, data, implied) {
     xlabel: data.label,
     ylabel: "log₁₀ w on the ε error",
     title: "implied weightings",
-    ylim: [-7, 5],
+    ylim: OF_PEOPLE.includes(state.species) ? REACH_OF_PEOPLE : REACH_OF_ANIMALS,
     colours: data.colours,
     dashes: { [RATE_DISTORTION]: 0, [PROJECTION]: 1 },
     marks: { λ: state.logsnr },
@@ -144,14 +149,19 @@ function bandChart(state, data, photograph, eye) {
   const peak = data.peaks[state.curve];
   return chart({
     x: frequency.map((value) => value * side),
-    curves: { [SEEN]: frequency.map((value) => eye(value * state.rate) / peak), [KNOWN]: known },
+    curves: {
+      [SEEN]: frequency.map((value) => eye(value * state.rate) / peak),
+      [KNOWN]: known,
+      [HALF]: frequency.map(() => 0.5),
+    },
     xlabel: "cycles per image",
-    ylabel: "share",
-    title: "bands seen and known",
+    ylabel: "of the peak; of the power",
+    title: "seen, and known at λ",
     xscale: "log",
     xlim: [0.9, 0.55 * side],
     ylim: [0, 1.05],
     colours: data.colours,
+    dashes: { [SEEN]: 0, [KNOWN]: 0, [HALF]: 2 },
   });
 }
 
@@ -314,7 +324,7 @@ function compute(state, data) {
     octaveTable(state, photograph),
     words(state, photograph, implied),
   ];
-  return { panels, columns: 3 };
+  return { panels, columns: 3, widths: WIDTHS };
 }
 
 export const local = { compute };

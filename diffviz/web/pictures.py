@@ -205,10 +205,18 @@ class View:
     Args:
         panels: The panels. Charts, clouds and images come first, tables and notes below them.
         columns: Charts in a row.
+        widths: Relative widths of the columns; alike by default, and wherever there is little room.
     """
 
     panels: Sequence[Panel]
     columns: int = 1
+    widths: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        widths = checks.array(self.widths, "widths", ndim=1)
+        is_one_each = not widths.size or (len(widths) == self.columns and (widths > 0).all())
+        wanted = f"widths must be a number above 0 for each of {self.columns} columns"
+        checks.require(is_one_each, f"{wanted}, got {self.widths!r}")
 
     @property
     def charts(self) -> tuple[Chart, ...]:
@@ -318,9 +326,13 @@ class Packer:
             view: The view.
 
         Returns:
-            Its panels and its number of columns.
+            Its panels, and the number and the widths of its columns.
         """
-        return {"panels": [self.panel(panel) for panel in view.panels], "columns": view.columns}
+        return {
+            "panels": [self.panel(panel) for panel in view.panels],
+            "columns": view.columns,
+            "widths": [float(width) for width in view.widths],
+        }
 
     def data(self, value: Any) -> Any:
         """What a module in the browser computes with, its arrays in float64 unless in float32.

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {Record<string, any>} Panel
- * @typedef {{panels: Panel[], columns: number}} View
+ * @typedef {{panels: Panel[], columns: number, widths?: number[]}} View
  */
 
 /**

@@ -278,6 +278,7 @@ def test_what_distance_does_to_implied_weightings_is_right(text):
     peak = grid[seen().projection(grid).argmax()]
     assert_says(
         text,
+        "four of the five weightings get steeper, and the fifth does beyond 20 pixels per degree",
         "Mannos–Sakrison's gets steeper only beyond 20 pixels per degree",
         f"| from {near[0]} cm | from {near[1]} cm | from {far} cm |",
         f"The projection of Barten 2004 has its peak at λ = {peak:.1f}",
@@ -557,7 +558,7 @@ def test_the_answers_of_the_exercises_are_right(text):
         text,
         f"`answer = {movshon:.0f}`",
         f"Mannos–Sakrison it is at {mannos:.0f}, for Barten 1999 at {barten:.0f}",
-        f"So it has flow matching's slope at {near:.0f} too, where its line begins",
+        f"slope twice: at {near:.0f}, where its line begins, and at {mannos:.0f}",
         f"`answer = -2 * np.log(2)`, {-2 * np.log(2):.3f}",
         f"`answer = {level_of(8):.2f}`",
     )

@@ -61,6 +61,24 @@ def unpacked(value, buffers):
     return {name: unpacked(one, buffers) for name, one in value.items()}
 
 
+def test_columns_have_the_widths_that_are_asked_for():
+    view = View((CHART, CHART), columns=2, widths=(2.0, 1.0))
+    assert to_message(view)[0]["widths"] == [2.0, 1.0]
+    assert to_message(VIEW)[0]["widths"] == []
+    drawing = figure(view)
+    drawing.canvas.draw()
+    wide, narrow = (ax.get_position().width for ax in drawing.axes)
+    assert wide == pytest.approx(2 * narrow, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "widths", [(1.0,), (1.0, 0.0), (1.0, -2.0), (1.0, np.nan), "ab", (1, 2, 3)]
+)
+def test_widths_that_are_none_are_refused(widths):
+    with pytest.raises((TypeError, ValueError), match="widths"):
+        View((CHART, CHART), columns=2, widths=widths)
+
+
 @pytest.fixture(scope="module")
 def panels():
     message, buffers = to_message(VIEW)

@@ -35,6 +35,7 @@ YES, NO = "yes", "no"
 NOTHING = "nothing about the networks"
 UNDECIDED = "it cannot be told"
 MIDDLE = "between λ = 5 and 7"
+OF_EPS = "projection of ε"
 
 
 # --- notebook 0 ---------------------------------------------------------------------------------
@@ -883,7 +884,7 @@ def _rises_towards_noise() -> str:
     first, second = (
         bool(np.diff(w(levels))[0] < 0) for w in (view.rate_distortion, view.projection)
     )
-    labels = {(True, False): "rate–distortion", (False, True): "projection", (True, True): "both"}
+    labels = {(True, False): "rate–distortion", (False, True): OF_EPS, (True, True): "both"}
     return labels.get((first, second), "neither")
 
 
@@ -934,10 +935,11 @@ prediction(
 prediction(
     "rises-towards-noise",
     Choice(
-        "Which of the two weightings is larger at λ = −8 than at λ = 0?",
+        "Take the rate–distortion weighting and the projection of ε. Which of the two is larger at "
+        "λ = −8 than at λ = 0?",
         {
             "rate–distortion": "At the noise end much variance is left to remove, at little cost.",
-            "projection": "At the noise end it weights coarse structure, which eyes see badly.",
+            OF_EPS: "At the noise end it weights coarse structure, which eyes see badly.",
             "both": "The two count the same errors in different ways.",
             "neither": "The two count the same errors in different ways.",
         },
@@ -950,11 +952,11 @@ prediction(
         "Five published eyes walk away from a picture. From which distance does the weighting that "
         "each of them implies have flow matching's slope in the middle?",
         {
-            "from no distance": "All slopes get steeper with the distance, and pass through it.",
+            "from no distance": "Slopes get steeper with the distance, and pass through it.",
             "all from one distance": "Their peaks lie at different frequencies.",
             "each from a distance of its own": (
-                "From near by all are flatter, from far off steeper. Where they pass depends on "
-                "the curve."
+                "From 10 pixels per degree all are flatter, from 100 steeper. Where they pass "
+                "depends on the curve."
             ),
         },
         _slope_from_where,

@@ -109,10 +109,12 @@ class Power(NamedTuple):
     Attributes:
         frequency: Cycles per image, shape (k,).
         curves: Power per coefficient by label, each (k,).
+        slopes: β of S ∝ f^−β for each photograph, from 2 to 64 cycles per image.
     """
 
     frequency: NDArray
     curves: dict[str, NDArray]
+    slopes: dict[str, float]
 
 
 def _rings(spectrum_of_images: Spectrum) -> NDArray:
@@ -125,8 +127,9 @@ def photo_power() -> Power:
     everything = spectrum()
     rings = _rings(everything)
     curves = {name: spectrum(name).power[rings] for name in photos()}
+    slopes = {name: float(spectrum(name).slopes()[0]) for name in photos()}
     curves["all eight"] = everything.power[rings]
-    return Power(everything.frequency[rings] * SIDE, curves)
+    return Power(everything.frequency[rings] * SIDE, curves, slopes)
 
 
 class NoisedPower(NamedTuple):

@@ -28,9 +28,13 @@ from diffviz.web.pictures import Chart, Images, Note, Table, View, as_bytes
 SENSITIVITY_NAMES = {label: name for name, label in perception_experiments.NAMES.items()}
 START_BESIDE = ("elbo", "fm-ot", "sd3")
 MOST_BESIDE = 5
-RATE_DISTORTION, PROJECTION = "rate–distortion", "projection"
-SEEN, KNOWN, LEVEL = "seen (sensitivity)", "known at λ", "λ"
-COLOURS = {SEEN: BESIDE, KNOWN: REFERENCE}
+RATE_DISTORTION, PROJECTION = "rate–distortion", "projection of ε"
+SEEN, KNOWN, HALF = "seen", "known", "one half"
+LEVEL = "λ"
+COLOURS = {SEEN: BESIDE, KNOWN: REFERENCE, HALF: REFERENCE}
+WIDTHS = 1.3, 1.0, 0.9  # of the columns
+REACH_OF_PEOPLE, REACH_OF_ANIMALS = (-6.0, 3.5), (-6.5, 6.0)  # of log10 w, at any distance
+OF_PEOPLE = "human", "macaque"  # two names of one form
 SOUNDS = (".wav", ".wave")  # endings of files that are read as sounds
 BRIGHTEST = 1.6  # value of z that is drawn white; that of x is 1
 
@@ -222,7 +226,8 @@ class PerceptionExplorer(ViewExplorer):
         title = f"{kind} λ = {state['logsnr']:.1f}".replace("= -", "= −")
         image = Images(pixels[None], columns=1, title=title)
         charts = self._weightings(state, self._implied(state)), self._bands(state)
-        return View((*charts, image, self._octaves(state), self._words(state)), columns=3)
+        panels = (*charts, image, self._octaves(state), self._words(state))
+        return View(panels, columns=3, widths=WIDTHS)
 
     def _arguments(self) -> list[str]:
         """The arguments of what is on show; one's own pictures are called ``pictures``."""
@@ -260,7 +265,7 @@ class PerceptionExplorer(ViewExplorer):
             recordings.octave_table(recording, level),
             recordings.words(recording, state),
         )
-        return View(panels, columns=3)
+        return View(panels, columns=3, widths=WIDTHS)
 
     def _weightings(self, state: State, of_sense: Implied) -> Chart:
         """log10 of the implied weightings and of those beside them."""
@@ -275,7 +280,7 @@ class PerceptionExplorer(ViewExplorer):
             xlabel=SHORT_LOGSNR,
             ylabel="log₁₀ w on the ε error",
             title="implied weightings",
-            ylim=(-7, 5),  # down to where a cat's eye ends
+            ylim=REACH_OF_PEOPLE if state["species"] in OF_PEOPLE else REACH_OF_ANIMALS,
             colours={name: perception_figures.colour_of(name) for name in values},
             dashes={RATE_DISTORTION: 0, PROJECTION: 1},  # their colours are near each other
             marks={LEVEL: state["logsnr"]},
@@ -292,14 +297,15 @@ class PerceptionExplorer(ViewExplorer):
         seen = eye(frequency * state["rate"]) / peak_of(state["curve"])
         return Chart(
             frequency * photograph.side,
-            {SEEN: seen, KNOWN: known},
+            {SEEN: seen, KNOWN: known, HALF: np.full(frequency.size, 0.5)},
             xlabel="cycles per image",
-            ylabel="share",
-            title="bands seen and known",
+            ylabel="of the peak; of the power",
+            title="seen, and known at λ",
             xscale="log",
             xlim=(0.9, 0.55 * photograph.side),
             ylim=(0, 1.05),
             colours=COLOURS,
+            dashes={SEEN: 0, KNOWN: 0, HALF: 2},
         )
 
     def _octaves(self, state: State) -> Table:

@@ -44,6 +44,7 @@ from diffviz.perception.spectra import Implied
 from diffviz.plots.style import BEST, FOCUS
 from diffviz.recipes.entries import CATALOGUE
 
+PROJECTION = "projection of ε"  # that of x is named where it is drawn
 REFERENCES = ("elbo", "fm-ot")  # drawn beside what is implied
 FREQUENCY = "spatial frequency   [cycles per image]"
 DEGREES = "spatial frequency   [cycles per degree]"
@@ -69,7 +70,7 @@ CURVE_COLOURS = {
     "30 pixels per degree": WINE,
     "60 pixels per degree": WINE,
     "rate–distortion": FOCUS,
-    "projection": FOCUS,
+    PROJECTION: FOCUS,
     "projection of x": FOCUS,
 }
 DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
@@ -79,7 +80,7 @@ DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
     "30 pixels per degree": plots.DASHES[0],
     "60 pixels per degree": plots.DASHES[1],
     "rate–distortion": plots.DASHES[0],
-    "projection": plots.DASHES[1],
+    PROJECTION: plots.DASHES[1],
     "projection of x": plots.DASHES[2],
 }
 LABELS = {"human": "human, macaque", "elbo": "ELBO", "fm-ot": "flow matching"}
@@ -88,7 +89,6 @@ SHORT_LABELS = {  # where names stand beside lines
     "Mannos–Sakrison 1974": "Mannos–Sakrison",
     "Daly 1993": "Daly",
     "Movshon–Kiorpes 1988": "Movshon–Kiorpes",
-    "projection": "projection of ε",
 }
 FINDINGS = {  # what the two panels of a group of eyes show
     "five curves of people": (
@@ -117,6 +117,7 @@ SENSITIVITY_PANELS = {  # title, and place of the legend
     ANIMALS: ("one shape, at published peaks", "lower left"),
 }
 SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
+FITTED = 2.0, 64.0  # cycles per image between which slopes are taken
 GROUP_COLOURS = {SCENE: "0.5", TEXTURE: plots.PALETTE[7], ALL: BEST}
 NOISED = plots.PALETTE[2]
 SHADES = "0.24", "0.38", "0.51", "0.62"  # from the largest picture to the smallest; no black
@@ -216,15 +217,29 @@ def _draw_photographs(ax: Axes, power: Power) -> None:
         colours=_group_colour,
         ax=ax,
     )
-    handles: dict[str, Line2D] = {}
     for line in named_lines(ax):
-        group = group_of(str(line.get_gid()))
-        is_mean = group == ALL
-        line.set(lw=2.8 if is_mean else 1.0, ls="-", alpha=1 if is_mean else 0.55)
-        handles.setdefault(group, line)
+        is_mean = line.get_gid() == ALL
+        line.set(lw=2.8 if is_mean else 0.8, ls="-", alpha=1 if is_mean else 0.35)
+    handles = {group: _draw_group(ax, power, group) for group in (SCENE, TEXTURE)}
+    handles[ALL] = line_of(ax, ALL)
     drawn = legend(ax, handles.values(), loc="lower left")
     for text, group in zip(drawn.get_texts(), handles, strict=True):
-        text.set_text(group)
+        text.set_text(group if group == ALL else f"{group}: each, and their slope")
+
+
+def _draw_group(ax: Axes, power: Power, group: str) -> Line2D:
+    """A straight line of the mean slope, at the mean height, of the photographs of one group."""
+    names = [name for name in power.slopes if group_of(name) == group]
+    slope = np.mean([power.slopes[name] for name in names])
+    ends = np.array(FITTED)
+    fitted = (power.frequency >= ends[0]) & (power.frequency <= ends[1])
+    place = np.log(power.frequency[fitted])
+    heights = np.mean([np.log(power.curves[name][fitted]) for name in names], axis=0)
+    height = np.average(heights + slope * place, weights=1 / power.frequency[fitted])  # by octaves
+    powers = np.exp(height) / ends**slope
+    (line,) = ax.plot(ends, powers, gid=group, color=GROUP_COLOURS[group])
+    line.set(lw=3.2, zorder=4, solid_capstyle="butt")
+    return line
 
 
 def _draw_noised(ax: Axes, power: NoisedPower) -> None:
@@ -486,7 +501,7 @@ def _widen_main_eye(ax: Axes) -> None:
 
 def _both(view: Implied) -> dict[str, Curve]:
     """Both weightings of one eye or ear, by name."""
-    return {"rate–distortion": view.rate_distortion, "projection": view.projection}
+    return {"rate–distortion": view.rate_distortion, PROJECTION: view.projection}
 
 
 def _draw_both(ax: Axes, view: Implied, title: str) -> None:
@@ -551,7 +566,7 @@ def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) ->
         _draw_implied(ax, curves, xlabel=SHORT_LOGSNR)
         _dash_curves(ax)
         ax.set_ylim(-2.4, 2.4)
-    for ax, kind in ((upper[0], "rate–distortion"), (lower[0], "projection")):
+    for ax, kind in ((upper[0], "rate–distortion"), (lower[0], PROJECTION)):
         ax.set_ylabel(f"{kind}: log₁₀ w, 0 at λ = 0")
     _scale_alike(upper[0], lower[0])
     figure.subplots_adjust(hspace=0.17, wspace=0.16)
@@ -565,7 +580,7 @@ def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
     left.figure.subplots_adjust(left=0.122, right=0.94, wspace=0.53)
     kinds = {
         "rate–distortion": {name: view.rate_distortion for name, view in views.items()},
-        "projection": {name: view.projection for name, view in views.items()},
+        PROJECTION: {name: view.projection for name, view in views.items()},
     }
     for ax, (kind, curves) in zip((left, right), kinds.items(), strict=True):
         _draw_implied(ax, curves, title=f"{kind}: {title}", xlabel=plots.LOGSNR)

@@ -9,7 +9,8 @@ from scipy.io import wavfile
 import diffviz as dv
 from diffviz.data import files
 from diffviz.lab.experiments import perception as perception_experiments
-from diffviz.lab.explorers.perception import BRIGHTEST, KNOWN, LEVEL, SEEN, PerceptionExplorer
+from diffviz.lab.explorers import recordings
+from diffviz.lab.explorers.perception import BRIGHTEST, HALF, KNOWN, LEVEL, SEEN, PerceptionExplorer
 from diffviz.perception import sensitivities, spectra
 from diffviz.web.pictures import Images, to_message
 
@@ -42,7 +43,10 @@ def test_the_curves_are_the_weightings_of_what_is_chosen(explorer):
         explorer.set(name, value)
     rings = spectra.image_spectrum(files.load("photos")["grass"])
     view = spectra.implied(rings, lambda f: sensitivities.daly(10 * f), explorer.state["rate"])
-    for name, w in (("rate–distortion", view.rate_distortion), ("projection", view.projection)):
+    for name, w in (
+        ("rate–distortion", view.rate_distortion),
+        ("projection of ε", view.projection),
+    ):
         logsnr, y = curve(explorer, 0, name)
         assert np.allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-9)
     f, felt = curve(explorer, 1, SEEN)
@@ -63,7 +67,12 @@ def test_objectives_of_the_catalogue_stand_beside(explorer):
     logsnr, y = curve(explorer, 0, "edm")
     edm = dv.objective("edm").weighting
     assert np.allclose(y, np.log10(edm(logsnr) / edm(0.0)))
-    assert list(explorer.view.charts[0].curves) == ["rate–distortion", "projection", "edm", "indi"]
+    assert list(explorer.view.charts[0].curves) == [
+        "rate–distortion",
+        "projection of ε",
+        "edm",
+        "indi",
+    ]
 
 
 def test_the_picture_is_noised_to_the_level(explorer):
@@ -267,6 +276,26 @@ def tone(hertz=1000.0, rate=16000, seconds=1.0):
     return (8000 * wave + 50 * noise).astype(np.int16)
 
 
+@pytest.mark.parametrize("species", sensitivities.SPECIES)
+@pytest.mark.parametrize("rate", [3.0, 30.0, 120.0])
+def test_no_weighting_leaves_the_picture_at_any_distance(species, rate):
+    explorer = PerceptionExplorer(species=species, rate=rate)
+    for image in ("grass", "coffee", "brick"):
+        explorer.set("image", image)
+        chart = explorer.view.charts[0]
+        low, high = chart.ylim
+        for name in ("rate–distortion", "projection of ε"):
+            assert low < chart.curves[name].min() <= chart.curves[name].max() < high, (image, name)
+
+
+def test_a_frequency_drowns_where_half_of_it_is_known(explorer):
+    explorer.set("logsnr", 0.0)
+    cycles, known = curve(explorer, 1, KNOWN)
+    _, half = curve(explorer, 1, HALF)
+    power = perception_experiments.spectrum(explorer.state["image"]).power[: len(cycles)]
+    np.testing.assert_array_equal(known > half, power > 1)
+
+
 def test_a_sound_is_listened_to(tmp_path):
     explorer = PerceptionExplorer()
     explorer.upload("own", sound_file(tmp_path / "tone.wav", tone()))
@@ -274,8 +303,8 @@ def test_a_sound_is_listened_to(tmp_path):
     assert "rate" not in explorer.description.shown(explorer.state)
     assert "1.00 s at 16000 Hz" in explorer.view.text
     bands = explorer.view.charts[1]
-    known = np.asarray(bands.curves["known at λ"])
-    assert bands.places("known at λ")[known.argmax()] == pytest.approx(1000, abs=40)
+    known = np.asarray(bands.curves[recordings.KNOWN])
+    assert bands.places(recordings.KNOWN)[known.argmax()] == pytest.approx(1000, abs=40)
     wave = explorer.view.charts[2]
     clean = np.asarray(wave.curves["sound"])
     explorer.set("logsnr", 8.0)

@@ -19,7 +19,7 @@ from diffviz.theory import analysis
 pytestmark = pytest.mark.slow
 
 RATES = {f"{rate} pixels per degree" for rate in perception_experiments.DISTANCES}
-LINES_OF_ONE = {"rate–distortion", "projection", *RATES}
+LINES_OF_ONE = {"rate–distortion", "projection of ε", *RATES}
 NAMES = ("spectra", "frequency-map", "contrast-sensitivity", "csf-weighting", "hearing")
 
 
@@ -54,6 +54,27 @@ def test_photographs_fall_and_noise_is_flat():
     power = fft.dctn(image - image.mean(), norm="ortho") ** 2
     ring = abs(radius - 40) < 0.25
     assert y[abs(f - 40).argmin()] == pytest.approx(power[ring].mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize(("group", "members"), [("scenes", 5), ("close-ups", 3)])
+def test_a_straight_line_has_the_mean_slope_and_the_mean_height_of_its_group(group, members):
+    figure = figures.draw("spectra")
+    names = [
+        name
+        for name in perception_experiments.photos()
+        if perception_figures.group_of(name) == group
+    ]
+    assert len(names) == members
+    f, line = data(figure, 0, group)
+    assert list(f) == [2, 64]
+    slopes = [perception_experiments.spectrum(name).slopes()[0] for name in names]
+    assert np.log2(line[0] / line[1]) / 5 == pytest.approx(np.mean(slopes))
+    centre = []
+    for name in names:
+        places, power = data(figure, 0, name)
+        octaves = [(places >= low) & (places < 2 * low) for low in (2, 4, 8, 16, 32)]
+        centre.append(np.mean([np.log(power[octave]).mean() for octave in octaves]))
+    assert np.log(line).mean() == pytest.approx(np.mean(centre), abs=0.2)
 
 
 @pytest.mark.parametrize("level", ["4", "0", "−4"])
@@ -163,7 +184,7 @@ def test_a_colour_is_that_of_one_eye():
     same_eye = (
         {"Movshon–Kiorpes 1988", "human"},
         {"Barten 2004", *RATES},
-        {"rate–distortion", "projection", "projection of x"},
+        {"rate–distortion", "projection of ε", "projection of x"},
     )
     by_colour = {}
     for name, colour in perception_figures.CURVE_COLOURS.items():
@@ -210,7 +231,7 @@ def test_two_definitions_of_one_eye_stand_in_one_panel():
     figure = perception_figures.two_definitions().figure
     curves = {
         "rate–distortion": view.rate_distortion,
-        "projection": view.projection,
+        "projection of ε": view.projection,
         "projection of x": view.projection_of_x,
     }
     low, high = figure.axes[0].get_ylim()
@@ -226,7 +247,7 @@ def test_two_definitions_of_one_eye_stand_in_one_panel():
         "projection of ε",
         "projection of x",
     ]
-    assert said["projection of ε"] == perception_figures.colour_of("projection")
+    assert said["projection of ε"] == perception_figures.colour_of("projection of ε")
     check_nothing_is_cut(figure)
     check_type(figure)
 
@@ -342,7 +363,7 @@ def test_hearing_prefers_no_low_frequencies():
     figure = figures.draw("hearing")
     f, decibels = data(figure, 0, "A-weighting")
     assert np.interp([100, 1000, 10000], f, decibels) == pytest.approx([-19.1, 0, -2.5], abs=0.1)
-    logsnr, projection = data(figure, 1, "projection")
+    logsnr, projection = data(figure, 1, "projection of ε")
     assert projection[logsnr == -8] < -0.2 and abs(projection[logsnr == 2]) < 0.1
     _, rate = data(figure, 1, "rate–distortion")
     assert (
@@ -436,7 +457,7 @@ def test_figures_take_other_data():
     figure = perception_figures.csf_weighting(one).figure
     assert len(figure.axes) == 2
     view = perception_experiments.seen()
-    logsnr, y = data(perception_figures.hearing(view).figure, 1, "projection")
+    logsnr, y = data(perception_figures.hearing(view).figure, 1, "projection of ε")
     expected = np.log10(view.projection(logsnr) / view.projection(0.0))
     np.testing.assert_allclose(y, expected, atol=1e-12)
 
