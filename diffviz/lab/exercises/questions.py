@@ -34,7 +34,7 @@ from diffviz.theory import prior as prior_theory
 YES, NO = "yes", "no"
 NOTHING = "nothing about the networks"
 UNDECIDED = "it cannot be told"
-MIDDLE = "between λ = 5 and 7"
+FLOW, ALIKE = "flow matching", "all about alike"
 
 
 # --- notebook 0 ---------------------------------------------------------------------------------
@@ -268,12 +268,13 @@ def _smallest_loss() -> str:
     return NOTHING if max(least) > 2 * min(least) else "which network is best"
 
 
-def _where_width_buys() -> str:
-    """Where a wider network gains most, on average over the objectives."""
+def _whom_width_helps() -> str:
+    """Whose excess at λ = −6 falls by the largest factor in the wider network."""
     small, large = training.excesses(training.SMALL), training.excesses(training.LARGE)
-    gain = np.mean([small[name].mean(0) - large[name].mean(0) for name in training.NAMES], axis=0)
-    best = training.GRID[gain.argmax()]
-    return "at the noise end" if best < 0 else MIDDLE if 4.5 < best < 7.5 else "at λ = 12"
+    at = abs(training.GRID + 6).argmin()
+    gain = {name: (small[name] - large[name])[:, at].mean() for name in training.NAMES}
+    best = max(gain, key=lambda name: gain[name])
+    return {"fm-ot": FLOW, "elbo": "the ELBO"}.get(best, ALIKE)
 
 
 def _lead_of_edm() -> str:
@@ -321,18 +322,19 @@ prediction(
     ),
 )
 prediction(
-    "where-width-buys",
+    "whom-width-helps",
     Choice(
-        "The network gets eight times as wide. At which noise levels does its excess fall most?",
+        "The network gets eight times as wide. For whom does the excess at λ = −6 fall by the "
+        "largest factor?",
         {
-            "at the noise end": (
-                "There the answer is nearly linear in z. Even flow matching gains less than half "
-                "as much."
+            "the ELBO": (
+                "It has the most excess there, but its weight says that this level matters no "
+                "more than λ = 4."
             ),
-            MIDDLE: "There noise is about as wide as a mode. No other level gains as much.",
-            "at λ = 12": "There z is almost x, and little can be wrong.",
+            FLOW: "Its weight there is the largest beside that of λ = 4, so it uses the new room.",
+            ALIKE: "Room is spent where the weighting asks for it.",
         },
-        _where_width_buys,
+        _whom_width_helps,
     ),
 )
 prediction(
