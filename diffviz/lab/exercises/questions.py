@@ -1,6 +1,7 @@
 """The questions that notebooks ask before they answer. Each truth is computed."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -539,13 +540,27 @@ def _flat_or_monotone() -> str:
 
 
 def _first_to_lose_a_goal() -> str:
-    """The method whose seeds have first lost a goal, on average over them."""
-    batches = {}
-    for name in ("FPO", "AWR", "DPO"):
-        kept = np.array([history.goals for history in policy.learned(name)])
-        lost = kept < kept[:, :1]
-        batches[name] = np.where(lost.any(1), lost.argmax(1), np.inf).mean()
-    return min(batches, key=lambda name: batches[name])
+    """The method whose seeds have lost a goal at the least reward, on average over them."""
+    rewards = {name: [_loss_of_goals(one) for one in policy.learned(name)] for name in LEARNERS}
+    means = {name: np.mean(values) for name, values in rewards.items()}
+    return min(means, key=lambda name: means[name]) if min(means.values()) < np.inf else NEITHER
+
+
+def _loss_of_goals(history: Any) -> float:
+    """The reward at which a run first has fewer goals than at the start; infinite if never."""
+    kept = np.array(history.goals)
+    lost = kept < kept[0]
+    return float(history.reward[lost.argmax()]) if lost.any() else np.inf
+
+
+def _clip_of_six() -> float:
+    """The true ratio at which FPO's clip acts, for six components of which the mean is taken."""
+    return float((1 + CLIP) ** (6 / elbo_mixture.gain(policy.WEIGHTINGS[policy.DEFAULT])))
+
+
+CLIP = 0.05  # of FPO
+LEARNERS = ("FPO", "AWR")
+NEITHER = "neither"
 
 
 prediction(
@@ -576,14 +591,23 @@ prediction(
 prediction(
     "first-to-lose-a-goal",
     Choice(
-        "Three methods learn from such a loss, and nobody asks them to keep all four goals. Which "
-        "loses one first?",
+        "FPO and AWR learn from such a loss, and nobody asks them to keep all four goals. Which "
+        "loses one at the lower reward?",
         {
             "FPO": "Its clip lets an action gain only so much from one batch.",
             "AWR": "It weights actions by the exponential of their advantage, without a clip.",
-            "DPO": "It compares actions of the first policy, which has them at all goals.",
+            NEITHER: "Nothing in their objectives asks for more than one goal.",
         },
         _first_to_lose_a_goal,
+    ),
+)
+prediction(
+    "clip-of-six",
+    Number(
+        "The action of a robot has six components, and the loss of FPO's default is their mean. At "
+        "which true ratio does a clip at 1.05 act, for changes at variance 1?",
+        _clip_of_six,
+        "The exponent is κ(1)/6 = 0.036, so the true ratio is 1.05 to the power of 28.",
     ),
 )
 
@@ -606,6 +630,17 @@ def _left_spread() -> float:
     """Percent of the spread of brightness with offset noise in training only."""
     level = prior.TERMINAL["Stable Diffusion"]
     return 100 * float(prior.offset_bias(level, 0.1, also_at_start=False)[1])
+
+
+def _most_bent() -> str:
+    """The variance of the data at which S over the energy is largest."""
+    variances = {0.01: "c = 0.01, much narrower", 1.0: EQUAL_LAWS, 100.0: "c = 100, much wider"}
+    bends = {c: math.sqrt(c) * (2 - math.pi / 2) for c in variances}
+    ratios = {c: bend / (bend + (1 - math.sqrt(c)) ** 2) for c, bend in bends.items()}
+    return variances[max(ratios, key=lambda c: ratios[c])]
+
+
+EQUAL_LAWS = "c = 1, as wide as the source"
 
 
 def _straightest() -> str:
@@ -671,6 +706,19 @@ prediction(
         _left_spread,
         "Along frequency 0 the start is far too narrow, and so are the samples.",
         "%",
+    ),
+)
+prediction(
+    "most-bent",
+    Choice(
+        "From N(0, 1) to N(0, c): which data make the paths bend most, for the energy of their "
+        "motion?",
+        {
+            "c = 0.01, much narrower": "There most of the motion is the way to the middle.",
+            EQUAL_LAWS: "No point has to go anywhere, so all of its motion is detour.",
+            "c = 100, much wider": "There most of the motion is the way outwards.",
+        },
+        _most_bent,
     ),
 )
 prediction(
