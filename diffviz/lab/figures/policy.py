@@ -109,19 +109,24 @@ def gain_law(
         ax=ax,
     )
     lowest = min(curve[0] for curve in curves.values())
-    room = 1.05 if whole else 0.0  # for the names, in units of log₁₀ c
-    ax.set(xlim=(start - room, 1.05), ylim=(lowest - 0.2, 1.1 if whole else 0.8))
+    ax.set(xlim=(start, 1.05), ylim=(lowest - 0.2, 0.8))
     ax.set_xticks(range(int(np.ceil(start)), 2))
     if whole:
         _name_starts(ax, start, curves)
     else:
-        words = {name: f"{name}: {_times_less(curve[0], finest)}" for name, curve in curves.items()}
-        label_ends(ax, last_points(ax), plots.colour, labels=words, size=10)
+        _name_ends(ax, finest, curves)
     return ax
 
 
+def _name_ends(ax: Axes, finest: float, curves: Mapping[str, NDArray]) -> None:
+    """Write beside the end of each line its name, and how many times less it counts its start."""
+    words = {name: f"{name}: {_times_less(curve[0], finest)}" for name, curve in curves.items()}
+    label_ends(ax, last_points(ax), plots.colour, labels=words, size=10)
+
+
 def _name_starts(ax: Axes, start: float, curves: Mapping[str, NDArray]) -> None:
-    """Write the name of each line on the left of its start."""
+    """Write the name of each line on the left of its start, and make room for it."""
+    ax.set(xlim=(start - 1.05, 1.05), ylim=(ax.get_ylim()[0], 1.1))
     for name, curve in curves.items():
         height = curve[0] + END_OFFSETS.get(name, 0.0)
         style = {"color": plots.colour(name), "fontsize": 9, "ha": "right", "va": "center"}
