@@ -239,8 +239,6 @@ def draws_needed(
             style: dict[str, Any] = {"color": plots.colour(name), "lw": 2, "ls": ":"}
             gid, label = f"{name}, both, without noise", f"{name}, without noise"
             ax.axhline(ceiling, gid=gid, label=label, zorder=1, **style)
-    if tuple(which) == ("both",):
-        _shade_other_draws(ax, names)
     _mark_draws(ax)
     ax.set(
         xlabel="draws of (λ, ε) per action",
@@ -254,17 +252,16 @@ def draws_needed(
     ends = {name: (np.log2(DRAWS[-1]), noisy_correlations(name, *which)[-1]) for name in names}
     ax.set_xlim(right=np.log2(DRAWS[-1]) + 0.08)  # dotted lines end before the names
     label_ends(ax, ends, plots.colour, size=10)
-    if "both" in which:
-        dotted = (0.0, max(changes()["both"].correlation(name) for name in names))
-        words = "dotted: without noise"
-        if tuple(which) == ("both",):
-            words += ";  shades: the range of eight other sets of draws"
-        ax.annotate(words, dotted, (0, 4), textcoords="offset points", size=9)
+    if "both" in which:  # alone, since there is one change
+        _shade_other_draws(ax, names)
     return ax
 
 
 def _shade_other_draws(ax: Axes, names: Sequence[str]) -> None:
-    """From the least to the largest correlation of other sets of draws, for the mixed change."""
+    """The range of other sets of draws for the mixed change; what shades and dots mean is told."""
+    dotted = (0.0, max(changes()["both"].correlation(name) for name in names))
+    words = "dotted: without noise;  shades: the range of eight other sets of draws"
+    ax.annotate(words, dotted, (0, 4), textcoords="offset points", size=9)
     for name in names:
         spread = spread_of_draws(name)
         ax.fill_between(
