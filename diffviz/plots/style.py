@@ -23,7 +23,7 @@ BROUGHT = {"FPO's default": "#CC6677"}  # a weighting that a method of policy le
 METHOD_COLOURS = {
     "FPO": "#B5179E",
     "AWR": "#3D6B1F",
-    "DPO": "#2F4F4F",
+    "DPO": "#003CD8",
     "FPO + KL": "#332288",
     "DDPO": "#5A78FF",
     "AWM": "#0099B3",

@@ -42,6 +42,10 @@ const SAMPLES = "samples";
 const SCHEDULES = "schedules";
 const MEAN_RATIO = "mean / data's";
 const STD_RATIO = "std / data's";
+const PHOTOGRAPHS = "photographs";
+const MOVED = "by the formula";
+const ALONE = "nothing"; // beside a coupling
+const FROM_RING = "from a ring of eight Gaussians to two moons";
 
 /**
  * λ at the end of training; −∞ for zero terminal SNR.
@@ -107,9 +111,9 @@ function ratioChart(state, data) {
   return chart({
     x: lattice,
     curves: { [MEAN_RATIO]: ratios(lattice, 0), [STD_RATIO]: ratios(lattice, 1) },
-    xlabel: minus(`λ at the end  [nats; ${general(data.lowest)} is −∞]`),
+    xlabel: minus(`λ at the end  [nats; ${general(data.lowest)} stands for −∞]`),
     ylabel: "samples / data",
-    title: "what samples keep of it",
+    title: "what samples keep of it; dots: ends of schedules",
     xlim: [lowest - 1, 2],
     ylim: [0, 1.2],
     colours: data.colours,
@@ -178,7 +182,7 @@ function photographs(state, data) {
   const others = Array(count - 1).fill("");
   return images({
     pixels: shaped(new Uint8Array(pixels.buffer), [2 * count, side, side]),
-    labels: [DATA, ...others, SAMPLES, ...others],
+    labels: [PHOTOGRAPHS, ...others, MOVED, ...others],
     columns: count,
   });
 }
@@ -212,7 +216,7 @@ function textOf(state, data, bells) {
 }
 
 /**
- * A film of a coupling, and the numbers of all.
+ * A film of one coupling or of two, and the numbers of all.
  * @param {State} state
  * @param {Data} data
  * @returns {import("./records.js").View | null}
@@ -220,15 +224,30 @@ function textOf(state, data, bells) {
 function couplingView(state, data) {
   const { films, numbers, head = [] } = data;
   if (!films || !numbers) return null;
-  const { z, share, colours } = films[state.coupling];
-  const [steps, pairs] = z.shape;
+  const shown = [state.coupling];
+  if (state.beside !== ALONE) shown.push(state.beside);
   const rows = Object.entries(numbers).map(([name, [crossing, cost, length]]) => [
-    `${name === state.coupling ? "▸" : ""} ${name}`,
+    `${shown.includes(name) ? "▸" : ""} ${name}`,
     percent(crossing),
     cost.toFixed(1),
     length.toFixed(3),
   ]);
-  const film = cloud({
+  const titles = shown.length > 1 ? shown : [`${FROM_RING}: ${shown[0]}`];
+  const clouds = shown.map((name, place) => filmOf(films[name], titles[place], state, data));
+  return { panels: [...clouds, table(head, rows)], columns: clouds.length };
+}
+
+/**
+ * The ways of a coupling from source to data.
+ * @param {Film} film
+ * @param {string} title
+ * @param {State} state
+ * @param {Data} data
+ * @returns {Record<string, any>}
+ */
+function filmOf({ z, share, colours }, title, state, data) {
+  const [steps, pairs] = z.shape;
+  return cloud({
     points: { [DATA]: z.subarray((steps - 1) * pairs * 2) },
     paths: { [SAMPLES]: z },
     colours: { [DATA]: data.colours.behind, [SAMPLES]: colours },
@@ -236,11 +255,10 @@ function couplingView(state, data) {
     captions: Array.from(share, (one) => `t = ${(1 - one).toFixed(3)}: 1 source, 0 data (grey)`),
     xlabel: "z₁",
     ylabel: "z₂",
-    title: `from a ring of eight Gaussians to two moons: ${state.coupling}`,
+    title,
     trails: data.trails,
     present: state.time,
   });
-  return { panels: [film, table(head, rows)], columns: 1 };
 }
 
 /**

@@ -77,7 +77,7 @@ export function levelCharts({ names }, { grid, colours, labels }, { floor }, rep
   return [
     chart({
       ...shared,
-      curves: { [FLOOR]: floor, ...named(({ byLevel }) => byLevel) },
+      curves: { ...named(({ byLevel }) => byLevel), [FLOOR]: floor }, // over the lines it hides in
       ylabel: "E‖ε̂ − ε‖²",
       title: "loss by noise level",
       ylim: LOSS_LIMITS,

@@ -40,6 +40,7 @@ import { note, table } from "./records.js";
  */
 
 const DRAWN = "drawn"; // name of the weighting that is drawn by hand
+const AS_DRAWN = " (drawn: as it stands)"; // behind the label of an axis where it is not anchored
 const HEIGHT = 4; // decades on either side of 0 in which it is drawn, at least
 
 /**
@@ -108,6 +109,7 @@ function chartOf(curves, state, data) {
   chart.curves[DRAWN] = heightsOn(data.grid, state);
   return {
     ...chart,
+    ylabel: chart.ylabel + AS_DRAWN,
     ylim: [Math.min(low, -HEIGHT), Math.max(high, HEIGHT)],
     dashes: { [DRAWN]: 0 },
     strokes: "drawn",

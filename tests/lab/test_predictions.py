@@ -170,6 +170,7 @@ def test_the_truths_are_those_of_other_routes():
         "negative-share": edms_negative_percent_on_the_ring(),
         "nats-an-octave": octave_of_photographs(),
         "fine-changes": 0.01**-0.5,
+        "clip-of-six": 1.05 ** (6 / (1 - np.pi / 4)),
     }
     for name, value in wanted.items():
         assert asked(name).truth() == pytest.approx(value, rel=2e-3), name
@@ -204,6 +205,7 @@ def octave_of_photographs():
         ("ears-want-noise", "less than an eye"),
         ("flat-or-monotone", "FPO's default"),
         ("adaptive-factor", "at the data end"),
+        ("most-bent", "c = 1, as wide as the source"),
         ("probe-of-huber", "the curve of small errors, and a warning"),
     ],
 )
@@ -222,6 +224,7 @@ def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
         ("best-in-one-step", "shortcut"),
         ("who-strays-least", "in the middle, λ = 4"),
         ("first-to-lose-a-goal", "AWR"),
+        ("whom-width-helps", "flow matching"),
         ("under-one-clip", "the root"),
         ("best-for-the-eye", "flow matching"),
         ("levels-of-its-own", "it is gone"),

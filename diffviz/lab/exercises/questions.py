@@ -1,6 +1,7 @@
 """The questions that notebooks ask before they answer. Each truth is computed."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -34,8 +35,8 @@ from diffviz.theory import prior as prior_theory
 YES, NO = "yes", "no"
 NOTHING = "nothing about the networks"
 UNDECIDED = "it cannot be told"
-MIDDLE = "between λ = 5 and 7"
 OF_EPS = "projection of ε"
+FLOW, ALIKE = "flow matching", "all about alike"
 
 
 # --- notebook 0 ---------------------------------------------------------------------------------
@@ -269,12 +270,13 @@ def _smallest_loss() -> str:
     return NOTHING if max(least) > 2 * min(least) else "which network is best"
 
 
-def _where_width_buys() -> str:
-    """Where a wider network gains most, on average over the objectives."""
+def _whom_width_helps() -> str:
+    """Whose excess at λ = −6 falls by the largest factor in the wider network."""
     small, large = training.excesses(training.SMALL), training.excesses(training.LARGE)
-    gain = np.mean([small[name].mean(0) - large[name].mean(0) for name in training.NAMES], axis=0)
-    best = training.GRID[gain.argmax()]
-    return "at the noise end" if best < 0 else MIDDLE if 4.5 < best < 7.5 else "at λ = 12"
+    at = abs(training.GRID + 6).argmin()
+    gain = {name: (small[name] - large[name])[:, at].mean() for name in training.NAMES}
+    best = max(gain, key=lambda name: gain[name])
+    return {"fm-ot": FLOW, "elbo": "the ELBO"}.get(best, ALIKE)
 
 
 def _lead_of_edm() -> str:
@@ -322,18 +324,19 @@ prediction(
     ),
 )
 prediction(
-    "where-width-buys",
+    "whom-width-helps",
     Choice(
-        "The network gets eight times as wide. At which noise levels does its excess fall most?",
+        "The network gets eight times as wide. For whom does the excess at λ = −6 fall by the "
+        "largest factor?",
         {
-            "at the noise end": (
-                "There the answer is nearly linear in z. Even flow matching gains less than half "
-                "as much."
+            "the ELBO": (
+                "It has the most excess there, but its weight says that this level matters no "
+                "more than λ = 4."
             ),
-            MIDDLE: "There noise is about as wide as a mode. No other level gains as much.",
-            "at λ = 12": "There z is almost x, and little can be wrong.",
+            FLOW: "Its weight there is the largest beside that of λ = 4, so it uses the new room.",
+            ALIKE: "Room is spent where the weighting asks for it.",
         },
-        _where_width_buys,
+        _whom_width_helps,
     ),
 )
 prediction(
@@ -538,13 +541,27 @@ def _flat_or_monotone() -> str:
 
 
 def _first_to_lose_a_goal() -> str:
-    """The method whose seeds have first lost a goal, on average over them."""
-    batches = {}
-    for name in ("FPO", "AWR", "DPO"):
-        kept = np.array([history.goals for history in policy.learned(name)])
-        lost = kept < kept[:, :1]
-        batches[name] = np.where(lost.any(1), lost.argmax(1), np.inf).mean()
-    return min(batches, key=lambda name: batches[name])
+    """The method whose seeds have lost a goal at the least reward, on average over them."""
+    rewards = {name: [_loss_of_goals(one) for one in policy.learned(name)] for name in LEARNERS}
+    means = {name: np.mean(values) for name, values in rewards.items()}
+    return min(means, key=lambda name: means[name]) if min(means.values()) < np.inf else NEITHER
+
+
+def _loss_of_goals(history: Any) -> float:
+    """The reward at which a run first has fewer goals than at the start; infinite if never."""
+    kept = np.array(history.goals)
+    lost = kept < kept[0]
+    return float(history.reward[lost.argmax()]) if lost.any() else np.inf
+
+
+def _clip_of_six() -> float:
+    """The true ratio at which FPO's clip acts, for six components of which the mean is taken."""
+    return float((1 + CLIP) ** (6 / elbo_mixture.gain(policy.WEIGHTINGS[policy.DEFAULT])))
+
+
+CLIP = 0.05  # of FPO
+LEARNERS = ("FPO", "AWR")
+NEITHER = "neither"
 
 
 prediction(
@@ -575,14 +592,23 @@ prediction(
 prediction(
     "first-to-lose-a-goal",
     Choice(
-        "Three methods learn from such a loss, and nobody asks them to keep all four goals. Which "
-        "loses one first?",
+        "FPO and AWR learn from such a loss, and nobody asks them to keep all four goals. Which "
+        "loses one at the lower reward?",
         {
             "FPO": "Its clip lets an action gain only so much from one batch.",
             "AWR": "It weights actions by the exponential of their advantage, without a clip.",
-            "DPO": "It compares actions of the first policy, which has them at all goals.",
+            NEITHER: "Nothing in their objectives asks for more than one goal.",
         },
         _first_to_lose_a_goal,
+    ),
+)
+prediction(
+    "clip-of-six",
+    Number(
+        "The action of a robot has six components, and the loss of FPO's default is their mean. At "
+        "which true ratio does a clip at 1.05 act, for changes at variance 1?",
+        _clip_of_six,
+        "The exponent is κ(1)/6 = 0.036, so the true ratio is 1.05 to the power of 28.",
     ),
 )
 
@@ -605,6 +631,17 @@ def _left_spread() -> float:
     """Percent of the spread of brightness with offset noise in training only."""
     level = prior.TERMINAL["Stable Diffusion"]
     return 100 * float(prior.offset_bias(level, 0.1, also_at_start=False)[1])
+
+
+def _most_bent() -> str:
+    """The variance of the data at which S over the energy is largest."""
+    variances = {0.01: "c = 0.01, much narrower", 1.0: EQUAL_LAWS, 100.0: "c = 100, much wider"}
+    bends = {c: math.sqrt(c) * (2 - math.pi / 2) for c in variances}
+    ratios = {c: bend / (bend + (1 - math.sqrt(c)) ** 2) for c, bend in bends.items()}
+    return variances[max(ratios, key=lambda c: ratios[c])]
+
+
+EQUAL_LAWS = "c = 1, as wide as the source"
 
 
 def _straightest() -> str:
@@ -670,6 +707,19 @@ prediction(
         _left_spread,
         "Along frequency 0 the start is far too narrow, and so are the samples.",
         "%",
+    ),
+)
+prediction(
+    "most-bent",
+    Choice(
+        "From N(0, 1) to N(0, c): which data make the paths bend most, for the energy of their "
+        "motion?",
+        {
+            "c = 0.01, much narrower": "There most of the motion is the way to the middle.",
+            EQUAL_LAWS: "No point has to go anywhere, so all of its motion is detour.",
+            "c = 100, much wider": "There most of the motion is the way outwards.",
+        },
+        _most_bent,
     ),
 )
 prediction(

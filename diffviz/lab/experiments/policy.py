@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from diffviz.checks import array, number, one_of, positive
+from diffviz.checks import array, count, number, one_of, positive
 from diffviz.compute.cache import cached
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.common import chosen
@@ -252,6 +252,89 @@ def noisy_correlations(name: str, change: str) -> list[float]:
     singles = drawn(name, change)
     exact = changes()[change].exact
     return [np.corrcoef(draws.mean(0), exact)[0, 1] for draws in singles.values()]
+
+
+@cached
+def spread_of_draws(name: str, change: str = "both", sets: int = 8) -> NDArray:
+    """The correlations of ``noisy_correlations`` for other sets of draws.
+
+    Args:
+        name: One of ``WEIGHTINGS``.
+        change: One of ``CHANGES``.
+        sets: Number of sets.
+
+    Returns:
+        Correlations with the exact log-ratio by set and by ``DRAWS``, shape (sets, 5).
+
+    Raises:
+        TypeError: ``sets`` is no whole number.
+        ValueError: A name is unknown, or ``sets`` is not positive.
+    """
+    from diffviz.policy import surrogates
+
+    entry = WEIGHTINGS[one_of(name, "weighting", WEIGHTINGS)]
+    old, new, x = _policies()
+    policy = new[one_of(change, "change", CHANGES)]
+    exact = changes()[change].exact
+    correlations = np.empty((count(sets, "sets"), len(DRAWS)))
+    for place, (row, m) in enumerate(np.ndindex(correlations.shape)):
+        rng = np.random.default_rng((DRAWS[m], 1 + row))
+        at = surrogates.draws(entry, x, DRAWS[m], rng)
+        loss = surrogates.losses(old, x, at) - surrogates.losses(policy, x, at)
+        correlations.flat[place] = np.corrcoef(loss.numpy().mean(0), exact)[0, 1]
+    return correlations
+
+
+class Above(NamedTuple):
+    """How closely a loss follows a fine change: whole, and with its cleaner levels alone.
+
+    Attributes:
+        whole: Correlation of the surrogate with the exact log-ratio.
+        above: The same of the part of the surrogate above the level.
+    """
+
+    whole: float
+    above: float
+
+
+@cached
+def fine_above(level: float = 2.0) -> dict[str, Above]:
+    """How closely each weighting follows the fine change alone, with and without noisy levels.
+
+    Args:
+        level: λ in nats, above which the second correlation looks.
+
+    Returns:
+        Both correlations for each of ``WEIGHTINGS``.
+
+    Raises:
+        TypeError: ``level`` is no number.
+        ValueError: ``level`` is not finite.
+    """
+    least = number(level, "level")
+    old, new, x = _policies()
+    bounds = [_bound(policy, x) for policy in (old, new["fine"])]
+    fine = changes()["fine"]
+    by_name = {}
+    for name, entry in WEIGHTINGS.items():
+        weighting = _Clean(entry, least)
+        part = (bounds[0].weighted(weighting) - bounds[1].weighted(weighting)).numpy()
+        above = float(np.corrcoef(part, fine.exact)[0, 1])
+        by_name[name] = Above(fine.correlation(name), above)
+    return by_name
+
+
+@dataclass(frozen=True)
+class _Clean:
+    """The weighting of an objective above a level λ, and 0 below it."""
+
+    entry: Objective
+    least: float
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at each λ, in the shape of ``logsnr``."""
+        w = self.entry.weighting(np.ravel(logsnr)).reshape(np.shape(logsnr))
+        return np.asarray(w * (np.asarray(logsnr) > self.least))
 
 
 @cached

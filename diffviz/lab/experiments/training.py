@@ -471,6 +471,32 @@ def excess_of(trainable: Trainable, width: int, seed: int = 0) -> NDArray:
     return np.log10(truth().excess(run))
 
 
+def weighted_excess(logs: Mapping[str, ArrayLike]) -> dict[str, NDArray]:
+    """Weight times excess over its integral: which levels hold what a loss can still win.
+
+    Args:
+        logs: Name of an objective of ``NAMES`` to log10 of its excess on ``GRID``, shape (45,).
+
+    Returns:
+        Shares per nat on ``GRID`` by objective, shape (45,) each.
+
+    Raises:
+        ValueError: A name is unknown, a value is not finite, or a shape is another.
+
+    Example:
+        >>> shares = weighted_excess({"fm-ot": np.zeros(45)})
+        >>> round(float(np.trapezoid(shares["fm-ot"], GRID)), 6)
+        1.0
+    """
+    shares = {}
+    for entry in chosen(*logs) if logs else ():
+        log = array(logs[entry.name], f"logs of {entry.name}")
+        require(log.shape == GRID.shape, f"logs must have shape {GRID.shape}, got {log.shape}")
+        product = entry.weighting(GRID) * 10**log
+        shares[entry.name] = product / np.trapezoid(product, GRID)
+    return shares
+
+
 class Interval(NamedTuple):
     """A mean over seeds and what is known of it.
 

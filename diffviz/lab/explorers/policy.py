@@ -481,6 +481,7 @@ def action_cloud(settings: Learning, here: Learned | None) -> Cloud:
         colours={TO_REACH: BEST, ACTIONS: run_colour(settings), STARTS: BEST},
         crosses=(TO_REACH,),
         clock="batch",
+        captions=[] if here is None else captions_of(here),
         trails=TRAILS,
         title="actions, + goals, grey starts",
         xlabel="first component",
@@ -488,6 +489,22 @@ def action_cloud(settings: Learning, here: Learned | None) -> Cloud:
         xlim=ROOM,
         ylim=ROOM,
     )
+
+
+def captions_of(learned: Learned) -> list[str]:
+    """What the clock of the actions says at each batch.
+
+    Args:
+        learned: The run.
+
+    Returns:
+        A text for each batch: reward and goals kept.
+    """
+    pairs = enumerate(zip(learned.reward, learned.goals, strict=True))
+    return [
+        f"batch {batch}: {goals} goals kept, reward {reward:.2f}"
+        for batch, (reward, goals) in pairs
+    ]
 
 
 def learning_text(settings: Learning, learned: Learned | None) -> str:

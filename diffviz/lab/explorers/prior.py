@@ -23,14 +23,17 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View, as_byt
 OWN_LEVEL = "own λ"  # the entry of the menu for a level that the slider sets
 LAST_LEVELS = prior_experiments.TERMINAL | {prior_experiments.ZERO: -np.inf}
 BRIGHTNESS, COUPLINGS = "brightness", "couplings"
+ALONE = "nothing"  # beside a coupling
 DATA, SAMPLES = "data", "samples"
 MEAN_RATIO, STD_RATIO, HERE = "mean / data's", "std / data's", "here"
 SCHEDULES = "schedules"
 COLOURS = {MEAN_RATIO: SUBJECT, STD_RATIO: BESIDE, SCHEDULES: REFERENCE}
+PHOTOGRAPHS, MOVED = "photographs", "by the formula"  # rows of images
 LOWEST = -24.0  # λ in nats that stands for −∞ on the axis
 # where the slider of λ stands for each schedule
 LAST_PLACES = {name: float(max(level, LOWEST)) for name, level in LAST_LEVELS.items()}
 LATTICE = np.linspace(LOWEST, 0, 193)
+FROM_RING = "from a ring of eight Gaussians to two moons"
 TRAILS = 60  # pairs whose way is drawn as a line
 
 Bell = tuple[float, float]  # mean and standard deviation of brightness
@@ -58,6 +61,7 @@ def prior_controls() -> tuple[Control, ...]:
         Slider("offset", "offset κ", 0, 0.3, 0.005, 0.0, tip=strength, when=bright),
         Switch("start", "at start too", True, tip=sampled, when=bright),
         Menu("coupling", "coupling", starts.COUPLINGS, starts.INDEPENDENT, when=coupled),
+        Menu("beside", "beside it", (ALONE, *starts.COUPLINGS), ALONE, when=coupled),
         Clock("time", "time", 1.0),
     )
 
@@ -68,7 +72,8 @@ class PriorExplorer(ViewExplorer):
     The controls set the log-SNR at the end of training, the size of the images, the mean and the
     spread of their brightness, and the strength of offset noise. The charts show the two laws of
     brightness, and the ratios of samples to data by the log-SNR at the end; below are photographs,
-    and what such a start makes of them. The second view plays couplings of a ring with two moons.
+    and what such a start makes of them. The second view plays couplings of a ring with two moons,
+    one alone or two on one clock.
 
     Args:
         schedule: Name of the schedule whose last level is chosen at first: a key of
@@ -149,7 +154,7 @@ class PriorExplorer(ViewExplorer):
             changed: Not used.
 
         Returns:
-            Two charts, photographs and a note; or a film and a table.
+            Two charts, photographs and a note; or one film or two, and a table.
         """
         if state["shows"] == COUPLINGS:
             return coupling_view(state)
@@ -246,9 +251,9 @@ def ratio_chart(state: State) -> Chart:
     return Chart(
         LATTICE,
         {MEAN_RATIO: mean_ratio, STD_RATIO: std_ratio},
-        xlabel=f"λ at the end  [nats; {LOWEST:g} is −∞]".replace("-", "−"),
+        xlabel=f"λ at the end  [nats; {LOWEST:g} stands for −∞]".replace("-", "−"),
         ylabel="samples / data",
-        title="what samples keep of it",
+        title="what samples keep of it; dots: ends of schedules",
         xlim=(LOWEST - 1, 2),
         ylim=(0, 1.2),
         colours=COLOURS,
@@ -277,7 +282,7 @@ def photographs(state: State) -> Images:
         state["start"],
     )
     others = [""] * (len(images) - 1)
-    labels = [DATA, *others, SAMPLES, *others]
+    labels = [PHOTOGRAPHS, *others, MOVED, *others]
     pixels = (np.concatenate([images, samples]) + 1) / 2
     return Images(pixels, labels, columns=len(images))
 
@@ -313,16 +318,43 @@ def describe(state: State, bells: dict[str, Bell]) -> str:
 
 
 def coupling_view(state: State) -> View:
-    """The ways of a coupling from source to data, and the numbers of all couplings.
+    """The ways of one coupling or two from source to data, and the numbers of all couplings.
 
     Args:
         state: A value for each control.
 
     Returns:
-        A film and a table.
+        A film or two, and a table.
     """
-    pairing = starts.paired(state["coupling"])
-    cloud = Cloud(
+    shown = [state["coupling"]]
+    if state["beside"] != ALONE:
+        shown.append(state["beside"])
+    rows = []
+    for coupling in starts.COUPLINGS:
+        crossing, cost, length = starts.paired(coupling).numbers.values()
+        mark = "▸" if coupling in shown else ""
+        rows.append((f"{mark} {coupling}", f"{crossing:.1%}", f"{cost:.1f}", f"{length:.3f}"))
+    titles = shown if len(shown) > 1 else [f"{FROM_RING}: {shown[0]}"]
+    films = [
+        coupling_film(coupling, title, state["time"])
+        for coupling, title in zip(shown, titles, strict=True)
+    ]
+    return View((*films, Table(coupling_head(), rows)), columns=len(films))
+
+
+def coupling_film(coupling: str, title: str, time: float) -> Cloud:
+    """The ways of a coupling from source to data.
+
+    Args:
+        coupling: Name of the coupling.
+        title: What stands above.
+        time: Share of the film that is over, from 0 to 1.
+
+    Returns:
+        The film.
+    """
+    pairing = starts.paired(coupling)
+    return Cloud(
         points={DATA: pairing.z[-1]},
         paths={SAMPLES: pairing.z},
         colours={SAMPLES: pair_colours(pairing), DATA: walks.GREY},
@@ -330,16 +362,10 @@ def coupling_view(state: State) -> View:
         captions=[f"t = {1 - share:.3f}: 1 source, 0 data (grey)" for share in pairing.share],
         xlabel="z₁",
         ylabel="z₂",
-        title=f"from a ring of eight Gaussians to two moons: {state['coupling']}",
+        title=title,
         trails=TRAILS,
-        present=state["time"],
+        present=time,
     )
-    rows = []
-    for coupling in starts.COUPLINGS:
-        crossing, cost, length = starts.paired(coupling).numbers.values()
-        mark = "▸" if coupling == state["coupling"] else ""
-        rows.append((f"{mark} {coupling}", f"{crossing:.1%}", f"{cost:.1f}", f"{length:.3f}"))
-    return View((cloud, Table(coupling_head(), rows)))
 
 
 def pair_colours(pairing: starts.Pairing) -> NDArray:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffviz import checks, plots
 from diffviz.lab.experiments import progress
@@ -255,6 +256,7 @@ def places_of(training: Training) -> tuple[Any, ...]:
 
 WIDTHS = (4, 8, 16, 32, 64)
 WIDTH_MARGIN = 1.15  # factor from the ends of the widths to the ends of their axis
+DECADES = 3.5  # of the axis of excess over width
 SAMPLED = "fm-ot"  # the objective whose samples are shown at first
 MEANT = "over the exact denoiser, seed 0, 800 steps on ring8"
 
@@ -427,9 +429,23 @@ def excess_by_width(
         xscale="log",
         xlim=(min(widths) / WIDTH_MARGIN, max(widths) * WIDTH_MARGIN),
         xticks=tuple(map(float, sorted(widths))),
-        ylim=views.EXCESS_LIMITS,
+        ylim=decades_about(np.concatenate(list(curves.values()))) if order else views.EXCESS_LIMITS,
         dots=dots if order else {},
     )
+
+
+def decades_about(values: NDArray) -> tuple[float, float]:
+    """Limits of an axis of one length about the middle of some logarithms.
+
+    Args:
+        values: The logarithms, shape (n,).
+
+    Returns:
+        The ends; farther apart where the values need it.
+    """
+    middle = (values.min() + values.max()) / 2
+    reach = max(DECADES / 2, 0.55 * np.ptp(values))
+    return float(middle - reach), float(middle + reach)
 
 
 def capacity_cloud(name: str, here: AtWidth | None) -> Cloud:

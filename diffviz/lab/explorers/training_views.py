@@ -151,9 +151,10 @@ def level_chart(training: Training, known: Known, trained: Trained | None) -> Ch
     Returns:
         The chart.
     """
-    curves = {FLOOR: known.floor}
+    curves: dict[str, NDArray] = {}
     if trained is not None:
         curves |= dict(zip(training.names, trained.by_level, strict=True))
+    curves[FLOOR] = known.floor  # over the lines, which would hide it
     return Chart(
         GRID,
         curves,

@@ -59,6 +59,7 @@ PAPER = {
     "loss": (error_losses.SQUARED,),
 }
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
+AS_DRAWN = " (drawn: as it stands)"  # behind the label of an axis with one that is not anchored
 FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w at λ < 0", "loss at λ < 0")
 
@@ -532,15 +533,17 @@ class WeightingExplorer(ViewExplorer):
             if not (name == DRAWN and is_drawing(state))
         }
         limits = drawn_limits(curves, look)
+        ylabel = look.label.format(plots.ERROR_OF[state["base"]], state["anchor"])
         if is_drawing(state):  # the curve stays under the pointer, and the axis where it is
             low, high = limits or (0.0, 0.0)
             limits = min(low, -HEIGHT), max(high, HEIGHT)
             curves[DRAWN] = drawn_heights(state, self.grid)
+            ylabel += AS_DRAWN
         return Chart(
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=look.label.format(plots.ERROR_OF[state["base"]], state["anchor"]),
+            ylabel=ylabel,
             xscale=axis.scale,
             ylim=limits,
             colours={DRAWN: colour_of(DRAWN)} if DRAWN in curves else {},

@@ -25,12 +25,14 @@ from diffviz.lab.experiments.policy import (
     actions,
     changes,
     counted,
+    fine_above,
     flatness,
     gains,
     goals,
     learned,
     mean_ratios,
     noisy_correlations,
+    spread_of_draws,
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, label_ends, last_points, legend, line_of
@@ -51,7 +53,7 @@ LABEL_OFFSETS = {  # in points
 }
 # How far labels at the ends of lines are moved from them, in units of log₁₀ κ.
 END_OFFSETS = {"min-snr-5-eps": 0.06, "sd3": -0.09, "iddpm-cosine": -0.02}
-GOALS_TITLE = "goals kept: mean and range of the seeds"
+GOALS_TITLE = "goals kept, a line for each seed"
 LEARNERS = ("FPO", "AWR", "DPO")
 AT_ONE_REWARD = "at an equal reward AWR has kept fewer goals"
 REWARDS = np.arange(0.08, 1.0, 0.01)  # at which goals are counted
@@ -59,6 +61,9 @@ ROOM = 1.22  # for the names at the ends of lines, over the length of the longes
 SHARES_AT = 3.2  # distance of the shares of goals from the horizontal axis of actions
 BELOW, ABOVE = -9, 8  # points from the end of a line to its name
 APART = 3.0  # points between lines that would lie over one another
+SEED_WIDTH = 1.4  # points of the line of a seed
+COMPARED = ("FPO", "AWR")  # runs that come to rewards at which goals are lost
+UNFINISHED = ("DPO",)  # runs that stop long before
 
 
 @figure(
@@ -72,7 +77,8 @@ def gain_law(
     """Draw the gain of each weighting over the scale of a change.
 
     Each line is named where it starts. If that is another scale than the finest of the experiment's
-    ``SCALES``, the name is followed by how many times less the weighting counts a change there.
+    ``SCALES``, it is named where it ends, with how many times less the weighting counts a change at
+    its start.
 
     Args:
         names: Weightings, of the experiment's ``WEIGHTINGS``, else of the catalogue.
@@ -89,9 +95,7 @@ def gain_law(
     start = np.log10(finest)
     whole = finest == SCALES[0]
     if ax is None:
-        ax = plots.axes(8.4, 4.8)[0]
-        if not whole:
-            _make_room_on_the_left(ax)
+        ax = plots.axes(8.4, 4.8, legend=0.0 if whole else 2.7)[0]
     log_c = np.r_[start, np.log10(SCALES[finest * 1.001 < SCALES])]
     curves = {name: np.interp(log_c, np.log10(SCALES), np.log10(gains(name))) for name in names}
     ax = plots.lines(
@@ -104,31 +108,37 @@ def gain_law(
         colours=plots.colour,
         ax=ax,
     )
-    for name, curve in curves.items():
-        height = curve[0] + (END_OFFSETS.get(name, 0.0) if whole else 0.0)
-        label = name if whole else f"{name}: {_times_less(curve[0])}"
-        style = {"color": plots.colour(name), "fontsize": 9, "ha": "right", "va": "center"}
-        ax.text(start - 0.06, height, label, style)
-    room = 1.05 if whole else 0.0  # for the labels, in units of log₁₀ c
     lowest = min(curve[0] for curve in curves.values())
-    ax.set(xlim=(start - room, 1.05), ylim=(lowest - 0.2, 1.1))
+    ax.set(xlim=(start, 1.05), ylim=(lowest - 0.2, 0.8))
     ax.set_xticks(range(int(np.ceil(start)), 2))
+    if whole:
+        _name_starts(ax, start, curves)
+    else:
+        _name_ends(ax, finest, curves)
     return ax
 
 
-def _make_room_on_the_left(ax: Axes) -> None:
-    """Move the vertical axis to the right, since names of lines stand on the left of the Axes."""
-    ax.figure.subplots_adjust(left=0.26, right=0.89)
-    ax.yaxis.tick_right()
-    ax.yaxis.set_label_position("right")
-    ax.spines["left"].set_visible(False)
-    ax.spines["right"].set_visible(True)
+def _name_ends(ax: Axes, finest: float, curves: Mapping[str, NDArray]) -> None:
+    """Write beside the end of each line its name, and how many times less it counts its start."""
+    words = {name: f"{name}: {_times_less(curve[0], finest)}" for name, curve in curves.items()}
+    label_ends(ax, last_points(ax), plots.colour, labels=words, size=10)
 
 
-def _times_less(log_ratio: float) -> str:
-    """How many times less something is counted, of the log₁₀ of a ratio."""
+def _name_starts(ax: Axes, start: float, curves: Mapping[str, NDArray]) -> None:
+    """Write the name of each line on the left of its start, and make room for it."""
+    ax.set(xlim=(start - 1.05, 1.05), ylim=(ax.get_ylim()[0], 1.1))
+    for name, curve in curves.items():
+        height = curve[0] + END_OFFSETS.get(name, 0.0)
+        style = {"color": plots.colour(name), "fontsize": 9, "ha": "right", "va": "center"}
+        ax.text(start - 0.06, height, name, style)
+
+
+def _times_less(log_ratio: float, finest: float) -> str:
+    """How many times less something is counted at a variance, of the log₁₀ of a ratio."""
     less = 10**-log_ratio
-    return "alike" if np.isclose(less, 1) else f"{less:.{0 if less > 9.9 else 1}f} times less"
+    if np.isclose(less, 1):
+        return "alike"
+    return f"{less:.{0 if less > 9.9 else 1}f} × less at c = {finest:g}"
 
 
 def _draw_surrogates(ax: Axes) -> None:
@@ -196,7 +206,8 @@ def draws_needed(
 ) -> Axes:
     """Draw the correlation of noisy surrogates with the exact log-ratio by number of draws.
 
-    Dotted lines are the surrogates of the change in both at once without noise.
+    Dotted lines are the surrogates of the change in both at once without noise. With that change
+    alone, a shade reaches from the least to the largest of eight other sets of draws.
 
     Args:
         which: Changes of the policy, of the experiment's ``CHANGES``.
@@ -241,9 +252,55 @@ def draws_needed(
     ends = {name: (np.log2(DRAWS[-1]), noisy_correlations(name, *which)[-1]) for name in names}
     ax.set_xlim(right=np.log2(DRAWS[-1]) + 0.08)  # dotted lines end before the names
     label_ends(ax, ends, plots.colour, size=10)
-    if "both" in which:
-        dotted = (0.0, max(changes()["both"].correlation(name) for name in names))
-        ax.annotate("dotted: without noise", dotted, (0, 4), textcoords="offset points", size=9)
+    if "both" in which:  # alone, since there is one change
+        _shade_other_draws(ax, names)
+    return ax
+
+
+def _shade_other_draws(ax: Axes, names: Sequence[str]) -> None:
+    """The range of other sets of draws for the mixed change; what shades and dots mean is told."""
+    dotted = (0.0, max(changes()["both"].correlation(name) for name in names))
+    words = "dotted: without noise;  shades: the range of eight other sets of draws"
+    ax.annotate(words, dotted, (0, 4), textcoords="offset points", size=9)
+    for name in names:
+        spread = spread_of_draws(name)
+        ax.fill_between(
+            np.log2(DRAWS),
+            spread.min(0),
+            spread.max(0),
+            color=plots.colour(name),
+            alpha=0.15,
+            lw=0,
+            gid=f"{name}: other draws",
+        )
+
+
+def fine_alone() -> Axes:
+    """Draw how closely each weighting follows a fine change, whole and above λ = 2 alone.
+
+    Returns:
+        The Axes, a row for each of the experiment's ``WEIGHTINGS``.
+    """
+    (ax,) = plots.axes(7.6, 3.9)
+    ax.figure.subplots_adjust(left=0.2)
+    parts = fine_above()
+    for row, (name, part) in enumerate(parts.items()):
+        shade = plots.colour(name)
+        ax.plot([part.whole, part.above], [row, row], color=shade, lw=1.2, zorder=1)
+        ax.plot(part.whole, row, "o", ms=8, color=shade, gid=f"{name}: whole")
+        ax.plot(part.above, row, "o", ms=8, mec=shade, mfc="white", mew=2, gid=f"{name}: above")
+    ax.set(
+        xlabel="correlation with the exact log-ratio of the fine change",
+        title="above λ = 2 alone, every loss follows the fine change",
+        ylim=(len(parts) - 0.5, -0.7),
+        yticks=range(len(parts)),
+        yticklabels=list(parts),
+    )
+    marks = [
+        Line2D([], [], marker="o", ms=8, mec=NEUTRAL, mfc=face, mew=2, ls="", label=label)
+        for label, face in (("the whole loss", NEUTRAL), ("its part above λ = 2", "white"))
+    ]
+    legend(ax, marks, loc="upper left", handletextpad=0.2)
     return ax
 
 
@@ -334,23 +391,36 @@ def _name_last(ax: Axes, records: Mapping[str, NDArray], offset: int) -> None:
     ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= longest])
 
 
-def _part_lines(ax: Axes, names: Sequence[str]) -> None:
-    """Move lines a little apart, the first one up, since several keep all goals for long."""
-    for place, name in enumerate(names):
-        rise = APART * ((len(names) - 1) / 2 - place)
+def _draw_steps(ax: Axes, at: Mapping[str, NDArray], kept: Mapping[str, NDArray]) -> None:
+    """Goals of each seed as steps, one line a seed, a little apart since many keep all for long.
+
+    Args:
+        ax: The Axes.
+        at: Name of a run to the places of its values, shape (k,).
+        kept: Name to the goals of its seeds, shape (seeds, k).
+    """
+    lines = [(name, seed) for name, of_seeds in kept.items() for seed in range(len(of_seeds))]
+    for place, (name, seed) in enumerate(lines):
+        rise = APART * ((len(lines) - 1) / 2 - place)
         moved = offset_copy(ax.transData, ax.get_figure(root=True), y=rise, units="points")
-        for line in ax.lines:
-            if line.get_gid() in (name, f"{name}:last"):
-                line.set_transform(moved)
+        ax.step(
+            at[name],
+            kept[name][seed],
+            where="post",
+            color=METHOD_COLOURS[name],
+            lw=SEED_WIDTH,
+            gid=f"{name}: seed {seed}",
+            transform=moved,
+        )
 
 
 def _draw_goals_kept(ax: Axes, names: Sequence[str], title: str = GOALS_TITLE) -> None:
-    """Goals kept by batch, mean and range of the seeds."""
+    """Goals kept by batch, a line for each seed."""
     kept = {name: np.array([history.goals for history in learned(name)]) for name in names}
-    _draw_range(ax, names, kept)
-    _part_lines(ax, names)
+    _draw_steps(ax, {name: np.arange(values.shape[1]) for name, values in kept.items()}, kept)
     _name_last(ax, kept, ABOVE)
-    ax.set(ylabel="goals kept", ylim=(0, 4.4), title=title, yticks=range(5))
+    ax.set(xlabel="batches of actions")
+    ax.set(ylabel="goals kept", ylim=(0, 4.6), title=title, yticks=range(5))
 
 
 def _goals_when_passing(histories: Sequence[Any]) -> NDArray:
@@ -362,19 +432,16 @@ def _goals_when_passing(histories: Sequence[Any]) -> NDArray:
 
 
 def _draw_goals_by_reward(ax: Axes, names: Sequence[str]) -> None:
-    """Goals kept by the reward that a run has got to, each line named at its end."""
-    for name in names:
-        kept = _goals_when_passing(learned(name))
-        reward = REWARDS[: kept.shape[1]]
-        _draw_band(ax, name, reward, kept)
-        end = (reward[-1], kept[:, -1].mean())
+    """Goals kept by the reward that a run has got to, a line for each seed."""
+    kept = {name: _goals_when_passing(learned(name)) for name in names}
+    _draw_steps(ax, {name: REWARDS[: values.shape[1]] for name, values in kept.items()}, kept)
+    for name, values in kept.items():
+        end = (REWARDS[values.shape[1] - 1], values[:, -1].mean())
         style: dict[str, Any] = {"color": METHOD_COLOURS[name], "fontsize": 10, "va": "center"}
-        ax.plot(*end, "o", color=METHOD_COLOURS[name], gid=f"{name}:last")
-        ax.annotate(name, end, (5, 9), textcoords="offset points", gid=f"{name}:end", **style)
-    _part_lines(ax, names)
-    title = AT_ONE_REWARD if tuple(names) == LEARNERS else GOALS_TITLE
+        ax.annotate(name, end, (7, 0), textcoords="offset points", gid=f"{name}:end", **style)
+    title = AT_ONE_REWARD if tuple(names) == COMPARED else GOALS_TITLE
     ax.set(xlabel="mean reward, when it is first passed", ylabel="goals kept", title=title)
-    ax.set(xlim=(0, 1.12), ylim=(0, 4.4), yticks=range(5))
+    ax.set(xlim=(0, 1.12), ylim=(0, 4.6), yticks=range(5))
 
 
 def _shares(found: NDArray) -> NDArray:
@@ -386,7 +453,7 @@ def _shares(found: NDArray) -> NDArray:
 
 def _draw_actions(ax: Axes, name: str, title: str) -> None:
     """Actions of a policy as dots, the goals as crosses with their shares of what comes near."""
-    ax.plot(*goals().T, "+", ms=14, mew=2, color="0.2", gid="goals", zorder=3)
+    ax.plot(*goals().T, "+", ms=20, mew=1.2, color="0.45", gid="goals", zorder=1.5)
     colour = METHOD_COLOURS.get(name, "0.5")
     ax.plot(*actions(name).T, "o", ms=4, color=colour, alpha=0.5, mew=0, gid=name)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
@@ -407,10 +474,11 @@ def _draw_actions(ax: Axes, name: str, title: str) -> None:
 
 
 def learning_curves(runs: Sequence[str] = LEARNERS) -> Axes:
-    """Draw reward by batch, and goals kept by reward; mean and range of the seeds.
+    """Draw reward by batch, mean and range of the seeds, and goals kept by reward, seed by seed.
 
     Args:
-        runs: Some of the experiment's ``RUNS``.
+        runs: Some of the experiment's ``RUNS``. DPO's end before the goals can be compared, and
+            stand in the left panel only.
 
     Returns:
         The panel of the reward.
@@ -420,7 +488,7 @@ def learning_curves(runs: Sequence[str] = LEARNERS) -> Axes:
     """
     reward, kept = plots.axes(11, 4.2, columns=2)
     _draw_reward(reward, runs, "reward: mean and range of three seeds")
-    _draw_goals_by_reward(kept, runs)
+    _draw_goals_by_reward(kept, [name for name in runs if name not in UNFINISHED])
     return reward
 
 
@@ -454,7 +522,7 @@ def _draw_clouds(panels: Sequence[Axes], runs: Sequence[str]) -> None:
 
 @figure(
     "policy-training",
-    "Four goals in the plane: reward and goals kept by batch, range of three seeds; actions "
+    "Four goals in the plane: reward and goals kept by batch, three seeds; actions "
     "before and after",
 )
 def policy_training(runs: Sequence[str] = ("FPO", "AWR", "DPO")) -> Axes:
@@ -487,7 +555,7 @@ def policy_collapse() -> Axes:
     reward, kept, after = plots.axes(12, 4.4, columns=3)
     runs = ("FPO", "FPO + KL")
     _draw_reward(reward, runs, "a KL term costs reward")
-    _draw_goals_kept(kept, runs, "with the KL term more goals are left")
+    _draw_goals_kept(kept, runs, "up to batch 36 the KL term keeps more goals")
     _draw_actions(after, "FPO + KL", "with the KL term, 36 batches")
     for ax in (reward, kept):
         ax.set_box_aspect(1)  # as high as the square of the actions

@@ -56,9 +56,15 @@ END = "log-SNR λ at the end   [nats; noise ← → data]"
 LAST_LEVELS = np.linspace(-22, 0, 221)  # λ in nats
 NO_SIGNAL_PLACE = -23.0  # where λ = −inf is drawn
 ALL_ENDS = TERMINAL | {ZERO: NO_SIGNAL_PLACE}
-SHOWN_PAIRS, SHOWN_POINTS = 120, 300
+SHOWN_PAIRS, SHOWN_POINTS = 80, 300
 LEARNT = COUPLINGS[1:]  # each by the same network, with the same number of steps
-COUPLING_RANGE, COUPLING_HEIGHTS = (-6.2, 6.2), (-7.0, 6.2)  # below is room for a legend
+FLOWS = {  # below the pairs: which flow, and how it is called
+    "independent, exact": "independent, exact flow",
+    "independent, learnt": "independent, learnt flow",
+    "minibatch OT": "minibatch OT, learnt flow",
+}
+COUPLING_RANGE, COUPLING_HEIGHTS = (-6.6, 6.6), (-7.8, 6.2)
+COUPLING_TYPE = 13  # size of the type in points, of a picture that is 11.4 inches wide
 
 
 def in_powers(value: float) -> str:
@@ -234,7 +240,7 @@ def terminal_snr(measured: tuple[NDArray, NDArray] | None = None) -> Axes:
     _draw_measured(right, measured_std / STD)
     handles = right.lines[: 2 * len(SIZES) : 2]
     legend(left, handles, loc="lower left", bbox_to_anchor=(0.19, 0.0))
-    note = "curves: closed form\ncircles: DDIM, 1000 steps"
+    note = "curves: closed form\ncircles: DDIM, 1000 steps;\nthe larger, the smaller the image"
     right.annotate(note, (0.2, 0.06), xycoords="axes fraction", fontsize=9)
     left.figure.subplots_adjust(top=0.82)
     return left
@@ -451,21 +457,26 @@ def _draw_ways(ax: Axes, ways: NDArray, data: NDArray, name: str) -> None:
     ax.scatter(starts[:, 0], starts[:, 1], s=14, c=colours, marker="s", lw=0, gid="source")
     ax.scatter(data[:, 0], data[:, 1], s=14, color=walks.GREY, lw=0, gid="data")
     ax.scatter(ends[:, 0], ends[:, 1], s=14, c=colours, lw=0, gid="ends")
-    ax.set(xlim=COUPLING_RANGE, ylim=COUPLING_HEIGHTS, aspect="equal", xlabel="z₁")
-    ax.set(xticks=(-5, 0, 5), yticks=(-5, 0, 5))
+    ax.set(xlim=COUPLING_RANGE, ylim=COUPLING_HEIGHTS, aspect="equal", xticks=(), yticks=())
 
 
-def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled) -> None:
-    """Pairs above, paths of their flow below."""
+def _draw_pairs(ax: Axes, name: str, coupling: Coupled) -> None:
+    """Pairs of a coupling, with the share that crosses and the cost in the title."""
     pairs = np.stack([coupling.source[:SHOWN_PAIRS], coupling.x[:SHOWN_PAIRS]], 1)
-    paths = coupling.z[:, :SHOWN_POINTS].transpose(1, 0, 2)
-    data = coupling.x[:SHOWN_POINTS]
-    _draw_ways(top, pairs, data, f"{name}: pairs")
-    _draw_ways(bottom, paths, data, f"{name}: paths")
+    _draw_ways(ax, pairs, coupling.x[:SHOWN_POINTS], f"{name}: pairs")
     numbers = coupling.numbers()
     share = f"{100 * numbers['crossings']:.0f} % cross"
-    top.set_title(f"{name}: {share}, cost {numbers['cost']:.1f}")
-    bottom.set_title(f"its flow: S = {numbers['S']:.2g}, path ratio {numbers['path ratio']:.2f}")
+    words = f"{name} pairs\n{share}, cost {numbers['cost']:.1f}"
+    ax.set_title(words, fontsize=COUPLING_TYPE)
+
+
+def _draw_flow(ax: Axes, name: str, coupling: Coupled) -> None:
+    """Paths of a flow, with its straightness and path ratio in the title."""
+    paths = coupling.z[:, :SHOWN_POINTS].transpose(1, 0, 2)
+    _draw_ways(ax, paths, coupling.x[:SHOWN_POINTS], f"{name}: paths")
+    numbers = coupling.numbers()
+    words = f"{FLOWS[name]}\nS = {numbers['S']:.2g}, path ratio {numbers['path ratio']:.2f}"
+    ax.set_title(words, fontsize=COUPLING_TYPE)
 
 
 def _name_kinds(ax: Axes, end: str) -> None:
@@ -475,7 +486,8 @@ def _name_kinds(ax: Axes, end: str) -> None:
         Line2D([], [], ls="", marker=marker, ms=6, mew=0, color=colour, label=label)
         for label, (marker, colour) in marks.items()
     ]
-    legend(ax, handles, loc="lower right", handletextpad=0.1)
+    options = {"loc": "lower right", "handletextpad": 0.1, "fontsize": COUPLING_TYPE - 2}
+    legend(ax, handles, **options)
 
 
 @figure(
@@ -484,9 +496,10 @@ def _name_kinds(ax: Axes, end: str) -> None:
     "transport cost, straightness",
 )
 def couplings_figure(flows: dict[str, Coupled] | None = None) -> Axes:
-    """Draw three couplings, a column each, whose flows the same network learned.
+    """Draw the pairs of three couplings, and below three flows.
 
-    The exact flow of independent pairs is left out: it would stand beside networks that are not.
+    The flows are those of independent pairs, exact and learnt, and that of minibatch OT. The flow
+    of reflow looks much like the last one and is left out.
 
     Args:
         flows: What ``experiments.prior.coupled`` returned; computed by default.
@@ -494,14 +507,14 @@ def couplings_figure(flows: dict[str, Coupled] | None = None) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(13.6, 10.4, columns=3, rows=2)
+    panels = plots.axes(11.4, 8.8, columns=3, rows=2)
     flows = coupled() if flows is None else flows
-    for name, top, bottom in zip(LEARNT, panels[:3], panels[3:], strict=True):
-        _draw_coupling(top, bottom, name.split(",")[0], flows[name])
-    panels[0].set_ylabel("120 pairs to train on\nz₂")
-    panels[3].set_ylabel("the learnt flow: 300 ends, 120 paths\nz₂")
+    for name, ax in zip(LEARNT, panels[:3], strict=True):
+        _draw_pairs(ax, name.split(",")[0], flows[name])
+    for name, ax in zip(FLOWS, panels[3:], strict=True):
+        _draw_flow(ax, name, flows[name])
     _name_kinds(panels[0], "end of a pair")
     _name_kinds(panels[3], "end of a path")
-    room = {"left": 0.075, "right": 0.99, "bottom": 0.06, "top": 0.965}
-    panels[0].figure.subplots_adjust(wspace=0.12, hspace=0.22, **room)
+    room = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.93}
+    panels[0].figure.subplots_adjust(wspace=0.03, hspace=0.17, **room)
     return panels[0]

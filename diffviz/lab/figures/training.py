@@ -1,12 +1,14 @@
 """Figures of what each of several weightings buys a small network, and where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
@@ -28,6 +30,8 @@ from diffviz.lab.experiments.training import (
     interval,
     sample_quality,
     shares_astray,
+    truth,
+    weighted_excess,
 )
 from diffviz.lab.experiments.weighting import DRAWN as BY_HAND
 from diffviz.lab.figures.registry import figure
@@ -41,12 +45,16 @@ from diffviz.lab.figures.style import (
     last_points,
     line_of,
     minus,
+    name_curve,
     named_lines,
     put_under,
     set_gaps,
 )
 from diffviz.learning.floors.record import Floor
 from diffviz.plots.style import DRAWN
+
+if TYPE_CHECKING:
+    from diffviz.data.densities import Mixture
 
 EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
 LOGGED = "0.45"  # what a log shows
@@ -57,7 +65,11 @@ KINDS = (  # which draws of λ: their name, the shift of their dots, their face
 ANCHOR = 4.0  # λ in nats where all five networks lose most
 HIGHEST = 1.7  # of a loss over its floor that is drawn
 SAMPLE_SIZE = 2.6  # points, of a dot
-REACH = 2.6  # of a panel of samples, from its middle
+REACH, SAMPLES_REACH = 2.6, 2.3  # of a panel of samples, from its middle
+LEAVING, LEAVES = "sd3", 8.8  # whose weighting leaves the frame, and the λ where it is named
+LEFT_DECADES, LEFT_GAP = (-5.0, 0.3), 0.9  # of weight times excess; inches between its panels
+STEEP = {"sd3": (7.6, (6, 6)), "edm": (11.9, (6, 6))}  # named beside their lines: λ, points away
+ASTRAY = 4.0  # standard deviations from a mode beyond which a sample is astray
 LEAST_WIDE = 10.4  # inches of the figure of few widths
 NAMED, BESIDE = 1.95, 0.2  # inches between panels, with names and an axis or with neither
 FACES = {SMALL: "", LARGE: "white"}  # of dots, by the width of the network
@@ -101,33 +113,36 @@ def over_floor(
         ax.set(ylim=(0.6, HIGHEST), xlabel="λ   [noise ← → data]")
     panels[0].set_ylabel("loss / loss of the exact denoiser")
     put_under(panels, strip)
-    _explain_panels(panels[0])
+    _explain_panels(panels[0], logged)
     return panels[0]
 
 
-def _explain_panels(ax: Axes) -> None:
-    """Say under the panels what is grey and what has a colour."""
-    entries = {
+def _explain_panels(ax: Axes, names: Iterable[str]) -> None:
+    """Say under the panels what is grey and what has the colours of these objectives."""
+    entries: dict[str, Artist | tuple[Artist, ...]] = {
         "logged in training": Line2D([], [], color=LOGGED, lw=1.2),
         "± two standard errors": Patch(color=LOGGED, alpha=0.35, lw=0),
-        "measured afterwards, in the objective's colour": Line2D([], [], color="black", lw=2.2),
     }
+    drawn = [Line2D([], [], color=plots.colour(name), lw=2.2) for name in names]
+    entries["measured afterwards, in the objective's colour"] = tuple(drawn)
     _legend_under(ax, entries, ncols=3)
 
 
-def _legend_under(ax: Axes, entries: Mapping[str, Artist], ncols: int) -> None:
-    """A legend in a line of its own at the foot of the figure."""
+def _legend_under(ax: Axes, entries: Mapping[str, Artist | tuple[Artist, ...]], ncols: int) -> None:
+    """A legend in a line of its own at the foot of the figure; several artists stand in a row."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     height = figure.get_figheight()
     figure.subplots_adjust(bottom=figure.subplotpars.bottom + 0.3 / height)
+    handles: list[Any] = list(entries.values())
     figure.legend(
-        list(entries.values()),
+        handles,
         list(entries),
         loc="lower center",
         ncols=ncols,
         frameon=False,
         fontsize=9,
+        handler_map={tuple: HandlerTuple(ndivide=None)},
     )
 
 
@@ -224,11 +239,63 @@ def capacity(
         _draw_excess(ax, width, logs)
     _share_heights(others)
     set_gaps((left, *others), (NAMED, *[BESIDE] * (len(others) - 1)))
-    for ax in (left, others[-1]):
-        label_ends(ax, last_points(ax), plots.colour, size=10)
+    _name_weightings(left)
+    label_ends(others[-1], last_points(others[-1]), plots.colour, size=10)
     put_under((left, *others), strip)
     for ax in (left, *others):
         _mark_anchor(ax)
+    return left
+
+
+def _name_weightings(ax: Axes) -> None:
+    """Name weightings at their ends, and one that leaves the frame before beside its line."""
+    ends = last_points(ax)
+    name_curve(ax, LEAVING, LEAVES, (8, 0), ha="left")
+    rest = {name: end for name, end in ends.items() if name != LEAVING}
+    label_ends(ax, rest, plots.colour, size=10)
+
+
+def left_to_win(
+    spread: Mapping[str, NDArray] | None = None, strip: plots.Strip | None = None
+) -> Axes:
+    """Draw weight times excess by noise level: as shares of the whole, and as logarithms.
+
+    Args:
+        spread: What ``experiments.training.excesses`` returned for one width; 8 by default.
+        strip: One example at several noise levels, drawn under the axes.
+
+    Returns:
+        The left panel.
+    """
+    spread = excesses(SMALL) if spread is None else spread
+    shares = weighted_excess({name: logs.mean(0) for name, logs in spread.items()})
+    peaks = {name: np.log10(share / share.max()) for name, share in shares.items()}
+    left, right = plots.axes(LEAST_WIDE, 4.2, columns=2, legend=1.1)
+    titles = {left: "nearly all of it lies in the middle", right: "the same, on a log scale"}
+    labels = {left: "weight × excess, share per nat", right: "log₁₀ of it, 0 at its largest"}
+    for ax, curves in ((left, shares), (right, peaks)):
+        plots.lines(
+            GRID,
+            curves,
+            xlabel=SHORT_LOGSNR,
+            ylabel=labels[ax],
+            title=titles[ax],
+            outside=None,
+            colours=plots.colour,
+            ax=ax,
+        )
+        for line in ax.lines:
+            line.set_linestyle("-")
+    left.set_ylim(0, None)
+    right.set_ylim(*LEFT_DECADES)
+    set_gaps((left, right), (LEFT_GAP,))
+    rest = {name: end for name, end in last_points(right).items() if name not in STEEP}
+    label_ends(right, rest, plots.colour, size=10)
+    for name, (level, offset) in STEEP.items():
+        name_curve(right, name, level, offset, ha="left")
+    put_under((left, right), strip)
+    _mark_anchor(left, height=0.92)
+    _mark_anchor(right)
     return left
 
 
@@ -236,6 +303,8 @@ def width_gains(
     spread: Mapping[int, Mapping[str, NDArray]] | None = None, strip: plots.Strip | None = None
 ) -> Axes:
     """Draw how many times less excess the wider network has, at each noise level.
+
+    Thin lines are single seeds, and thick ones their geometric means.
 
     Args:
         spread: By width, what ``experiments.training.excesses`` returned, for two widths; 8 and 64
@@ -251,11 +320,11 @@ def width_gains(
     spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
     require(len(spread) == 2, f"spread must hold two widths, got {len(spread)}")
     small, large = sorted(spread)
-    means = {name: spread[small][name].mean(0) - spread[large][name].mean(0) for name in NAMES}
+    gains = {name: spread[small][name] - spread[large][name] for name in NAMES}
     (ax,) = plots.axes(8.2, 4.4, legend=1.1)
     plots.lines(
         GRID,
-        {name: 10**gain for name, gain in means.items()},
+        {name: 10 ** gain.mean(0) for name, gain in gains.items()},
         xlabel=plots.LOGSNR,
         ylabel=f"excess at width {small} / excess at width {large}",
         title="width buys most at λ = 5 to 7",
@@ -264,13 +333,19 @@ def width_gains(
         ax=ax,
     )
     ax.set_yscale("log")
-    ax.set_yticks([1, 2, 5, 10, 20])
+    ax.set_yticks([0.2, 0.5, 1, 2, 5, 10, 20])
+    ax.set_ylim(0.15, 25)
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
     for line in named_lines(ax):
         line.set_linestyle("-")
     label_ends(ax, last_points(ax), plots.colour, size=10)
+    for name, gain in gains.items():
+        for seed, line in enumerate(10**gain):
+            shade, gid = plots.colour(name), f"{name}: seed {seed}"
+            ax.plot(GRID, line, color=shade, lw=0.8, alpha=0.45, zorder=1.5, gid=gid)
     ax.axhline(1, color=NEUTRAL, lw=0.8, zorder=1, gid="no gain")
+    ax.text(0.98, 0.04, "thin: single seeds", transform=ax.transAxes, ha="right", color=NEUTRAL)
     put_under([ax], strip)
     return ax
 
@@ -286,12 +361,12 @@ def _share_heights(panels: Sequence[Axes]) -> None:
         ax.yaxis.set_major_formatter(NullFormatter())
 
 
-def _mark_anchor(ax: Axes) -> None:
-    """A thin line at the level where all five networks lose most, with its λ."""
+def _mark_anchor(ax: Axes, height: float = 0.02) -> None:
+    """A thin line at the level at which weightings are compared, with its λ at that height."""
     ax.axvline(ANCHOR, color=NEUTRAL, ls=":", lw=1.2, zorder=1, gid="anchor")
     ax.annotate(
         f"λ = {ANCHOR:g}",
-        (ANCHOR, 0.02),
+        (ANCHOR, height),
         (4, 0),
         xycoords=ax.get_xaxis_transform(),
         textcoords="offset points",
@@ -475,7 +550,7 @@ def trained_beside(
 
     Args:
         logs: Name of an objective, or "drawn", to log10 of its excess on ``GRID``, shape (45,).
-        samples: The same names to samples, shape (n, 2) each.
+        samples: The same names to samples of the ring, shape (n, 2) each.
         title: Title of the excess; what it shows by default.
 
     Returns:
@@ -505,25 +580,38 @@ def trained_beside(
     for ax, (name, points) in zip(others, samples.items(), strict=True):
         cloud(ax, points, name, _own_colour(name), size=3)
         _square(ax, REACH)
-        ax.set_title(f"{name}: {len(np.asarray(points))} samples", color=_own_colour(name))
+        _circle_modes(ax)
+        places = np.asarray(points)
+        beyond = int((np.abs(places).max(1) > REACH).sum())
+        words = f"{name}: {len(places)} samples,\n{beyond} of them outside the frame"
+        ax.set_title(words, color=_own_colour(name), fontsize=10)
     return left
 
 
-def _draw_truth(ax: Axes) -> None:
-    """True points, with the distance of others from them in the title."""
-    there, floor, distances = held()
-    cloud(ax, there, "truth", TRUTH, size=SAMPLE_SIZE)
+def _circle_modes(ax: Axes) -> None:
+    """Faint circles around the modes of the ring; what lies outside of all is astray."""
+    law = cast("Mixture", truth().toy.law)
+    stds = np.broadcast_to(law.std.numpy().ravel(), len(law.means))
+    for mean, std in zip(law.means.numpy(), stds, strict=True):
+        circle = Circle(tuple(mean), ASTRAY * std, fill=False, ec=NEUTRAL, lw=0.8, alpha=0.6)
+        circle.set_gid("mode")
+        ax.add_patch(circle)
+
+
+def _spread_of_truth() -> str:
+    """How far true points are from other true points, in words."""
+    _, floor, distances = held()
     low, high = distances.min() / floor, distances.max() / floor
-    ax.set_title(f"truth\nother true points:\n{low:.1f} to {high:.1f} × truth", fontsize=10)
+    return f"two sets of true points: {low:.1f} to {high:.1f} × truth"
 
 
 @figure(
     "samples",
-    "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of that "
-    "between two sets of true points",
+    "Samples of each run, and circles around the modes of the truth: sliced Wasserstein-2 distance "
+    "in multiples of that between two sets of true points",
 )
 def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None = None) -> Axes:
-    """Draw the truth and samples of each run, a row for each width.
+    """Draw samples of each run, a row for each width, with a circle around each mode of the data.
 
     Args:
         qualities: By two widths, what ``experiments.training.sample_quality`` returned; widths 8
@@ -534,19 +622,19 @@ def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None =
     """
     if qualities is None:
         qualities = {width: sample_quality(width) for width in (SMALL, LARGE)}
-    panels = plots.axes(12.5, 5.9, columns=6, rows=2)
-    headline(panels[0], "the wider networks leave fewer samples between the modes")
-    for row, (width, runs) in zip((panels[:6], panels[6:]), qualities.items(), strict=True):
-        _draw_truth(row[0])
-        _square(row[0], REACH)
-        for ax, (name, quality) in zip(row[1:], runs.items(), strict=True):
+    panels = plots.axes(12.5, 6.3, columns=5, rows=2)
+    words = "the wider networks leave fewer samples between the modes"
+    headline(panels[0], f"{words}   ({_spread_of_truth()})")
+    for row, (width, runs) in zip((panels[:5], panels[5:]), qualities.items(), strict=True):
+        for ax, (name, quality) in zip(row, runs.items(), strict=True):
             cloud(ax, quality.points, name, plots.colour(name), size=SAMPLE_SIZE)
-            numbers = f"{quality.floors:.1f} × truth\n{quality.astray:.1%} astray"
+            numbers = f"{quality.floors:.1f} × truth, {quality.astray:.1%} astray"
             ax.set_title(f"{name}\n{numbers}", fontsize=10)
-            _square(ax, REACH)
-        row[1].set_ylabel(f"width {width}")
+            _square(ax, SAMPLES_REACH)
+            _circle_modes(ax)
+        row[0].set_ylabel(f"width {width}")
     panels[0].figure.subplots_adjust(
-        left=0.01, right=0.99, bottom=0.02, top=0.83, wspace=0.12, hspace=0.38
+        left=0.03, right=0.99, bottom=0.02, top=0.86, wspace=0.08, hspace=0.3
     )
     return panels[0]
 
@@ -651,5 +739,15 @@ def floor_between(band: Floor) -> Axes:
             color=line.get_color(),
             fontsize=10,
         )
-    ax.text(7, 1, "the floor is in here", ha="center", color="0.25", fontsize=10)
+    ax.text(7, 1, "the floor most likely lies in here", ha="center", color="0.25", fontsize=10)
+    ax.annotate(
+        "up to λ = −2 the three\nlie on one another",
+        (-4, np.interp(-4, *np.asarray(line_of(ax, "lower").get_data(), dtype=float))),
+        (-40, 40),
+        textcoords="offset points",
+        ha="center",
+        color=NEUTRAL,
+        fontsize=10,
+        arrowprops={"arrowstyle": "-", "color": NEUTRAL, "lw": 0.7},
+    )
     return ax

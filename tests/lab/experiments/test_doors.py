@@ -59,6 +59,7 @@ DOORS = {
     "few_steps.LeastError": few_steps.LeastError(0.3),
     "masked.curves": lambda grid: masked.curves(("maskgit",), "sum", grid),
     "masked.elbo_density": masked.elbo_density,
+    "training.weighted_excess": lambda log: training.weighted_excess({"edm": log}),
     "perception.noised": lambda image: perception.noised(image, 0.0),
     "perception.photo_spending": perception.photo_spending,
     "perception.sensitivity_curves": perception.sensitivity_curves,

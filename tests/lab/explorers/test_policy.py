@@ -18,6 +18,7 @@ from diffviz.lab.explorers.policy import (
     REWARD,
     LearningExplorer,
     PolicyExplorer,
+    captions_of,
 )
 from diffviz.web.pictures import Cloud
 
@@ -174,6 +175,15 @@ def test_goals_are_crosses_that_stand_out():
     assert list(cloud.crosses) == ["goals"]
     np.testing.assert_allclose(np.abs(cloud.points["goals"]), 1.5)
     assert cloud.colours["goals"] == BEST and "+" in cloud.title
+
+
+def test_the_clock_of_actions_says_what_is_kept_at_each_batch():
+    run = policy_experiments.learning(policy_experiments.Learning(batches=2))
+    captions = captions_of(run)
+    assert len(captions) == len(run.actions) == 3
+    for batch, caption in enumerate(captions):
+        goals, reward = int(run.goals[batch]), run.reward[batch]
+        assert caption == f"batch {batch}: {goals} goals kept, reward {reward:.2f}"
 
 
 @pytest.mark.parametrize("method", ["AWR", "DPO", "DDPO"])

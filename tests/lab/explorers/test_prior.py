@@ -139,6 +139,20 @@ def test_a_coupling_is_played_from_the_ring_to_the_moons(explorer, coupling):
     assert explorer.view.panels[0].present == 0.5
 
 
+def test_two_couplings_are_played_on_one_clock(explorer):
+    explorer.set("shows", "couplings")
+    explorer.set("beside", starts.FLOW)
+    explorer.set("time", 0.25)
+    left, right, table = explorer.view.panels
+    assert (left.title, right.title) == (starts.INDEPENDENT, starts.FLOW)
+    assert left.present == right.present == 0.25 and explorer.view.columns == 2
+    np.testing.assert_array_equal(left.times, right.times)
+    for cloud, name in ((left, starts.INDEPENDENT), (right, starts.FLOW)):
+        np.testing.assert_array_equal(cloud.paths["samples"], starts.paired(name).z)
+    marked = [row[0].removeprefix("▸ ") for row in table.rows if row[0].startswith("▸")]
+    assert marked == [starts.INDEPENDENT, starts.FLOW]
+
+
 def test_the_numbers_of_the_couplings_are_those_of_the_experiment(explorer):
     ring, moons = prior_experiments.ring_and_moons()
     independent, optimal, flow, reflow = (starts.paired(name).numbers for name in starts.COUPLINGS)

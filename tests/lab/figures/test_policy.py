@@ -150,10 +150,10 @@ def test_the_gain_law_from_another_scale_says_how_much_less_each_counts():
     words = dict(text.get_text().split(": ") for text in ax.texts)
     assert words == {
         "elbo": "alike",
-        policy_experiments.DEFAULT: f"{less[policy_experiments.DEFAULT]:.1f} times less",
-        "edm": f"{less['edm']:.1f} times less",
-        "fm-ot": "10 times less",
-        "indi": f"{less['indi']:.0f} times less",
+        policy_experiments.DEFAULT: f"{less[policy_experiments.DEFAULT]:.1f} × less at c = 0.01",
+        "edm": f"{less['edm']:.1f} × less at c = 0.01",
+        "fm-ot": "10 × less at c = 0.01",
+        "indi": f"{less['indi']:.0f} × less at c = 0.01",
     }
     for name in shown:
         log_c, y = data(ax.figure, 0, name)
@@ -181,8 +181,14 @@ def test_noisy_losses_are_drawn_below_those_without_noise():
         "elbo",
         "fm-ot",
         policy_experiments.DEFAULT,
-        "dotted: without noise",
+        "dotted: without noise;  shades: the range of eight other sets of draws",
     }
+    for name in ("elbo", "fm-ot", policy_experiments.DEFAULT):
+        (band,) = [one for one in ax.collections if one.get_gid() == f"{name}: other draws"]
+        heights = band.get_paths()[0].vertices
+        at_last = heights[np.isclose(heights[:, 0], 7), 1]
+        spread = policy_experiments.spread_of_draws(name)[:, -1]
+        assert (at_last.min(), at_last.max()) == pytest.approx((spread.min(), spread.max()))
     check_nothing_is_cut(ax.figure)
     check_type(ax.figure)
 
@@ -242,18 +248,22 @@ def test_the_correlation_of_two_scales_is_that_of_a_large_sample(ratio, share):
 
 
 def check_range(figure, name, panels=2):
-    """A line is the mean of the seeds, and the band behind it their range."""
-    for panel, quantity in enumerate(("reward", "goals")[:panels]):
-        each = np.array([getattr(one, quantity) for one in policy_experiments.learned(name)])
-        assert len(each) == 3
-        batch, mean = data(figure, panel, name)
-        np.testing.assert_array_equal(batch, np.arange(each.shape[1]))
-        np.testing.assert_allclose(mean, each.mean(0))
-        bands = [one for one in figure.axes[panel].collections if one.get_gid() == f"{name}:range"]
-        (path,) = bands[0].get_paths()
-        for at in range(each.shape[1]):
-            heights = path.vertices[path.vertices[:, 0] == at, 1]
-            assert (heights.min(), heights.max()) == (each[:, at].min(), each[:, at].max())
+    """Reward: the mean of the seeds with their range behind it. Goals: a line for each seed."""
+    runs = policy_experiments.learned(name)
+    each = np.array([one.reward for one in runs])
+    assert len(each) == 3
+    batch, mean = data(figure, 0, name)
+    np.testing.assert_array_equal(batch, np.arange(each.shape[1]))
+    np.testing.assert_allclose(mean, each.mean(0))
+    bands = [one for one in figure.axes[0].collections if one.get_gid() == f"{name}:range"]
+    (path,) = bands[0].get_paths()
+    for at in range(each.shape[1]):
+        heights = path.vertices[path.vertices[:, 0] == at, 1]
+        assert (heights.min(), heights.max()) == (each[:, at].min(), each[:, at].max())
+    for seed, run in enumerate(runs if panels > 1 else ()):
+        batch, kept = data(figure, 1, f"{name}: seed {seed}")
+        np.testing.assert_array_equal(batch, np.arange(len(run.goals)))
+        np.testing.assert_array_equal(kept, run.goals)
 
 
 def near_goals(actions):
@@ -289,18 +299,19 @@ def test_the_parts_of_learning_are_drawn_alone():
 
 def test_goals_are_drawn_by_the_reward_that_is_first_passed():
     ax = figures.policy.learning_curves().figure.axes[1]
-    for name in ("FPO", "AWR", "DPO"):
-        reward, mean = data(ax.figure, 1, name)
-        runs = policy_experiments.learned(name)
-        for level, goals in zip(reward, mean, strict=True):
-            there = [
-                next(g for r, g in zip(one.reward, one.goals, strict=True) if r > level)
-                for one in runs
-            ]
-            assert goals == pytest.approx(np.mean(there))
+    at = {}
+    for name in ("FPO", "AWR"):
+        runs, goals = policy_experiments.learned(name), []
+        for seed, one in enumerate(runs):
+            reward, kept = data(ax.figure, 1, f"{name}: seed {seed}")
+            for level, count in zip(reward, kept, strict=True):
+                pairs = zip(one.reward, one.goals, strict=True)
+                assert count == next(g for r, g in pairs if r > level)
+            goals.append(kept)
         furthest = min(max(one.reward) for one in runs)
         assert furthest - 0.0101 < reward[-1] < furthest
-    at = {name: dict(zip(*data(ax.figure, 1, name), strict=True)) for name in ("FPO", "AWR")}
+        at[name] = dict(zip(reward, np.mean(goals, 0), strict=True))
+    assert not any(str(line.get_gid()).startswith("DPO") for line in ax.lines)
     both = [level for level in at["AWR"] if level > 0.5]
     assert len(both) > 10 and all(at["AWR"][level] < at["FPO"][level] for level in both)
 
@@ -360,12 +371,22 @@ def test_each_dot_of_flatness_is_named_in_its_colour():
 def test_lines_that_keep_all_goals_are_drawn_apart():
     """By more than a line is wide, and with the numbers that they have."""
     for ax, names in (
-        (figures.policy.learning_curves().figure.axes[1], ("FPO", "AWR", "DPO")),
+        (figures.policy.learning_curves().figure.axes[1], ("FPO", "AWR")),
         (figures.draw("policy-collapse").axes[1], ("FPO", "FPO + KL")),
     ):
         heights = []
-        for name in names:
+        for name in (f"{one}: seed {seed}" for one in names for seed in range(3)):
             (line,) = (one for one in ax.lines if one.get_gid() == name)
             assert line.get_ydata()[0] == 4
             heights.append(line.get_transform().transform((0.1, 4))[1] * 72 / ax.figure.dpi)
         assert (-np.diff(heights) > line.get_linewidth()).all()
+
+
+def test_a_fine_change_is_followed_above_a_level_by_every_weighting():
+    ax = figures.policy.fine_alone()
+    for name, part in policy_experiments.fine_above().items():
+        assert data(ax.figure, 0, f"{name}: whole")[0] == part.whole
+        assert data(ax.figure, 0, f"{name}: above")[0] == part.above > 0.97
+        assert part.whole == policy_experiments.changes()["fine"].correlation(name)
+    check_nothing_is_cut(ax.figure)
+    check_type(ax.figure)

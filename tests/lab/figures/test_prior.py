@@ -14,7 +14,7 @@ from diffviz.lab import figures
 from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.lab.experiments import starts, walks
 from diffviz.lab.explorers.prior import pair_colours
-from diffviz.lab.figures.prior import LEARNT, in_powers
+from diffviz.lab.figures.prior import FLOWS, in_powers
 from diffviz.sampling import couplings
 from diffviz.theory import paths, prior
 
@@ -252,20 +252,20 @@ def collection(figure, panel, name, row):
 
 
 def test_pairs_and_paths_have_the_colours_of_the_explorer():
-    """Each by where it ends, and so do its start and its end; data are grey; axes have names."""
+    """Each by where it ends, and so do its start and its end; data are grey."""
     figure = figures.draw("couplings")
-    reflow = prior_experiments.coupled()["reflow"]
-    for row, ends in enumerate((reflow.x[:120], reflow.z[-1, :120])):
+    optimal = prior_experiments.coupled()["minibatch OT"]
+    for row, ends in enumerate((optimal.x[:80], optimal.z[-1, :80])):
         wanted = walks.end_colours(ends, starts.COUPLING_REACH)
-        lines = collection(figure, 2 + 3 * row, "reflow", row)
+        panel = (1, 5)[row]
+        lines = collection(figure, panel, "minibatch OT", row)
         np.testing.assert_allclose(lines.get_colors()[:, :3], wanted)
-        dots = {one.get_gid(): one for one in figure.axes[2 + 3 * row].collections}
+        dots = {one.get_gid(): one for one in figure.axes[panel].collections}
         for gid in ("source", "ends"):
-            np.testing.assert_allclose(dots[gid].get_facecolors()[:120, :3], wanted)
-        np.testing.assert_array_equal(dots["data"].get_offsets(), reflow.x[:300])
+            np.testing.assert_allclose(dots[gid].get_facecolors()[:80, :3], wanted)
+        np.testing.assert_array_equal(dots["data"].get_offsets(), optimal.x[:300])
         grey = matplotlib.colors.to_rgb(walks.GREY)
         np.testing.assert_allclose(dots["data"].get_facecolors()[0, :3], grey)
-    assert {ax.get_xlabel() for ax in figure.axes} == {"z₁"}
     pairing = starts.paired(starts.REFLOW)
     shown = walks.end_colours(pairing.z[-1], starts.COUPLING_REACH)
     np.testing.assert_array_equal(pair_colours(pairing), shown)
@@ -274,7 +274,7 @@ def test_pairs_and_paths_have_the_colours_of_the_explorer():
 def test_no_path_of_a_coupling_leaves_its_panel():
     ax = figures.draw("couplings").figure.axes[3]
     ends = ax.get_xlim(), ax.get_ylim()
-    for name in LEARNT:
+    for name in FLOWS:
         z = prior_experiments.coupled()[name].z[:, :300]
         for place, (low, high) in enumerate(ends):
             assert low < z[..., place].min() and z[..., place].max() < high
@@ -283,12 +283,12 @@ def test_no_path_of_a_coupling_leaves_its_panel():
 def test_the_figure_of_couplings_says_what_is_measured():
     figure = figures.draw("couplings")
     one = prior_experiments.coupled()["minibatch OT"]
-    pairs, paths = (collection(figure, 1 + 3 * row, "minibatch OT", row) for row in (0, 1))
-    np.testing.assert_array_equal(np.array(pairs.get_segments())[:, 0], one.source[:120])
-    np.testing.assert_array_equal(np.array(pairs.get_segments())[:, 1], one.x[:120])
-    np.testing.assert_array_equal(np.array(paths.get_segments()), one.z[:, :120].transpose(1, 0, 2))
+    pairs, paths = (collection(figure, (1, 5)[row], "minibatch OT", row) for row in (0, 1))
+    np.testing.assert_array_equal(np.array(pairs.get_segments())[:, 0], one.source[:80])
+    np.testing.assert_array_equal(np.array(pairs.get_segments())[:, 1], one.x[:80])
+    np.testing.assert_array_equal(np.array(paths.get_segments()), one.z[:, :80].transpose(1, 0, 2))
     assert f"{one.numbers()['cost']:.1f}" in figure.axes[1].get_title()
-    assert f"S = {one.numbers()['S']:.2g}," in figure.axes[4].get_title()
+    assert f"S = {one.numbers()['S']:.2g}," in figure.axes[5].get_title()
 
 
 def test_crossings_on_a_line_are_pairs_whose_paths_meet_and_optimal_pairs_have_none():
@@ -333,10 +333,12 @@ def test_sizes_have_one_dash_and_no_curve_runs_under_a_name():
 
 def test_the_couplings_are_those_of_networks_of_one_training():
     figure = figures.draw("couplings")
-    titles = [ax.get_title().split(":")[0] for ax in figure.axes[:3]]
-    assert titles == ["independent", "minibatch OT", "reflow"]
-    learnt = prior_experiments.coupled()["independent, learnt"]
-    assert f"S = {learnt.numbers()['S']:.2g}," in figure.axes[3].get_title()
+    titles = [ax.get_title().split("\n")[0] for ax in figure.axes]
+    assert titles[:3] == ["independent pairs", "minibatch OT pairs", "reflow pairs"]
+    assert titles[3:] == list(FLOWS.values())
+    for ax, name in zip(figure.axes[3:], FLOWS, strict=True):
+        one = prior_experiments.coupled()[name].numbers()
+        assert f"S = {one['S']:.2g}, path ratio {one['path ratio']:.2f}" in ax.get_title()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -174,6 +174,10 @@ def test_the_gain_of_width_is_a_ratio_of_geometric_means():
         _, gain = data(figure, 0, name)
         expected = spread[8][name].mean(0) - spread[64][name].mean(0)
         np.testing.assert_allclose(np.log10(gain), expected, atol=1e-9)
+        for seed in range(3):
+            _, thin = data(figure, 0, f"{name}: seed {seed}")
+            of_seed = spread[8][name][seed] - spread[64][name][seed]
+            np.testing.assert_allclose(np.log10(thin), of_seed, atol=1e-9)
     level, middle = data(figure, 0, "edm")
     assert 5 <= level[middle.argmax()] <= 7
     check_nothing_is_cut(figure)
@@ -182,27 +186,47 @@ def test_the_gain_of_width_is_a_ratio_of_geometric_means():
         training_figures.width_gains({8: spread[8]})
 
 
+def test_weight_times_excess_is_drawn_as_a_share_and_as_a_logarithm():
+    logs = training_experiments.excesses(8)
+    left, right = training_figures.left_to_win(logs).figure.axes
+    grid = training_experiments.GRID
+    for o in training_experiments.chosen():
+        product = o.weighting(grid) * 10 ** logs[o.name].mean(0)
+        (share,) = [line.get_ydata() for line in left.lines if line.get_gid() == o.name]
+        (peak,) = [line.get_ydata() for line in right.lines if line.get_gid() == o.name]
+        assert np.trapezoid(share, grid) == pytest.approx(1)
+        np.testing.assert_allclose(share / share.max(), product / product.max())
+        np.testing.assert_allclose(peak, np.log10(product / product.max()), atol=1e-9)
+    named = {text.get_text() for text in right.texts}
+    assert named == {*training_experiments.NAMES, "λ = 4"}
+    check_nothing_is_cut(left.figure)
+    check_type(left.figure)
+    with pytest.raises(ValueError, match="shape"):
+        training_experiments.weighted_excess({"edm": [0.0]})
+
+
 def test_samples_print_the_distance_of_the_dots():
     figure = figures.draw("samples")
     there, floor, floors = training_experiments.held()
-    assert len(figure.axes) == 12  # the truth and five runs, for each of two widths
+    assert len(figure.axes) == 10  # five runs for each of two widths
     for panel, ax in enumerate(figure.axes):
         name, words = ax.get_title().split("\n", 1)
         x = np.stack(data(figure, panel, name), 1)
-        if name == "truth":
-            np.testing.assert_array_equal(x, there)
-            low, high = floors.min() / floor, floors.max() / floor
-            assert words == f"other true points:\n{low:.1f} to {high:.1f} × truth"
-            continue
-        times, percent = re.fullmatch(r"([\d.]+) × truth\n([\d.]+)% astray", words).groups()
+        times, percent = re.fullmatch(r"([\d.]+) × truth, ([\d.]+)% astray", words).groups()
         assert (
             float(times)
             == pytest.approx(training_experiments.sliced_w2(x, there) / floor, abs=0.051)
             and float(times) > 1
         )
         assert float(percent) == pytest.approx(100 * training_experiments.astray(x), abs=0.051)
-        assert (float(percent) > 15) == (panel < 6)  # width 8 above, 64 below
-    assert figure.get_suptitle() == "the wider networks leave fewer samples between the modes"
+        assert (float(percent) > 15) == (panel < 5)  # width 8 above, 64 below
+        circles = [patch for patch in ax.patches if patch.get_gid() == "mode"]
+        apart = [np.linalg.norm(x - circle.center, axis=1) / circle.radius for circle in circles]
+        assert 100 * (np.min(apart, 0) > 1).mean() == pytest.approx(float(percent), abs=0.051)
+    low, high = floors.min() / floor, floors.max() / floor
+    said = "the wider networks leave fewer samples between the modes"
+    spread = f"two sets of true points: {low:.1f} to {high:.1f} × truth"
+    assert figure.get_suptitle() == f"{said}   ({spread})"
 
 
 def test_the_bounds_of_a_floor_are_named_beside_their_lines():
@@ -224,13 +248,15 @@ def test_networks_that_were_trained_beside_one_another_show_their_excess_and_sam
     rng = np.random.default_rng(0)
     names = ("drawn", "fm-ot")
     logs = dict(zip(names, rng.normal(-2, 1, (2, len(training_experiments.GRID))), strict=True))
-    samples = dict(zip(names, rng.normal(size=(2, 50, 2)), strict=True))
+    samples = dict(zip(names, rng.normal(size=(2, 50, 2)) * 1.3, strict=True))
     ax = training_figures.trained_beside(logs, samples)
     colours = {"drawn": DRAWN, "fm-ot": dv.plots.colour("fm-ot")}
     for panel, name in enumerate(names, start=1):
         np.testing.assert_array_equal(data(ax.figure, 0, name)[1], logs[name])
         np.testing.assert_array_equal(np.stack(data(ax.figure, panel, name), 1), samples[name])
-        assert ax.figure.axes[panel].get_title() == f"{name}: 50 samples"
+        outside = (np.abs(samples[name]).max(1) > 2.6).sum()
+        title = f"{name}: 50 samples,\n{outside} of them outside the frame"
+        assert ax.figure.axes[panel].get_title() == title
     said = {text.get_text(): text.get_color() for text in ax.texts}
     assert {name: said[name] for name in names} == colours
     check_nothing_is_cut(ax.figure)
@@ -400,7 +426,10 @@ def test_objectives_are_named_beside_their_weightings_and_beside_the_excess():
     panels = figures.draw("capacity").axes
     level = "λ = 4"  # at which all weightings are equal, beside its line
     names = [*training_experiments.NAMES, level]
-    assert [[text.get_text() for text in ax.texts] for ax in panels] == [names, [level], names]
+    said = [sorted(text.get_text() for text in ax.texts) for ax in panels]
+    assert said == [sorted(names), [level], sorted(names)]
+    (away,) = [text for text in panels[0].texts if text.get_text() == "sd3"]
+    assert away.xy[0] < 10 and panels[0].get_ylim()[0] < away.xy[1]  # where its line is seen
     assert panels[1].get_ylim() == panels[2].get_ylim()
     for ax in panels:
         (line,) = [line for line in ax.lines if line.get_gid() == "anchor"]
