@@ -41,6 +41,7 @@ TEXT_SIZE = 9  # points
 BETWEEN = " ·\u00a0"  # what stands between two parts of that paragraph, and at no end of a line
 HEADING_WIDTH = 122  # of the paragraph above all panels, which is in thin type
 TITLE_SIZE = 10  # points, where panels share the width
+TITLE_WIDTH = 96  # characters of a title over the whole width
 LEGEND_SIZE = 8  # points
 FEW_TRAILS = 24  # trajectories up to which each is drawn well to be seen
 UNDER, OVER = 2, 5  # order of dots and of crosses; curves have 3 and more
@@ -209,7 +210,7 @@ def _draw(
     if isinstance(panel, Chart):
         _draw_chart(ax, panel, columns, has_legend=has_legend)
     elif isinstance(panel, Cloud):
-        _draw_cloud(ax, panel)
+        _draw_cloud(ax, panel, columns)
     if columns > 1:
         ax.title.set_fontsize(TITLE_SIZE)
 
@@ -350,7 +351,7 @@ def _ends(chart: Chart) -> tuple[float, float] | None:
     return (finite.min(), finite.max()) if finite.size and np.ptp(finite) > 0 else None
 
 
-def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
+def _draw_cloud(ax: Axes, cloud: Cloud, columns: int) -> None:
     """Draw points, arrows, and trajectories with a dot where each is at the present."""
     for name, values in cloud.points.items():
         x, y = np.asarray(values, dtype=float).reshape(-1, 2).T
@@ -369,7 +370,9 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
     ax.autoscale_view()
     ax.set(xlabel=cloud.xlabel, ylabel=cloud.ylabel)
     caption = cloud.captions[cloud.step(len(cloud.captions))] if cloud.captions else ""
-    ax.set_title(f"{cloud.title}\n{caption}".strip(), fontsize=10)
+    widest = int(TITLE_WIDTH / columns)
+    lines = [line for text in (cloud.title, caption) for line in wrap(text, widest)]
+    ax.set_title("\n".join(lines), fontsize=TITLE_SIZE)
     limits = _cloud_limits(cloud)
     ax.set(**limits)
     if cloud.equal:

@@ -1,6 +1,8 @@
 """Records of what is shown: as messages to the browser, as columns, as figures."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -229,6 +231,19 @@ def test_a_long_note_is_broken_into_lines_that_fit():
     heights = [text.get_position()[1] for text in texts]
     np.testing.assert_allclose(np.diff(heights), heights[1] - heights[0])  # one under the other
     assert all(text.get_window_extent().x1 <= drawing.bbox.x1 for text in texts)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_a_long_title_of_points_is_broken_into_lines_that_fit(columns):
+    caption = " ".join(f"word{number}" for number in range(20))
+    cloud = replace(CLOUD, title="where they are", captions=[caption] * 3)
+    drawing = figure(View([cloud] * columns, columns=columns))
+    drawing.draw_without_rendering()
+    titles = [ax.title for ax in drawing.axes]
+    assert {" ".join(one.get_text().split()) for one in titles} == {f"where they are {caption}"}
+    boxes = [one.get_window_extent() for one in titles]
+    assert boxes[0].x0 >= 0 and boxes[-1].x1 <= drawing.bbox.x1
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_the_text_of_a_view_has_its_tables_and_notes():

@@ -59,7 +59,7 @@ PAPER = {
     "loss": (error_losses.SQUARED,),
 }
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
-AS_DRAWN = " (drawn: as it stands)"  # behind the label of an axis with one that is not anchored
+AS_DRAWN = "; drawn as it is"  # behind the label of an axis with one that is not anchored
 FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w at λ < 0", "loss at λ < 0")
 
