@@ -1198,7 +1198,7 @@ prediction(
 
 def _dearest_in_ten_steps() -> str:
     """The rule of noise whose trajectories pay most for their actions in ten steps."""
-    return max(roads.RULES, key=lambda name: roads.excess(name, 10)).partition(",")[0]
+    return max(roads.RULES, key=lambda name: roads.excess(name, 10))
 
 
 def _farther_under_one_clip() -> str:
@@ -1231,12 +1231,13 @@ prediction(
     "dearest-in-ten-steps",
     Choice(
         "Trajectories of ten steps: in which sampler do they tell two policies apart by most, "
-        "beyond what their actions do?",
+        "beyond what their actions do? The settings decide: the table has the noise s of each, and "
+        "ancestral noise is that of DDIM with η = 1.",
         {
-            "Flow-GRPO": "With a = 0.7 it adds about three quarters of ancestral noise on the way.",
-            "DanceGRPO": "With η = 0.3 it adds far less than ancestral noise in most of its steps.",
-            "CPS": "With η = 0.5 it adds nearly as much as ancestral sampling in each step.",
-            "DDIM": "With η = 1 it is ancestral sampling, which is cheap in short steps.",
+            "Flow-GRPO, a = 0.7": "It adds about three quarters of ancestral noise on the way.",
+            "DanceGRPO, η = 0.3": "It adds far less than ancestral noise in most of its steps.",
+            "CPS, η = 0.5": "It adds nearly as much as ancestral sampling in each step.",
+            "DDIM, η = 1": "That is ancestral sampling, which is cheap in short steps.",
         },
         _dearest_in_ten_steps,
     ),
