@@ -279,7 +279,7 @@ def test_what_is_said_of_the_best_share_is_backed_by_likely_surfaces(text, same_
         text,
         "and in its band lie 95 % of the 200 surfaces",
         "In nearly all of the 200 surfaces the best share at octaves -2 is above that at octaves 2",
-        "its step at octaves 0 may be noise, and at octaves 5 the best share may be 1 or 2",
+        "its step at octaves 0 may be noise, and at the upper end the best share may be 1 or 2",
     )
     largest = same_law.surface.stderr.max()
     assert largest == pytest.approx(0.01 / 3, rel=0.15)
@@ -302,10 +302,10 @@ def test_slopes_of_the_floor_reach_from_a_third_to_one(text, same_law):
     (own,) = perception.slopes(families.published("digits", "visible-error"), (-4.0, 2.0))
     assert_says(
         text,
-        f"Share 1.5 at octaves 1.25 has the slope {steep:.2f}, and share 0.8 at octaves 3.5 has "
-        f"{flat:.2f}",
+        f"| the steepest | 1.5 | 1.25 | {steep:.2f} |",
+        f"| the flattest | 0.8 | 3.5 | {flat:.2f} |",
         f"the goal's own has the slope {own:.2f}, twice as steep, and it lies on the floor in both",
-        "on the map of the floor the slopes run from about -0.3 to -1",
+        "On the map of the floor there are all slopes from about -0.3 to -1",
         "the slope hardly matters between a third and 1",
         "Weightings tie whose slopes in the middle run from about -0.3 to -1",
     )
@@ -327,7 +327,8 @@ def test_the_optima_of_the_two_searches_are_two_weightings(text, same_law, own_l
     assert (other, nearer) == pytest.approx((2.0, -2.8), abs=0.1)
     assert_says(
         text,
-        "share 1.8 at octaves -2 in the first search, and share 2 at octaves -2.8 in the second",
+        "| levels alike | 1.8 | -2.0 |",
+        "| own levels | 2.0 | -2.8 |",
     )
     intervals = [half for found in (same_law, own_laws) for half in found.beside.values()]
     assert len(intervals) == 18

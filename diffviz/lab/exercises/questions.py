@@ -1276,8 +1276,9 @@ prediction(
 def _width_of_the_floor() -> str:
     """How much of the box of the small search lies within 1 % of the least of its surface."""
     fitted = search.small().surface
-    nodes, _ = fitted.likely
-    above = np.expm1(fitted.at(nodes) - fitted.at(fitted.least()[None]))
+    sides = [np.linspace(low, high, 41) for _, low, high in fitted.box]
+    places = np.stack(np.meshgrid(*sides), -1).reshape(-1, len(sides))
+    above = np.expm1(fitted.at(places) - fitted.at(fitted.least()[None]))
     share = float((above <= 0.01).mean())
     if share < 0.15:
         return "less than a seventh"

@@ -1,5 +1,6 @@
 """Two roads from a diffusion policy to a likelihood: its loss, and the steps of a noisy sampler."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -58,8 +59,13 @@ def rule_of(method: str, setting: float) -> "NoisyStep":
     """
     from diffviz.policy import steps
 
-    kinds = (steps.FlowGRPOStep, steps.DanceGRPOStep, steps.CPSStep, steps.DDIMStep)
-    return dict(zip(METHODS, kinds, strict=True))[one_of(method, "method", METHODS)](setting)
+    kinds: dict[str, Callable[[float], NoisyStep]] = {
+        "Flow-GRPO": steps.FlowGRPOStep,
+        "DanceGRPO": steps.DanceGRPOStep,
+        "CPS": steps.CPSStep,
+        "DDIM": steps.DDIMStep,
+    }
+    return kinds[one_of(method, "method", METHODS)](setting)
 
 
 def rule(name: str) -> "NoisyStep":
