@@ -38,6 +38,7 @@ from diffviz.masked import training as masked_training
 from diffviz.perception import sensitivities, spectra
 from diffviz.policy import steps
 from diffviz.search import Surface, search
+from diffviz.search import goals as search_goals
 from diffviz.search import report as search_report
 from diffviz.search.settings import Settings
 from diffviz.search.smooth import SmoothSurface
@@ -409,6 +410,7 @@ def call_search():
     surface.least()
     SmoothSurface(parameters, 2 * point - 1, values).at([[0.0]])
     Settings("ring8", steps=10)
+    search_goals.add_goal("mine", double, unit="one")
     with contextlib.suppress(hostile.OnPurpose):  # at the first news, so that nothing is trained
         search("gmm1", points=8, seeds=2, steps=2, tell=hostile.raising)
     second = {"optimum": np.ones(2), "elbo": np.zeros(2)}

@@ -43,6 +43,7 @@ PLAIN = {
     "learning.variance.table",
     "policy.steps.check_rule",
     "policy.steps.scales",
+    "search.goals.add_goal",
     "sampling.trajectories.band_masks",
     "sampling.trajectories.explained_in",
 }  # these take and return NumPy arrays or nothing

@@ -17,7 +17,7 @@ from . import (
 )
 from .experiment import Stopped, search
 from .families import FAMILIES
-from .goals import GOALS
+from .goals import GOALS, add_goal
 from .report import Search
 from .settings import Settings
 from .smooth import SmoothSurface
@@ -31,6 +31,7 @@ __all__ = [
     "SmoothSurface",
     "Stopped",
     "Surface",
+    "add_goal",
     "candidates",
     "command",
     "datasets",

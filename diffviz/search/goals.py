@@ -4,7 +4,7 @@ A goal is measured on held-out data of the seed that a denoiser was trained with
 come from that seed too, so that all candidates of a seed meet the same.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "HIGH",
     "LOW",
     "Goal",
+    "add_goal",
     "distortion",
     "energy_distance",
     "images",
@@ -227,7 +228,7 @@ class Goal:
     needs_images: bool = False
 
 
-GOALS: Mapping[str, Goal] = {
+GOALS: dict[str, Goal] = {
     "likelihood": Goal(
         measure=likelihood,
         unit="held-out −ELBO [nats]",
@@ -244,3 +245,38 @@ GOALS: Mapping[str, Goal] = {
         needs_images=True,
     ),
 }
+BUILT_IN = tuple(GOALS)
+
+
+def add_goal(name: str, measure: Measure, unit: str) -> Goal:
+    """Add a goal of one's own, which ``search`` then knows by its name.
+
+    A goal of the same name that was added before is replaced. Processes that train elsewhere (more
+    ``jobs``, a ``cluster``) know only what they add themselves.
+
+    Args:
+        name: What it is called.
+        measure: Function of a trained denoiser, the data of a seed and the seed. It returns one
+            number, and less is better. A logarithm makes a difference a percentage.
+        unit: What the number is, for tables and axes.
+
+    Returns:
+        The goal.
+
+    Raises:
+        TypeError: ``measure`` is no function, or a name no text.
+        ValueError: The name is empty, or that of one of the three goals that are always there.
+
+    Example:
+        >>> def answer_to_nothing(denoiser, data, seed):
+        ...     silent = data.held.new_full((len(data.held),), -8.0)
+        ...     return float(denoiser.denoise(0 * data.held, silent).abs().mean())
+        >>> add_goal("answer to nothing", answer_to_nothing, unit="mean |x_hat|").unit
+        'mean |x_hat|'
+        >>> del GOALS["answer to nothing"]
+    """
+    checks.require(checks.text(name, "name"), "name must not be empty")
+    checks.require(name not in BUILT_IN, f"name {name!r} is a goal already; take another one")
+    goal = Goal(checks.function(measure, "measure"), checks.text(unit, "unit"))
+    GOALS[name] = goal
+    return goal

@@ -59,7 +59,7 @@ class Search:
         """
         best = self.second[OPTIMUM]
         others = {name: values for name, values in self.second.items() if name != OPTIMUM}
-        return {name: _paired_interval(values - best) for name, values in others.items()}
+        return {name: paired_interval(values - best) for name, values in others.items()}
 
     def apart(self, name: str, other: str) -> tuple[float, float]:
         """How much one candidate of the second round differs from another, seed by seed.
@@ -77,7 +77,7 @@ class Search:
         """
         for each in (name, other):
             checks.one_of(each, "candidate", self.second)
-        return _paired_interval(self.second[name] - self.second[other])
+        return paired_interval(self.second[name] - self.second[other])
 
     @property
     def verdicts(self) -> dict[str, list[str]]:
@@ -100,8 +100,20 @@ class Search:
         return "\n".join(line for part in parts for line in part)
 
 
-def _paired_interval(differences: NDArray) -> tuple[float, float]:
-    """Mean of paired differences, and half of Student's 95 % interval; NaN where there is none."""
+def paired_interval(differences: NDArray) -> tuple[float, float]:
+    """Mean of paired differences, and half of Student's 95 % interval.
+
+    Args:
+        differences: One for each pair, shape (n,).
+
+    Returns:
+        The mean, and half of the interval; that is NaN for one pair.
+
+    Example:
+        >>> mean, half = paired_interval(np.array([0.006, 0.009, 0.005, 0.008]))
+        >>> f"{mean:.4f} ± {half:.4f}"
+        '0.0070 ± 0.0029'
+    """
     mean = float(differences.mean())
     seeds = len(differences)
     if seeds < 2:

@@ -45,6 +45,18 @@ class Scales(NamedTuple):
     lengths: NDArray
 
 
+class Likely(NamedTuple):
+    """Surfaces that fit the measurements as well as the one that is drawn.
+
+    Attributes:
+        nodes: Points of a lattice on the box, in the units of the parameters, shape (m, d).
+        heights: The goal of each surface there, shape (m, 200).
+    """
+
+    nodes: NDArray
+    heights: NDArray
+
+
 @dataclass(frozen=True, eq=False)
 class SmoothSurface:
     """A Gaussian process through the means over seeds of points in a box; see the module.
@@ -148,9 +160,15 @@ class SmoothSurface:
         ends = [(-1, 1)] * len(self.box)
         return self._unscaled(optimize.minimize(height, start, bounds=ends, method="L-BFGS-B").x)
 
-    @cached_property
+    @property
     def optima(self) -> NDArray:
         """Optima of surfaces as likely as this one, on a lattice, shape (200, d)."""
+        nodes, heights = self.likely
+        return nodes[heights.argmin(0)]
+
+    @cached_property
+    def likely(self) -> "Likely":
+        """Surfaces as likely as this one, on a lattice on the box."""
         rng = np.random.default_rng(0)
         nodes, x = self._nodes, self._scaled(self.points[self.kept])
         everywhere = np.concatenate([x, nodes])
@@ -167,8 +185,8 @@ class SmoothSurface:
             noises.append(recombined / np.sqrt(seeds * rng.chisquare(seeds - 1)))
         here, there = np.split(root @ np.array(randoms).T, [len(x)])
         left = self._centred[:, None] - here - np.array(noises).T
-        drawn = there + predictor @ left
-        return self._unscaled(nodes[drawn.argmin(0)])
+        heights = there + predictor @ left + self._measured.mean()
+        return Likely(self._unscaled(nodes), heights)
 
     def _scaled(self, points: NDArray) -> NDArray:
         """Points with each parameter on [−1, 1]."""

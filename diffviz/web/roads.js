@@ -35,6 +35,7 @@ import { chart, note, table } from "./records.js";
 
 const FEW = 20; // steps up to which each has a dot
 const COSTS = [0.8, 40]; // ends of the axis of KL over KL
+const COUNT_ENDS = [4.5, 180]; // ends of the axis of steps
 const NOISES = [0.05, 20]; // ends of the axis of noise over ancestral noise
 
 /**
@@ -210,6 +211,7 @@ function costChart(state, data) {
     title: "KL of trajectories over that of actions",
     xscale: "log",
     yscale: "log",
+    xlim: COUNT_ENDS,
     ylim: COSTS,
     xticks: data.counts,
     yticks: [1, 2, 5, 10, 20],

@@ -226,8 +226,8 @@ def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
         ("first-to-lose-a-goal", "AWR"),
         ("whom-width-helps", "flow matching"),
         ("under-one-clip", "the root"),
-        ("best-for-the-eye", "flow matching"),
-        ("levels-of-its-own", "it is gone"),
+        ("width-of-the-floor", "about a third"),
+        ("levels-of-its-own", "most of it goes"),
     ],
 )
 def test_a_choice_that_is_measured_is_what_its_notebook_goes_on_to_show(name, truth):

@@ -16,6 +16,7 @@ from diffviz.perception import spectra
 from diffviz.search import datasets, families, vision
 from diffviz.search import experiment as search_experiment
 from diffviz.search import goals as search_goals
+from diffviz.search import report as search_report
 from diffviz.search.surface import Surface
 
 pytestmark = pytest.mark.slow
@@ -158,12 +159,22 @@ def test_by_how_much_flow_matching_is_ahead_of_rate_distortion(text, same_law, o
     for found, expected in ((same_law, (0.0078, 0.0029)), (own_laws, (0.0014, 0.0028))):
         assert found.apart("rate-distortion", "fm-ot") == pytest.approx(expected, abs=0.002)
     lines = re.findall(r"by ([\d.]+)% ± ([\d.]+)%", printed(NOTEBOOK))
-    (alike, alike_half), (own, own_half) = lines
+    (alike, alike_half), (own, own_half), (less, less_half) = lines
+    leads = [
+        found.second["rate-distortion"] - found.second["fm-ot"] for found in (same_law, own_laws)
+    ]
+    change, half = search_report.paired_interval(leads[0] - leads[1])
+    assert change == pytest.approx(0.0064, abs=0.002) and 3 * half < change
+    assert leads[1].mean() < leads[0].mean() / 3
     assert_says(
         text,
         f"| levels alike | {alike} ± {alike_half} % |",
         f"| own levels | {own} ± {own_half} %, an interval that holds 0 |",
-        "probably by the noise of the gradient. That noise was not measured",
+        f"| the first less the second, seed by seed | {less} ± {less_half} % |",
+        f"What is left, {own} %, cannot be told from 0",
+        "both searches have the same three seeds",
+        "So most of the lead came with the way the levels were drawn**, probably by the noise of "
+        "the gradient. That noise was not measured",
     )
 
 
@@ -218,7 +229,7 @@ def test_what_share_and_octaves_do_is_as_said(text):
         f"| slope of log w from -4 to 2 | {row} | -0.50 |",
         "So theory's guess has nearly the slope of flow matching in the middle",
         f"`answer = {-0.5 / slope(2.0):.2f}`",
-        f"which is {slope(2.0):.2f}",
+        f"which is {slope(2.0):.3f}",
     )
 
 
@@ -242,10 +253,95 @@ def test_the_share_matters_and_the_distance_hardly_does(text, same_law):
     assert surface.at(near).max() - least < 0.01
     best = {octaves: near[np.abs(near[:, 1] - octaves).argmin(), 0] for octaves in (-2, 2)}
     assert best[-2] > 1.3 * best[2]
-    assert_says(text, "A nearer eye, below, implies a flatter weighting, and wants a larger power")
     low, high = np.quantile(surface.optima, [0.025, 0.975], axis=0)
     assert high[1] - low[1] > 3  # octaves
     assert_says(text, "So where on the floor the least lies, the noise does not tell")
+
+
+def best_shares(surface):
+    """The best share of each likely surface, by octaves; shape (200,) each."""
+    nodes, heights = surface.likely
+    return {
+        octaves: nodes[nodes[:, 1] == octaves, 0][heights[nodes[:, 1] == octaves].argmin(0)]
+        for octaves in np.unique(nodes[:, 1])
+    }
+
+
+def test_what_is_said_of_the_best_share_is_backed_by_likely_surfaces(text, same_law):
+    best = best_shares(same_law.surface)
+    assert (best[-2.0] > best[2.0]).mean() > 0.97
+    assert (best[4.5] > best[2.0]).mean() > 0.95
+    low, high = np.quantile(best[5.0], [0.025, 0.975])
+    assert low < 1.05 and high > 1.8
+    low, high = np.quantile(best[0.0], [0.025, 0.975])
+    assert high - low > 0.4  # holds both sides of the step
+    assert_says(
+        text,
+        "and in its band lie 95 % of the 200 surfaces",
+        "In nearly all of the 200 surfaces the best share at octaves -2 is above that at octaves 2",
+        "its step at octaves 0 may be noise, and at the upper end the best share may be 1 or 2",
+    )
+    largest = same_law.surface.stderr.max()
+    assert largest == pytest.approx(0.01 / 3, rel=0.15)
+    assert_says(text, "three times the largest standard error of a trained point")
+
+
+def test_slopes_of_the_floor_reach_from_a_third_to_one(text, same_law):
+    surface = same_law.surface
+    least = surface.at(surface.least()[None])[0]
+    shares, octaves = np.meshgrid(np.arange(0, 2.01, 0.05), np.arange(-3, 5.01, 0.25))
+    places = np.c_[shares.ravel(), octaves.ravel()]
+    floor = places[np.expm1(surface.at(places) - least) <= 0.01]
+    slopes = np.array([perception.slopes(search_experiments.member(*place))[1] for place in floor])
+    assert slopes.min() == pytest.approx(-1.0, abs=0.05)
+    assert slopes.max() == pytest.approx(-0.26, abs=0.06)
+    named = [(1.5, 1.25), (0.8, 3.5)]
+    above = np.expm1(surface.at(named) - least)
+    assert (above < 0.0115).all()
+    steep, flat = (perception.slopes(search_experiments.member(*place))[1] for place in named)
+    (own,) = perception.slopes(families.published("digits", "visible-error"), (-4.0, 2.0))
+    assert_says(
+        text,
+        f"| the steepest | 1.5 | 1.25 | {steep:.2f} |",
+        f"| the flattest | 0.8 | 3.5 | {flat:.2f} |",
+        f"the goal's own has the slope {own:.2f}, twice as steep, and it lies on the floor in both",
+        "On the map of the floor there are all slopes from about -0.3 to -1",
+        "the slope hardly matters between a third and 1",
+        "Weightings tie whose slopes in the middle run from about -0.3 to -1",
+    )
+
+
+def test_no_distance_has_share_one_half_on_the_floor(text, same_law):
+    surface = same_law.surface
+    least = surface.at(surface.least()[None])[0]
+    octaves = np.linspace(-3, 5, 81)
+    above = 100 * np.expm1(surface.at(np.c_[np.full(81, 0.5), octaves]) - least)
+    assert octaves[above.argmin()] == pytest.approx(1.5, abs=0.4)
+    assert above.min() == pytest.approx(1.2, abs=0.15)
+    assert_says(text, "is near octaves 1.5, and there the surface still lies 1.2 % above its least")
+
+
+def test_the_optima_of_the_two_searches_are_two_weightings(text, same_law, own_laws):
+    (share, octaves), (other, nearer) = same_law.optimum, own_laws.optimum
+    assert (share, octaves) == pytest.approx((1.8, -2.0), abs=0.1)
+    assert (other, nearer) == pytest.approx((2.0, -2.8), abs=0.1)
+    assert_says(
+        text,
+        "| levels alike | 1.8 | -2.0 |",
+        "| own levels | 2.0 | -2.8 |",
+    )
+    intervals = [half for found in (same_law, own_laws) for half in found.beside.values()]
+    assert len(intervals) == 18
+    assert round(1 - 0.95**18, 2) == 0.6
+    assert_says(text, "There are 18 intervals", "leave out 0 with a chance of 60 %")
+
+
+def test_up_to_two_cycles_a_linear_denoiser_is_as_good(text):
+    parts = search_experiments.goal_parts()
+    low = parts.cycles < 2.1
+    flow, linear = parts.left["fm-ot"][low], parts.left[search_experiments.LINEAR][low]
+    np.testing.assert_allclose(flow, linear, rtol=0.04)
+    assert_says(text, "Up to there the short dashes and flow matching's line are one")
 
 
 def test_the_optimum_beside_the_catalogue(text, same_law, own_laws):
@@ -288,8 +384,9 @@ def test_the_optimum_beside_the_catalogue(text, same_law, own_laws):
     ]
     assert_says(
         text,
-        "All others are worse in both searches. Their order is the same, but for EDM and the "
+        "All others are off the floor in both. Their order is the same, but for EDM and the "
         "sigmoid, which change places",
+        "SD3 is worse than the optimum in both searches, by about the 1 % that is the edge",
     )
 
 
@@ -308,12 +405,13 @@ def test_flow_matchings_lead_does_not_survive_its_own_levels(text, own_laws):
     lesser = worse.pop("visible-error", 0.005)  # on the floor, and behind by half a percent
     assert lesser == pytest.approx(0.005, abs=0.003)
     assert worse.keys() == {"elbo", "projection", "iddpm-cosine", "sigmoid-bias2", "edm", "sd3"}
+    assert worse.pop("sd3") == pytest.approx(0.01, abs=0.004)
     assert max(worse.values()) == pytest.approx(0.13, abs=0.012)
-    assert min(worse.values()) == pytest.approx(0.01, abs=0.004)
+    assert min(worse.values()) == pytest.approx(0.023, abs=0.004)
     assert_says(
         text,
         "| a reason to leave weightings off the floor | the ELBO, the projection of ε, ε-cosine, "
-        "EDM, the sigmoid and SD3 are worse, by 13 % to 1 % |",
+        "the sigmoid and EDM are worse, by 13 % to 2 % |",
         "| no reason to change from one on the floor to another |",
     )
 
@@ -329,7 +427,7 @@ def test_the_two_on_the_floor_in_both_searches_are_as_said(text, same_law, own_l
     assert min(worst.values()) > 0.01
     assert_says(
         text,
-        "Flow matching, the goal's own and the rate–distortion weighting are, and no other. SD3",
+        "Flow matching, the goal's own and theory's guess are, and no other. SD3 lies at the edge",
     )
 
 
@@ -348,7 +446,7 @@ def test_what_each_gained_by_levels_of_its_own(text, same_law, own_laws):
     assert len(own_laws.second["optimum"]) == 3
     assert_says(
         text,
-        "flow matching gains 1.0 %, the rate–distortion weighting 1.7 %, and the lead is gone",
+        "With own levels flow matching gains 1.0 % and the rate–distortion weighting 1.7 %",
         "(The ELBO *loses* 1.3 %.)",
         "trained again under three *fresh* seeds",
     )
@@ -396,7 +494,7 @@ def test_a_goal_of_ones_own_is_searched_for_as_is_shown(monkeypatch):
     shown = source.split("```python")[1].split("```")[0]
     monkeypatch.setattr(search_goals, "GOALS", dict(search_goals.GOALS))
     made = {}
-    exec(shown.replace("search.GOALS[", "search.goals.GOALS["), made)
+    exec(shown, made)
     mine = made["mine"]
     assert mine.settings["goal"] == "error at 0"
     assert np.isfinite(mine.surface.values).all() and "optimum" in mine.second

@@ -13,10 +13,9 @@ from diffviz.lab.exercises import PREDICTIONS, predict
 from diffviz.lab.experiments import forward_process, roads
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
-from diffviz.lab.explorers import StepNoiseExplorer
-from diffviz.policy import bandit, steps
+from diffviz.lab.explorers import ClipExplorer, StepNoiseExplorer
+from diffviz.policy import bandit, methods, steps, surrogates
 from diffviz.theory import elbo_mixture
-from diffviz.theory.frames import VP
 
 NOTEBOOK = "12_two_roads"
 
@@ -72,6 +71,41 @@ def test_noise_of_steps_by_its_numbers(text):
     )
 
 
+def test_where_trajectories_pay(text):
+    dance = roads.step_costs(roads.rule("DanceGRPO, η = 0.3"), 10)
+    etas = roads.equal_etas("DanceGRPO, η = 0.3", 10)
+    assert dance[:6].sum() > 0.8 * dance.sum() and (etas[:6] < 0.35).all()
+    assert (dance[-2:] < 0.15).all() and etas[-1] > 4
+    for name in ("DDIM, η = 1", "CPS, η = 0.5"):
+        costs = roads.step_costs(roads.rule(name), 10)
+        assert costs.argmax() == 9
+        assert costs.sum() == pytest.approx(roads.excess(name, 10))
+    assert_says(
+        text,
+        "DanceGRPO pays in its first six steps",
+        "In the last steps its noise is large, and costs next to nothing",
+        "Ancestral sampling and CPS pay most in their last step",
+        "there its trajectories pay",
+    )
+
+
+def test_in_ten_steps_more_noise_than_ancestral_is_the_cheapest(text):
+    rule = steps.FlowGRPOStep(1.4)
+    etas = roads.etas_of(rule, 10)
+    assert etas.min() == pytest.approx(1.43, abs=0.02)  # in the middle
+    alpha, sigma = steps.scales(rule.frame, roads.levels(1)[-1])
+    found = variance_at_the_end(rule, 10)
+    assert roads.excess("DDIM, η = 1", 10) > 1.5 * roads.excess_of(rule, 10)
+    assert_says(
+        text,
+        f"ten steps of a = 1.4 | {etas[0]:.1f} | {etas[4]:.1f} | {etas[-1]:.0f} |",
+        f"and ancestral sampling {roads.excess('DDIM, η = 1', 10):.2f} times",
+        "So in ten steps more noise than ancestral is the cheapest",
+        f"theirs have the variance {found:.2f}, where {alpha**2 + sigma**2:.2f} is right",
+        "In few steps more noise than ancestral is cheaper still",
+    )
+
+
 def test_actions_of_ten_steps_are_not_those_of_the_policy(text):
     over = {}
     for name in ("Flow-GRPO, a = 0.7", "DDIM, η = 1"):
@@ -84,17 +118,64 @@ def test_actions_of_ten_steps_are_not_those_of_the_policy(text):
         f"should have, and those of ancestral sampling {over['DDIM, η = 1']:.2f} times",
         "The actions are those that the sampler itself draws",
     )
-    assert_says(text, "By the chain rule the ratio is never below 1")
+    assert_says(text, "By the chain rule, ", "So the ratio is never below 1")
 
 
 def test_the_clip_of_the_first_road_is_counted_by_the_gain(text):
     flow, default = (elbo_mixture.gain(WEIGHTINGS[name]) for name in ("fm-ot", DEFAULT))
+    rows = (
+        ("sum, as written", "flow matching", f"{flow:.2f}", flow),
+        ("sum, as written", "its default", f"{default:.3f}", default),
+        ("mean, as released", "flow matching", f"{flow / 2:.3f}", flow / 2),
+        ("mean, as released", "its default", f"{default / 2:.3f}", default / 2),
+    )
+    for loss, weighting, shown, power in rows:
+        clip = 1.05 ** (1 / power)
+        assert_says(text, f"| {loss} | {weighting} | {shown} | {clip:.2f} |")
+    assert flow > 1 > flow / 2
+    assert_says(text, "As written, under flow matching, the ratio is *sharpened*. In all other")
+
+
+def test_what_released_codes_print_is_their_power():
+    said = dict(re.findall(r"^(.+?) +released / exact ([\d.]+) = ", printed(NOTEBOOK), re.M))
+    powers = roads.released_powers(3)
+    assert {name: float(value) for name, value in said.items()} == pytest.approx(
+        {name: power.measured for name, power in powers.items()}, abs=1e-4
+    )
+    assert all(power.measured < 1 for power in powers.values())
+
+
+def test_the_answers_on_clips_are_those_of_the_explorer(text):
+    assert pytest.approx(1.0247, abs=5e-5) == 1.05**0.5
+    assert int(np.ceil(np.log(10) / np.log(1.05))) == 48
+    at = {}
+    for time in (0.9, 0.1):
+        rows = ClipExplorer(components=2, time=time).view.panels[2].rows
+        at[time] = next(float(ratio) for name, _, ratio in rows if name == "CPS")
+    assert at[0.1] > 10_000
     assert_says(
         text,
-        f"Under flow matching that is {flow:.2f}",
-        f"a clip at 1.05 is one at {1.05 ** (1 / flow):.2f} of the exact ratio",
-        rf"FPO's default has $\kappa(1) = {default:.3f}$, which tempers",
-        f"the same clip is one at {1.05 ** (1 / default):.2f}",
+        "Near δ = 0.025. The root of 1.05 is 1.0247",
+        "At 48: the clip acts at $1.05^d$",
+        f"ends at $t' = 0.9$ the clip acts at the exact ratio {at[0.9]:.2f}, and for one that ends "
+        "at $t' = 0.1$ at more than ten thousand",
+    )
+
+
+def test_a_clip_is_of_a_step_or_of_an_action(text):
+    """Rows of what is clipped: ten steps, one mean over draws, each draw."""
+    assert len(methods.EVEN_TIMES) == 11
+    old, new, advantage = torch.zeros(4, 3), torch.full((4, 3), 0.1), [1.0, -1.0, 0.5]
+    for loss, rows in ((surrogates.fpo, 1), (surrogates.awm, 4)):
+        spread = torch.tensor([0.3, -0.1, 0.1, 0.1])[:, None] + 0 * new
+        clipped = loss(-old, -spread, advantage, 0.05)
+        by_hand = spread.mean(0, keepdim=True) if rows == 1 else spread
+        expected = surrogates.ddpo(torch.zeros_like(by_hand), by_hand, advantage, 0.05)
+        torch.testing.assert_close(clipped, expected)
+    assert_says(
+        text,
+        "each *step* has its own ratio and its own clip, ten of them for an action of ten steps",
+        "FPO has one for each action, of the mean over its draws, and AWM one for each draw",
     )
 
 
@@ -102,9 +183,6 @@ def test_what_released_code_computes(text):
     """The d-th root of a ratio, and for CPS a power of 2 s²/d, in other numbers of components."""
     level = [2 * np.log((1 - t) / t) for t in (0.6, 0.5)]
     assert_says(text, r"the $d$-th root of the exact one", r"^{1/d}", r"^{2 s^2/d}")
-    ancestral = roads.rule("DDIM, η = 1")
-    assert ancestral.frame == VP
-    assert_says(text, "In the row of DDIM the exact density is taken", "of variance-preserving $z$")
     for d in (1, 5):
         generator = torch.Generator().manual_seed(d)
         z, x_hat, moved, state = torch.randn(4, 2, d, generator=generator, dtype=torch.float64)
@@ -133,7 +211,9 @@ def test_two_roads_by_their_numbers(text):
     assert_says(text, "higher by more than 0.25 at every seed")
     (kept,) = re.findall(r"^CPS as released .*goals \[(.*)\]", printed(NOTEBOOK), re.M)
     assert kept.split() == ["1", "1", "1"]
-    assert_says(text, "in these runs each seed keeps one goal of four")
+    assert_says(text, "in these runs each seed keeps **one goal of four**")
+    assert last["FPO as released"].min() > last["FPO"].max() + 0.05
+    assert_says(text, "As released its reward is above that of FPO as written at every seed")
     assert_says(text, "Its reward is above that of Flow-GRPO's exact ratio at every seed")
     there = bandit.Settings()
     assert (there.batch, there.epochs) == (2 * roads.BATCH, 2 * roads.EPOCHS)
@@ -145,17 +225,17 @@ def test_two_roads_by_their_numbers(text):
     assert_says(
         text,
         "at twice the learning rate",
-        "*FPO under fm-ot*, the orange line,",
+        "*FPO*, the orange lines,",
         "It has the weighting of flow matching here, not its default",
     )
     assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
-    assert_says(text, "NFT learns faster than FPO, and AWM", "is slowest")
+    assert_says(text, "NFT learns faster than FPO as written, and AWM", "is slowest")
     (goals,) = re.findall(r"^NFT .*goals \[(.*)\]", printed(NOTEBOOK), re.M)
     assert sorted(goals.split()) == ["3", "4", "4"]
     assert_says(text, "In these runs it has lost one goal at one seed")
     for name in roads.ROADS:
         assert len(runs[name].calls) == roads.BATCHES + 1 == 13
-        forward = name in ("FPO", "AWM", "NFT")
+        forward = name in ("FPO", "FPO as released", "AWM", "NFT")
         assert runs[name].calls[-1] == (965 if forward else 1210)
     assert_says(text, "Twelve batches take 965 calls of the network for an action, against 1,210")
 
@@ -199,7 +279,7 @@ def test_the_answers_on_steps_are_those_of_the_explorer(text):
     pays = [roads.excess_of(steps.FlowGRPOStep(float(a)), 10) for a in tried]
     assert tried[int(np.argmin(pays))] == pytest.approx(1.4, abs=0.06)
     assert cost("Flow-GRPO", ("a", 1.4), 10) == "1.01"
-    assert_says(text, "Near a = 1.4 the ratio is 1.01", "the formula has its least value, 1")
+    assert_says(text, "Near a = 1.4 ten steps pay 1.01 times the KL of their actions")
     by_count = {count: roads.excess("CPS, η = 0.5", count) for count in roads.COUNTS}
     assert min(by_count, key=by_count.get) == 20
     few, many = (cost("CPS", ("cps", 0.5), count) for count in (20, 160))
@@ -226,13 +306,14 @@ def test_coarse_steps_end_at_other_actions(text):
     found = variance_at_the_end(steps.FlowGRPOStep(1.4), 5)
     alpha, sigma = steps.scales(steps.FlowGRPOStep(1.4).frame, roads.levels(1)[-1])
     true = alpha**2 + sigma**2
-    assert_says(text, f"The last state has a variance of {found:.2f} where it should be {true:.2f}")
+    assert round(true, 2) == 0.96
+    assert_says(text, f"and the last state has a variance of {found:.2f}: so coarse")
 
 
 @pytest.mark.parametrize(
     ("name", "truth"),
     [
-        ("dearest-in-ten-steps", "DanceGRPO"),
+        ("dearest-in-ten-steps", "DanceGRPO, η = 0.3"),
         ("under-one-clip", "the root"),
         ("local-weightings", "the two released losses"),
     ],

@@ -137,3 +137,35 @@ PLANE = torch.zeros(3, 2)
 def test_energy_distance_refuses_what_are_no_points(x, y, kind, message):
     with pytest.raises(kind, match=message):
         goals.energy_distance(x, y)
+
+
+def constant(denoiser, data, seed):
+    """A goal that no training changes."""
+    return 1.0 + seed
+
+
+def test_a_goal_of_ones_own_is_known_by_its_name(monkeypatch):
+    monkeypatch.setattr(goals, "GOALS", dict(goals.GOALS))
+    added = goals.add_goal("constant", constant, unit="one")
+    assert goals.GOALS["constant"] is added
+    assert added.measure(None, None, 2) == 3.0
+    again = goals.add_goal("constant", constant, unit="two")
+    assert goals.GOALS["constant"] is again
+    assert not again.needs_images
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("likelihood", constant, "nats"), ValueError, "'likelihood' is a goal already"),
+        (("", constant, "nats"), ValueError, "must not be empty"),
+        ((3, constant, "nats"), TypeError, "name must be text"),
+        (("mine", 3.0, "nats"), TypeError, "measure must be a function"),
+        (("mine", constant, None), TypeError, "unit must be text"),
+    ],
+)
+def test_a_goal_that_is_none_is_refused(arguments, error, message, monkeypatch):
+    monkeypatch.setattr(goals, "GOALS", dict(goals.GOALS))
+    with pytest.raises(error, match=message):
+        goals.add_goal(*arguments)
+    assert tuple(goals.GOALS) == goals.BUILT_IN

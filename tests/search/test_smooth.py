@@ -129,6 +129,18 @@ def test_the_optimum_lies_in_the_valley(surface):
     assert np.quantile(valley(surface.optima), 0.95) < -0.9
 
 
+def test_surfaces_as_likely_scatter_around_this_one_as_the_kriging_variance_says(surface):
+    nodes, heights = surface.likely
+    assert heights.shape == (len(nodes), 200)
+    some = np.random.default_rng(4).choice(len(nodes), 200, replace=False)
+    estimate, variance = kriging(surface, nodes[some], np.arange(24))
+    off = (heights[some].mean(1) - estimate) / np.sqrt(variance / 200)
+    assert 0.3 < np.mean(off**2) < 3
+    ratio = heights[some].std(1) / np.sqrt(variance)
+    assert 0.7 < np.median(ratio) < 1.6  # the noise of four seeds has Student's tails
+    np.testing.assert_array_equal(surface.optima, nodes[heights.argmin(0)])
+
+
 def test_more_noise_spreads_the_optima():
     quiet, loud = (
         SmoothSurface(BOX, POINTS, measured(np.random.default_rng(0), noise=noise))

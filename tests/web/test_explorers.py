@@ -24,7 +24,7 @@ from diffviz.lab.explorers.perception import PerceptionExplorer
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
 from diffviz.lab.explorers.prior import PriorExplorer
 from diffviz.lab.explorers.probe import ProbeExplorer
-from diffviz.lab.explorers.roads import StepNoiseExplorer
+from diffviz.lab.explorers.roads import ClipExplorer, StepNoiseExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
 from diffviz.lab.explorers.search import SearchExplorer
@@ -49,6 +49,7 @@ pytestmark = pytest.mark.slow
 
 EXPLORERS = (
     CapacityExplorer,
+    ClipExplorer,
     ComposerExplorer,
     ElboExplorer,
     FewStepExplorer,

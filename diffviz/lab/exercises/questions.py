@@ -1250,7 +1250,7 @@ prediction(
 
 def _dearest_in_ten_steps() -> str:
     """The rule of noise whose trajectories pay most for their actions in ten steps."""
-    return max(roads.RULES, key=lambda name: roads.excess(name, 10)).partition(",")[0]
+    return max(roads.RULES, key=lambda name: roads.excess(name, 10))
 
 
 def _farther_under_one_clip() -> str:
@@ -1283,12 +1283,13 @@ prediction(
     "dearest-in-ten-steps",
     Choice(
         "Trajectories of ten steps: in which sampler do they tell two policies apart by most, "
-        "beyond what their actions do?",
+        "beyond what their actions do? The settings decide: the table has the noise s of each, and "
+        "ancestral noise is that of DDIM with η = 1.",
         {
-            "Flow-GRPO": "With a = 0.7 it adds about three quarters of ancestral noise on the way.",
-            "DanceGRPO": "With η = 0.3 it adds far less than ancestral noise in most of its steps.",
-            "CPS": "With η = 0.5 it adds nearly as much as ancestral sampling in each step.",
-            "DDIM": "With η = 1 it is ancestral sampling, which is cheap in short steps.",
+            "Flow-GRPO, a = 0.7": "It adds about three quarters of ancestral noise on the way.",
+            "DanceGRPO, η = 0.3": "It adds far less than ancestral noise in most of its steps.",
+            "CPS, η = 0.5": "It adds nearly as much as ancestral sampling in each step.",
+            "DDIM, η = 1": "That is ancestral sampling, which is cheap in short steps.",
         },
         _dearest_in_ten_steps,
     ),
@@ -1324,11 +1325,16 @@ prediction(
 # --- notebook 13 --------------------------------------------------------------------------------
 
 
-def _best_for_the_eye() -> str:
-    """Which of three objectives leaves the least visible distortion when trained."""
-    beside = search.small().beside
-    labels = {"elbo": "the ELBO", "sd3": "SD3", "fm-ot": "flow matching"}
-    return labels[min(labels, key=lambda name: beside[name][0])]
+def _width_of_the_floor() -> str:
+    """How much of the box of the small search lies within 1 % of the least of its surface."""
+    fitted = search.small().surface
+    sides = [np.linspace(low, high, 41) for _, low, high in fitted.box]
+    places = np.stack(np.meshgrid(*sides), -1).reshape(-1, len(sides))
+    above = np.expm1(fitted.at(places) - fitted.at(fitted.least()[None]))
+    share = float((above <= 0.01).mean())
+    if share < 0.15:
+        return "less than a seventh"
+    return "about a third" if share < 0.5 else "most of it"
 
 
 def _levels_of_its_own() -> str:
@@ -1336,20 +1342,20 @@ def _levels_of_its_own() -> str:
     before, after = (-search.small(law=law).beside["fm-ot"][0] for law in ("same", "own"))
     if after > before:
         return "it grows"
-    return "it stays" if after > before / 2 else "it is gone"
+    return "it stays" if after > before / 2 else "most of it goes"
 
 
 prediction(
-    "best-for-the-eye",
+    "width-of-the-floor",
     Choice(
-        "Three networks of one size are trained under three weightings, and an eye judges what is "
-        "left of the error. Which of them leaves the least that it sees?",
+        "The search looks at all shares from 0 to 2, and at distances that differ 256 times. In "
+        "how much of this box is the visible error within 1 % of the least?",
         {
-            "the ELBO": "It is the flattest of the three, and an eye's weighting falls.",
-            "SD3": "It trims both ends of flow matching's weighting. Here it ends behind it.",
-            "flow matching": "It is ahead of both, and no worse than what the search finds.",
+            "less than a seventh": "The surface is flat near its least, and the box not so large.",
+            "about a third": "So many weightings are as good as the best, up to what 1 % is.",
+            "most of it": "Flat weightings are worse, and so are steep ones for a far eye.",
         },
-        _best_for_the_eye,
+        _width_of_the_floor,
     ),
 )
 prediction(
@@ -1360,7 +1366,7 @@ prediction(
         {
             "it grows": "Own levels help whoever was served worst by levels that are alike.",
             "it stays": "Then it would not come with the way the levels are drawn.",
-            "it is gone": "Others gain more by levels of their own than flow matching does.",
+            "most of it goes": "Others gain more by levels of their own than flow matching does.",
         },
         _levels_of_its_own,
     ),

@@ -1,5 +1,7 @@
 """Two roads from a diffusion policy to a likelihood: its loss, and the steps of a noisy sampler."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -7,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.checks import count, one_of
+from diffviz.checks import count, number, one_of
 from diffviz.compute.cache import cached
+from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
 
 if TYPE_CHECKING:
     from diffviz.policy.methods import Method
@@ -24,7 +27,18 @@ USUAL = {  # rules at settings of the kind that they are used with: name to meth
     "DDIM, η = 1": ("DDIM", 1.0),
 }
 RULES = tuple(USUAL)
-ROADS = ("FPO", "AWM", "NFT", "Flow-GRPO", "Flow-GRPO as released", "CPS as released")
+ROADS = (
+    "FPO",
+    "FPO as released",
+    "AWM",
+    "NFT",
+    "Flow-GRPO",
+    "Flow-GRPO as released",
+    "CPS as released",
+)
+FIRST_ROAD = {"FPO, flow matching": "fm-ot", "FPO, default": DEFAULT}  # name to its weighting
+STEP = (0.6, 0.5)  # times of the linear path between which released ratios are looked at
+LEVEL_DRAWS = 4000  # levels at which FPO's losses are averaged
 SEEDS = 3
 BATCHES = 12
 BATCH, EPOCHS, RATE = 256, 8, 2e-3  # actions of a batch, steps of Adam on it, their rate
@@ -45,8 +59,13 @@ def rule_of(method: str, setting: float) -> "NoisyStep":
     """
     from diffviz.policy import steps
 
-    kinds = (steps.FlowGRPOStep, steps.DanceGRPOStep, steps.CPSStep, steps.DDIMStep)
-    return dict(zip(METHODS, kinds, strict=True))[one_of(method, "method", METHODS)](setting)
+    kinds: dict[str, Callable[[float], NoisyStep]] = {
+        "Flow-GRPO": steps.FlowGRPOStep,
+        "DanceGRPO": steps.DanceGRPOStep,
+        "CPS": steps.CPSStep,
+        "DDIM": steps.DDIMStep,
+    }
+    return kinds[one_of(method, "method", METHODS)](setting)
 
 
 def rule(name: str) -> "NoisyStep":
@@ -136,17 +155,30 @@ def excess_of(chosen: "NoisyStep", steps: int) -> float:
     Returns:
         The ratio; 1 for ancestral sampling in continuous time.
     """
+    return float(step_costs(chosen, steps).sum())
+
+
+def step_costs(chosen: "NoisyStep", steps: int) -> NDArray:
+    """What each step adds to the KL of trajectories, over the KL of the actions; see ``excess_of``.
+
+    Args:
+        chosen: The rule.
+        steps: Number of steps.
+
+    Returns:
+        KL over KL for each step, shape (steps,).
+    """
     from diffviz.policy.steps import scales
 
     alpha, sigma = scales(chosen.frame, levels(steps)[0])
     mean, variance = 0.0, alpha**2 + sigma**2  # by how far the mean of a state has moved
-    trajectories = 0.0  # twice the KL
+    added = []  # twice the KL of each step
     for before, after in pairwise(levels(steps)):
         step = _linear(chosen, before, after)
-        trajectories += (step.push / step.std) ** 2
+        added.append((step.push / step.std) ** 2)
         mean = step.slope * mean + step.push
         variance = step.slope**2 * variance + step.std**2
-    return float(trajectories * variance / mean**2)
+    return np.array(added) * variance / mean**2
 
 
 class _Linear(NamedTuple):
@@ -179,6 +211,118 @@ def _linear(chosen: "NoisyStep", before: float, after: float) -> _Linear:
     return _Linear(slope - still, push - still, law.std)
 
 
+class Power(NamedTuple):
+    """To which power of the exact ratio of two policies a released code comes.
+
+    Attributes:
+        measured: Log-ratio of the code over the exact one.
+        formula: What it is, such as "1/d".
+    """
+
+    measured: float
+    formula: str
+
+
+def released_powers(components: int = 3) -> dict[str, Power]:
+    """The power of the exact ratio that released codes compute, measured on one action.
+
+    On the road of steps it is one step, from ``STEP[0]`` to ``STEP[1]``. On that of losses the
+    policy N(0, I) moves its mean, and the losses are averaged over the components as FPO's code
+    does (akanazawa/fpo, ``_compute_cfm_loss``).
+
+    Args:
+        components: Number of components d of an action.
+
+    Returns:
+        Name of a method, with its setting or weighting, to the power.
+
+    Raises:
+        ValueError: There is no component.
+    """
+    d = count(components, "components")
+    formulas = {"Flow-GRPO": "1/d", "DanceGRPO": "1/d", "CPS": "2 s²/d"}
+    powers = {}
+    for name, (method, _) in USUAL.items():
+        if method in formulas:
+            powers[name] = Power(_step_power(rule(name), d), formulas[method])
+    for name, weighting in FIRST_ROAD.items():
+        powers[name] = Power(_loss_power(weighting, d), "κ(1)/d")
+    return powers
+
+
+def clip_powers(components: int, time: float, weighting: str = "fm-ot") -> dict[str, float]:
+    """The power of the exact ratio that released codes clip, by formula; see ``released_powers``.
+
+    Args:
+        components: Number of components d of an action.
+        time: Time t' of the linear path where the step ends; only CPS, at its usual η, asks for it.
+        weighting: That of FPO, one of ``FIRST_ROAD``'s.
+
+    Returns:
+        "Flow-GRPO", "CPS" and "FPO" to the power.
+
+    Raises:
+        ValueError: There is no component, the time is not in (0, 1), or the weighting is unknown.
+    """
+    from diffviz.theory import elbo_mixture
+
+    d = count(components, "components")
+    std = number(time, "time", 0.0, 1.0) * np.sin(USUAL["CPS, η = 0.5"][1] * np.pi / 2)
+    gain = elbo_mixture.gain(WEIGHTINGS[one_of(weighting, "weighting", FIRST_ROAD.values())])
+    return {"Flow-GRPO": 1 / d, "CPS": float(2 * std**2 / d), "FPO": float(gain) / d}
+
+
+def _step_power(chosen: "NoisyStep", components: int) -> float:
+    """The released log-ratio of a step over the exact one."""
+    import torch
+
+    times = np.array(STEP)
+    step = 2 * np.log((1 - times) / times)
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(4, 1, components, generator=generator, dtype=torch.float64)
+    z, x_hat, moved, state = drawn
+    old, new = (chosen.law(z, each, *step) for each in (x_hat, moved))
+    released = chosen.released(new, state) - chosen.released(old, state)
+    return float(released / (new.log_prob(state) - old.log_prob(state)))
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """The exact denoiser of N(mean, I).
+
+    Args:
+        mean: A tensor of shape (d,).
+    """
+
+    mean: Any
+
+    def denoise(self, z: Any, logsnr: Any) -> Any:
+        """E[x|z], a tensor of the shape of z."""
+        alpha, variance = logsnr.sigmoid().sqrt()[:, None], (-logsnr).sigmoid()[:, None]
+        return alpha * z + variance * self.mean
+
+
+def _loss_power(weighting: str, components: int) -> float:
+    """FPO's log-ratio, of losses averaged over the components, over the exact one."""
+    import torch
+
+    from diffviz.policy import surrogates
+
+    generator = torch.Generator().manual_seed(0)
+    x, mean = torch.randn(2, 1, components, generator=generator, dtype=torch.float64)
+    rng = np.random.default_rng(0)
+    level, factor, noise = surrogates.draws(WEIGHTINGS[weighting], x, LEVEL_DRAWS, rng)
+    twice = surrogates.Draws(  # noise and its negative, whose linear terms cancel
+        torch.cat([level, level]), torch.cat([factor, factor]), torch.cat([noise, -noise])
+    )
+    old, new = (
+        surrogates.losses(Moved(each), x, twice).mean() / components
+        for each in (torch.zeros_like(mean[0]), mean[0])
+    )
+    exact = (x * mean).sum() - mean.square().sum() / 2
+    return float((old - new) / exact)
+
+
 class Road(NamedTuple):
     """How a policy has learned on one road.
 
@@ -193,12 +337,19 @@ class Road(NamedTuple):
     calls: NDArray
 
 
-def _method(name: str) -> "Method":
-    """The method of a road."""
-    from diffviz.policy import methods, steps
+def half(logsnr: NDArray) -> NDArray:
+    """The multiplier ½ at every λ: a mean over two components in the place of a sum."""
+    return np.full(np.shape(logsnr), 0.5)
 
+
+def _method(name: str) -> "Method":
+    """The method of a road; FPO's code averages the loss over the two components."""
+    from diffviz.policy import methods, steps, surrogates
+
+    averaged = replace(surrogates.MODES["u"], name="FPO u, averaged", multiplier=half)
     of_roads = (
         methods.FPO(draws=4),
+        methods.FPO(averaged, draws=4),
         methods.AWM(draws=4),
         methods.NFT(draws=4),
         methods.GRPO(),

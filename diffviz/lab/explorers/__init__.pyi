@@ -27,7 +27,7 @@ from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
 from .prior import PriorExplorer
 from .probe import ProbeExplorer
-from .roads import StepNoiseExplorer
+from .roads import ClipExplorer, StepNoiseExplorer
 from .sampling import TrajectoryExplorer
 from .schedule import ScheduleExplorer
 from .search import SearchExplorer
@@ -37,6 +37,7 @@ from .weighting import WeightingExplorer
 
 __all__ = [
     "CapacityExplorer",
+    "ClipExplorer",
     "ComposerExplorer",
     "ElboExplorer",
     "FewStepExplorer",

@@ -1,4 +1,4 @@
-"""The explorer of noisy steps: how much noise a rule adds, and what that costs a likelihood."""
+"""Explorers of two roads to a likelihood: what noisy steps cost, and clips of released codes."""
 
 import math
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from diffviz.lab.experiments import roads
+from diffviz.lab.experiments.policy import DEFAULT
+from diffviz.lab.explorers.colours import REFERENCE
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.figures.roads import method_colour
@@ -18,6 +20,7 @@ SYMBOLS = {FLOW: "a", DANCE: "η", CPS: "η", DDIM: "η"}
 HEAD = ("noise / ancestral noise", "first step", "middle", "last step", "KL / KL of actions")
 FEW = 20  # steps up to which each has a dot
 COSTS = (0.8, 40.0)  # ends of the axis of KL over KL
+COUNT_ENDS = (4.5, 180.0)  # ends of the axis of steps
 NOISES = (0.05, 20.0)  # ends of the axis of noise over ancestral noise
 
 
@@ -204,6 +207,7 @@ def cost_chart(state: State, rules: dict[str, Any]) -> Chart:
         title="KL of trajectories over that of actions",
         xscale="log",
         yscale="log",
+        xlim=COUNT_ENDS,
         ylim=COSTS,
         xticks=tuple(map(float, roads.COUNTS)),
         yticks=(1.0, 2.0, 5.0, 10.0, 20.0),
@@ -242,3 +246,187 @@ def cost_text(state: State) -> str:
     """
     cost = roads.excess_of(roads.rule_of(state["method"], setting_of(state)), state["steps"])
     return f"trajectories differ {cost:.2f} times as much as actions, in KL"
+
+
+# --- clips of released codes ----------------------------------------------------------------------
+
+EXACT, CLIP = "the exact ratio", "the clip"
+WEIGHTINGS = {"flow matching": "fm-ot", "its default": DEFAULT}  # of FPO
+MOST_COMPONENTS = 256
+FAR_RATIO = 1e3  # end of the axes of the exact ratio
+PLAIN_DECADES = 6.0  # up to which a table has the number itself
+BEYOND = 1.2  # of the last place of a clip, where the other axis ends
+LARGEST_LOG = 30.0  # decades that a float of the browser can hold
+DECADES = (1.0, 10.0, 100.0, 1e3)
+CLIP_HEAD = ("code", "power of the exact ratio", "exact ratio at the clip")
+CLIP_CONTROLS = (
+    Slider(
+        "components",
+        "d",
+        1,
+        MOST_COMPONENTS,
+        1,
+        2,
+        whole=True,
+        tip="Numbers in an action: 2 in the plane, thousands in an image.",
+    ),
+    Slider("clip", "clip δ", 0.005, 0.3, 0.005, 0.05, tip="A ratio is clipped at 1 ± δ."),
+    Slider("time", "t' of CPS", 0.02, 0.9, 0.02, 0.5, tip="Where a step of CPS ends: 1 is noise."),
+    Menu("weighting", "FPO under", tuple(WEIGHTINGS), "flow matching"),
+)
+
+
+class ClipExplorer(ViewExplorer):
+    """At which exact ratio of two policies does the clip of a released code act?
+
+    On the left is the ratio that a code computes, over the exact one, with the clip as a level. On
+    the right is the exact ratio at the clip by the number of components.
+
+    Args:
+        **state: Values of controls at first, such as ``components=16``.
+
+    Raises:
+        ValueError: A value is not allowed.
+    """
+
+    counts = np.unique(np.logspace(0, np.log10(MOST_COMPONENTS), 61).round())
+
+    def __init__(self, **state: Any):
+        super().__init__(Description("Clip of a released code", CLIP_CONTROLS), state)
+
+    def compute(self, state: State, changed: Changed) -> View:
+        """The ratios of the codes, and where they are clipped.
+
+        Args:
+            state: A value for each control.
+            changed: Not used.
+
+        Returns:
+            Two charts and a table.
+        """
+        powers = powers_of(state, state["components"])
+        panels = (
+            self._ratios(state, powers),
+            self._clips(state, powers),
+            clip_table(state, powers),
+        )
+        return View(panels, columns=2)
+
+    def _ratios(self, state: State, powers: dict[str, float]) -> Chart:
+        """The ratio that each code computes, over the exact one."""
+        level = 1 + state["clip"]
+        places = {name: decades_of(state, power) for name, power in powers.items()}
+        far = min(BEYOND * max(places.values()), math.log10(FAR_RATIO))
+        decades = np.linspace(0, far, 121)
+        curves = {name: 10 ** (power * decades) for name, power in powers.items()}
+        return Chart(
+            decades,
+            {**curves, CLIP: np.full(len(decades), level)},
+            xlabel="log₁₀ of the exact ratio of new to old",
+            ylabel="ratio of the code",
+            title=f"the clip at {level:g}",
+            ylim=(1.0, 1 + 2 * state["clip"]),
+            colours=clip_colours(),
+            dashes={**dict.fromkeys(powers, 0), CLIP: 1},
+            dots={
+                name: (np.array([place]), np.array([level]))
+                for name, place in places.items()
+                if place <= far
+            },
+        )
+
+    def _clips(self, state: State, powers: dict[str, float]) -> Chart:
+        """The exact ratio at the clip, by the number of components."""
+        by_count = [clipped_at(state, powers_of(state, int(number))) for number in self.counts]
+        here = float(state["components"])
+        dots = {
+            name: (np.array([here]), np.array([exact]))
+            for name, exact in clipped_at(state, powers).items()
+            if exact <= FAR_RATIO
+        }
+        return Chart(
+            self.counts,
+            {name: np.array([one[name] for one in by_count]) for name in powers},
+            xlabel="components d",
+            ylabel="exact ratio at the clip",
+            title="where the clip acts",
+            xscale="log",
+            yscale="log",
+            ylim=(1.0, FAR_RATIO),
+            xticks=(1.0, 4.0, 16.0, 64.0, 256.0),
+            yticks=DECADES,
+            colours=clip_colours(),
+            dashes=dict.fromkeys(powers, 0),
+            dots=dots,
+        )
+
+
+def clip_colours() -> dict[str, str]:
+    """The colours of the codes, of the exact ratio and of the clip.
+
+    Returns:
+        Name to colour.
+    """
+    codes = {name: method_colour(name) for name in ("Flow-GRPO", "CPS", "FPO")}
+    return {EXACT: method_colour("DDIM"), **codes, CLIP: REFERENCE}
+
+
+def powers_of(state: State, components: int) -> dict[str, float]:
+    """The power of the exact ratio that each code clips.
+
+    Args:
+        state: A value for each control.
+        components: Number of components of an action.
+
+    Returns:
+        Name to power; 1 for the exact ratio.
+    """
+    weighting = WEIGHTINGS[state["weighting"]]
+    return {EXACT: 1.0, **roads.clip_powers(components, state["time"], weighting)}
+
+
+def clipped_at(state: State, powers: dict[str, float]) -> dict[str, float]:
+    """The exact ratio at which each code clips an action that shall become more likely.
+
+    Args:
+        state: A value for each control.
+        powers: What ``powers_of`` returned.
+
+    Returns:
+        Name to ratio, above 1.
+    """
+    return {
+        name: 10 ** min(decades_of(state, power), LARGEST_LOG) for name, power in powers.items()
+    }
+
+
+def decades_of(state: State, power: float) -> float:
+    """log10 of the exact ratio at the clip.
+
+    Args:
+        state: A value for each control.
+        power: The power of the exact ratio that is clipped.
+
+    Returns:
+        The logarithm.
+    """
+    return math.log10(1 + state["clip"]) / power
+
+
+def clip_table(state: State, powers: dict[str, float]) -> Table:
+    """Power and exact ratio at the clip of each code.
+
+    Args:
+        state: A value for each control.
+        powers: What ``powers_of`` returned.
+
+    Returns:
+        The table.
+    """
+    rows = []
+    for name, power in powers.items():
+        decades = decades_of(state, power)
+        ratio = f"{10**decades:.4g}" if decades < PLAIN_DECADES else f"10^{decades:.0f}"
+        rows.append((name, f"{power:.3g}", ratio))
+    colours = clip_colours()
+    return Table(CLIP_HEAD, rows, [colours[name] for name in powers])

@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments import search as search_experiments
 from diffviz.lab.experiments.perception import slopes
-from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
+from diffviz.lab.explorers.colours import REFERENCE, SUBJECT
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import LOGARITHMIC, SHORT_LOGSNR, entry_chips
 from diffviz.lab.explorers.work import Newest
-from diffviz.lab.figures.search import FLOOR, PERCENT, above_least
+from diffviz.lab.figures.search import FLOOR, GUESS_COLOUR, GUESS_TEXT, PERCENT, above_least
 from diffviz.lab.figures.style import minus
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.search.families import FAMILIES
@@ -23,8 +24,10 @@ from diffviz.search.vision import PIXELS_PER_DEGREE
 from diffviz.web.description import Action, Chips, Description, Slider, State
 from diffviz.web.pictures import Chart, Note, Panel, View, Working
 
-CHOSEN, GUESS = "chosen", "theory's guess"
-HERE, EDGE = "at this distance", "the floor: 1 %"
+CHOSEN, GUESS = "chosen", GUESS_TEXT
+GUESSED = (1.0, 0.0)  # share and octaves of theory's guess
+NEAR_SIDE, FAR_SIDE = "the floor, its near side", "the floor, its far side"
+SLICE, EDGE = "the surface", "the floor: 1 %"
 (_, LEAST_SHARE, MOST_SHARE), (_, NEAREST, FARTHEST) = FAMILIES["csf-mixture"].box
 CONTROLS = (
     Slider(
@@ -60,9 +63,10 @@ CONTROLS = (
 class SearchExplorer(ViewExplorer):
     """What do share and distance do to a weighting, and to what an eye sees of the error?
 
-    On the left is a weighting of the family in which the small search looks, on the right the
-    surface that it found, along the share at the distance that is chosen. The surface is in the
-    cache once the search has run; a button runs it.
+    On the left is a weighting of the family in which the small search looks, on the right a map of
+    the floor of the surface that it found, where a dot moves with the controls. Below are cuts
+    through the surface at that dot. The surface is in the cache once the search has run; a button
+    runs it.
 
     Args:
         **state: Values of controls at first, such as ``share=0.5``.
@@ -74,6 +78,7 @@ class SearchExplorer(ViewExplorer):
 
     grid = np.linspace(LOW, HIGH, 145)  # λ in nats
     shares = np.linspace(LEAST_SHARE, MOST_SHARE, 81)
+    distances = np.linspace(NEAREST, FARTHEST, 97)  # in octaves
 
     def __init__(self, **state: Any):
         self._results = Newest[str, Search](1)
@@ -106,14 +111,14 @@ class SearchExplorer(ViewExplorer):
         found = self._results.found("small", search_experiments.small)
         panels: tuple[Panel, ...] = (self._weightings(state),)
         if found is not None:
-            panels += (self._slice(state, found),)
+            panels += (self._map(state, found), *self._cuts(state, found))
         return View((*panels, Note(words(state, found))), columns=2)
 
     def _weightings(self, state: State) -> Chart:
         """log10 of the weighting that is chosen, of theory's guess and of those beside them."""
         curves = {
             CHOSEN: search_experiments.member(state["share"], state["octaves"]),
-            GUESS: search_experiments.member(1.0, 0.0),
+            GUESS: search_experiments.member(*GUESSED),
         }
         curves |= {name: CATALOGUE[name].weighting for name in state["beside"]}
         return Chart(
@@ -125,26 +130,83 @@ class SearchExplorer(ViewExplorer):
             xlabel=SHORT_LOGSNR,
             ylabel="log₁₀ w on the ε error",
             title="the weighting",
-            ylim=(-8, 3),
-            colours={CHOSEN: SUBJECT, GUESS: BESIDE},
+            colours={CHOSEN: SUBJECT, GUESS: GUESS_COLOUR},
             dashes={GUESS: 1},
         )
 
-    def _slice(self, state: State, found: Search) -> Chart:
-        """How far the surface lies above its least, along the share at one distance."""
-        places = np.c_[self.shares, np.full(len(self.shares), state["octaves"])]
-        chosen = np.array([[state["share"], state["octaves"]]])
+    def _map(self, state: State, found: Search) -> Chart:
+        """The floor in the plane of share and distance, with the weighting that is chosen."""
+        x, y = np.meshgrid(self.shares, self.distances)
+        above = above_least(found.surface, np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
+        on_floor = above <= PERCENT * FLOOR
+        crossed = on_floor.any(0)  # shares at which some distance is on the floor
+        near = self.distances[on_floor.argmax(0)][crossed]
+        far = self.distances[::-1][on_floor[::-1].argmax(0)][crossed]
+        places = {CHOSEN: (state["share"], state["octaves"]), GUESS: GUESSED}
         return Chart(
-            self.shares,
-            {HERE: above_least(found.surface, places), EDGE: np.full(len(places), PERCENT * FLOOR)},
+            self.shares[crossed],
+            {NEAR_SIDE: near, FAR_SIDE: far},
             xlabel="share",
-            ylabel="above the least   [%]",
-            title="what the search says of it",
-            ylim=(0, 14),
-            colours={HERE: SUBJECT, EDGE: REFERENCE, CHOSEN: SUBJECT},
-            dashes={EDGE: 1},
-            dots={CHOSEN: (chosen[:, 0], above_least(found.surface, chosen))},
+            ylabel="octaves   [nearer ← → farther]",
+            title="where it lies: grey is the floor",
+            xlim=(LEAST_SHARE, MOST_SHARE),
+            ylim=(NEAREST, FARTHEST),
+            colours={
+                NEAR_SIDE: REFERENCE,
+                FAR_SIDE: REFERENCE,
+                CHOSEN: SUBJECT,
+                GUESS: GUESS_COLOUR,
+            },
+            dashes={NEAR_SIDE: 0, FAR_SIDE: 0},
+            bands={NEAR_SIDE: (near, far)},
+            dots={name: (np.array([x]), np.array([y])) for name, (x, y) in places.items()},
         )
+
+    def _cuts(self, state: State, found: Search) -> tuple[Chart, Chart]:
+        """How far the surface lies above its least, along the share and along the distance."""
+        share, octaves = state["share"], state["octaves"]
+        along_share = np.c_[self.shares, np.full(len(self.shares), octaves)]
+        along_distance = np.c_[np.full(len(self.distances), share), self.distances]
+        return (
+            _cut(found, along_share, 0, share, "share", f"along the share, at octaves {octaves:g}"),
+            _cut(
+                found,
+                along_distance,
+                1,
+                octaves,
+                "octaves",
+                f"along the distance, at share {share:g}",
+            ),
+        )
+
+
+def _cut(found: Search, places: NDArray, axis: int, here: float, xlabel: str, title: str) -> Chart:
+    """The surface along a line through the weighting that is chosen.
+
+    Args:
+        found: What the search found.
+        places: Points of the line, shape (n, 2).
+        axis: Which of the two parameters changes.
+        here: Its value of the weighting that is chosen.
+        xlabel: Its name.
+        title: What stands above.
+
+    Returns:
+        The chart.
+    """
+    x, above = places[:, axis], above_least(found.surface, places)
+    height = np.interp(here, x, above)
+    return Chart(
+        x,
+        {SLICE: above, EDGE: np.full(len(x), PERCENT * FLOOR)},
+        xlabel=xlabel,
+        ylabel="above the least   [%]",
+        title=minus(title),
+        ylim=(0, 14),
+        colours={SLICE: SUBJECT, EDGE: REFERENCE, CHOSEN: SUBJECT},
+        dashes={EDGE: 1},
+        dots={CHOSEN: (np.array([here]), np.array([height]))},
+    )
 
 
 def middle_slope(state: State) -> float:
@@ -168,11 +230,11 @@ def words(state: State, found: Search | None) -> str:
         found: What the search found; None if it has not run.
 
     Returns:
-        Two lines.
+        Three lines.
     """
     rate = PIXELS_PER_DEGREE * 2.0 ** state["octaves"]
     first = (
-        f"an eye at {rate:.3g} pixels per degree, to the power {state['share']:g}; "
+        f"an eye at {rate:.3g} pixels per degree, to the power {state['share']:g}\n"
         f"slope of log w from −4 to 2: {middle_slope(state):.2f} (flow matching: −0.50)"
     )
     if found is None:

@@ -14,7 +14,17 @@ from diffviz.lab.experiments.forward_process import (
     forward_objective,
 )
 from diffviz.lab.experiments.policy import DEFAULT, SCALES
-from diffviz.lab.experiments.roads import COUNTS, ENDS, ROADS, RULES, equal_etas, excess, learned
+from diffviz.lab.experiments.roads import (
+    COUNTS,
+    ENDS,
+    ROADS,
+    RULES,
+    equal_etas,
+    excess,
+    learned,
+    rule,
+    step_costs,
+)
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import SHORT_LOGSNR, draw_under, label_ends, last_points, legend
 from diffviz.plots.style import METHOD_COLOURS
@@ -23,16 +33,29 @@ AWM_RELEASED = FORWARD[2]
 LEVELS = np.linspace(-2, 4, 121)  # λ in nats, around the shoulder
 NOISES = (0.1, 0.3, 1, 3)  # ticks of noise over ancestral noise
 POLICY_TITLES = {
-    FIRST: "w at the first policy, N(0, I)",
-    LEARNED: "w at a policy that keeps to four goals",
+    FIRST: "w at the first policy",
+    LEARNED: "w at four goals: a shoulder",
 }
 RATIOS = (1, 2, 5, 10, 20)  # ticks of KL over KL
-UNDER_FM = {"FPO": "FPO under fm-ot"}  # elsewhere FPO has its default
+UNDER_FM = {  # elsewhere FPO has its default
+    "FPO": "FPO under fm-ot",
+    "FPO as released": "FPO under fm-ot, as released",
+}
+PAIRS = {  # roads that are drawn side by side: title to their names
+    "steps: tempered, it learns faster": (
+        "Flow-GRPO",
+        "Flow-GRPO as released",
+        "CPS as released",
+    ),
+    "losses: tempered, too": ("FPO", "FPO as released"),
+}
+GOALS = 4
 WEIGHTED_AS = {"FPO": DEFAULT, "AWM": "fm-ot"}  # methods with the weighting of that name
 WEIGHTING_LABELS = {"FPO": DEFAULT, "AWM": "AWM: flow matching"}
 ROAD_DASHES = {
     "AWM": plots.DASHES[1],
     "NFT": plots.DASHES[2],
+    "FPO as released": plots.DASHES[1],
     "Flow-GRPO as released": plots.DASHES[1],
     "CPS as released": plots.DASHES[3],
 }
@@ -79,7 +102,7 @@ def draw_noise(
     ax.set(
         xlabel="t where a step starts   [noise → data]",
         ylabel="noise over ancestral noise",
-        title=f"noise over ancestral noise, {steps} steps",
+        title=f"DanceGRPO adds little until the end ({steps} steps)",
         yscale="log",
     )
     ax.set_yticks(NOISES, [str(each) for each in NOISES])
@@ -113,7 +136,7 @@ def draw_excess(ax: Axes, rules: Sequence[str] = RULES, *, at_ends: bool = False
     ax.set(
         xlabel="steps of a trajectory",
         ylabel="KL of trajectories / KL of actions",
-        title="trajectories differ more than actions",
+        title="only ancestral sampling comes down to 1",
         xscale="log",
         yscale="log",
     )
@@ -141,6 +164,48 @@ def noise_and_cost(steps: int = 10) -> Axes:
     draw_noise(noise, steps, at_ends=True)
     draw_excess(kl, at_ends=True)
     return noise
+
+
+def costs_of_steps(steps: int = 10) -> Axes:
+    """Draw what each step adds to the KL of trajectories, over the KL of their actions.
+
+    Args:
+        steps: Number of equal steps of t.
+
+    Returns:
+        The Axes.
+    """
+    (ax,) = plots.axes(8.6, 4.2, legend=2.4)
+    times = np.linspace(*ENDS, steps + 1)[:-1]
+    ends = {}
+    for name in RULES:
+        costs = step_costs(rule(name), steps)
+        colour = method_colour(name)
+        ax.plot(times, costs, "o-", ms=5, color=colour, label=name, gid=name)
+        ends[f"{name}: sum {costs.sum():.1f}"] = (float(times[-1]), float(costs[-1]))
+    ax.set(xlim=(1.02, times[-1] - 0.03), ylim=(0, None))
+    ax.set(
+        xlabel="t where a step starts   [noise → data]",
+        ylabel="KL of the step / KL of actions",
+        title=f"DanceGRPO pays where it adds little noise ({steps} steps)",
+    )
+    label_ends(ax, ends, method_colour, size=10, apart=0.08)
+    return ax
+
+
+def tempered() -> Axes:
+    """Draw what policies learn with the ratio as written and with the released one, road by road.
+
+    Returns:
+        The first panel.
+    """
+    panels = plots.axes(12.6, 4.8, columns=2, legend=1.5)
+    panels[0].figure.subplots_adjust(wspace=0.62)
+    for ax, (title, names) in zip(panels, PAIRS.items(), strict=True):
+        draw_learning(ax, names, at_ends=True)
+        ax.set_title(title)
+    panels[1].set_ylabel("")
+    return panels[0]
 
 
 def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = False) -> None:
@@ -175,21 +240,17 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
 
 
 def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
-    """Write each name beside the end of its line; below it where other lines go on."""
-    longest = max(calls for calls, _ in ends.values())
-    ax.set_xlim(0, longest)
-    last = {name: end for name, end in ends.items() if end[0] == longest}
-    label_ends(ax, last, method_colour, leaders=False, size=10)
-    for name in ends.keys() - last.keys():
-        ax.annotate(
-            UNDER_FM.get(name, name),
-            ends[name],
-            (-6, -21),
-            textcoords="offset points",
-            va="center",
-            color=_road_colour(name),
-            fontsize=10,
-        )
+    """Write each name beside the end of its line, and under it how many goals are kept."""
+    ax.set_xlim(0, max(calls for calls, _ in ends.values()))
+    labels = {name: f"{name}:\n{_goals_text(name)}" for name in ends}
+    label_ends(ax, ends, _road_colour, labels=labels, leaders=False, size=10, apart=0.13)
+
+
+def _goals_text(name: str) -> str:
+    """How many goals a policy keeps in the end, over the seeds."""
+    kept = learned(name).goals[:, -1]
+    number = f"{kept.min()}" if kept.min() == kept.max() else f"{kept.min()} to {kept.max()}"
+    return f"{number} of {GOALS} goals"
 
 
 @figure(
@@ -240,7 +301,7 @@ def draw_local(ax: Axes, policy: str = FIRST, methods: Sequence[str] = FORWARD) 
     if AWM_RELEASED in methods:
         draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
     ax.set(xlim=(LEVELS[0], LEVELS[-1]), ylim=(-1.5, 0.9), xticks=range(-2, 5))
-    label_ends(ax, last_points(ax), _weighting_colour, labels=WEIGHTING_LABELS)
+    label_ends(ax, last_points(ax), _weighting_colour, labels=WEIGHTING_LABELS, size=10)
 
 
 def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
@@ -255,7 +316,7 @@ def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
         {name: np.log10(forward_gains(name)) for name in methods},
         xlabel="log₁₀ c, c the variance of what changes",
         ylabel="log₁₀ κ(c)/κ(1)",
-        title="the released losses are the steepest",
+        title="gain: the released are steepest",
         colours=_weighting_colour,
         outside=None,
         ax=ax,
@@ -263,7 +324,8 @@ def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
     if AWM_RELEASED in methods:
         draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
     ax.set_xlim(right=np.log10(SCALES[-1]))
-    label_ends(ax, last_points(ax), _weighting_colour, labels=WEIGHTING_LABELS)
+    ax.set_ylim(top=1.1)  # room for names below the title
+    label_ends(ax, last_points(ax), _weighting_colour, labels=WEIGHTING_LABELS, size=10)
 
 
 @figure(
@@ -277,8 +339,8 @@ def forward_process() -> Axes:
     Returns:
         The first panel.
     """
-    first, learned_policy, gains = plots.axes(14.4, 4.4, columns=3, legend=1.5)
-    first.figure.subplots_adjust(wspace=0.82)
+    first, learned_policy, gains = plots.axes(13.3, 4.6, columns=3, legend=1.75)
+    first.figure.subplots_adjust(wspace=0.84)
     draw_local(first, FIRST)
     draw_local(learned_policy, LEARNED)
     learned_policy.set_ylabel("")  # that of the first panel

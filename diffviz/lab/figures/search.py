@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -18,7 +20,7 @@ from diffviz.lab.experiments.search import (
     small,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import label_ends, last_points, legend, minus, named_lines, shades_of
+from diffviz.lab.figures.style import label_ends, last_points, legend, minus, named_lines
 from diffviz.plots.style import FOCUS, OTHERS, REFERENCE
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.search import goals as search_goals
@@ -30,11 +32,14 @@ from diffviz.theory.frames import Curve
 OPTIMUM = plots.PALETTE[6]
 BEST, EDGE = plots.PALETTE[0], "0.25"  # the best of each row, and the edge of the floor
 INTERVAL: dict[str, Any] = {"fmt": "o", "ms": 7, "lw": 2, "capsize": 5, "capthick": 2}
+OUTER = (0.025, 0.975)  # quantiles of a 95 % band
 LABELLED = 12  # points up to which each has its value beside it
 FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
+GUESS_NAME = "rate-distortion"  # the same in the second round
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
-GUESS: dict[str, Any] = {"ms": 8, "color": "white", "mec": "black", "gid": "guess", "zorder": 4}
+GUESS_COLOUR = OTHERS[5]  # theory's guess, a diamond, in all pictures and in the explorer
+GUESS: dict[str, Any] = {"ms": 9, "color": GUESS_COLOUR, "mec": "black", "gid": "guess"}
 NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 10, "zorder": 5}
 FLOOR_SHADE = "0.87"
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.5, "gid": "optima"}
@@ -52,13 +57,16 @@ PERCENT = 100.0
 STEPS = (0, 0.5, 1, 2, 3, 4, 6, 8, 10, 12)  # percent above the least, between shades
 WRITTEN = (0.5, 1.0)  # those of them that are drawn as lines with their numbers
 DOT = 9.0  # area in points² of the dot of one surface's least
+GUESS_TEXT = "theory's guess"
+BOTH_FLOOR = "on the floor in both searches: flow matching and two weightings of an eye"
+AHEAD = "two weightings are ahead of the optimum"
 ABOVE = "above the least of the surface   [%]"
 EYE = OTHERS[0]  # Mannos and Sakrison's, as in the pictures of perception
-PALEST_MEMBER = 0.6  # share of that colour in the palest curve, so that a projector shows it
+LIGHTEST = 0.82  # where on viridis the last of some curves is; beyond, a projector hides it
 GAUSSIAN_DASHES = {GAUSSIAN: plots.DASHES[1], LINEAR: plots.DASHES[2]}
 LABELS = {
     "fm-ot": "flow matching",
-    "rate-distortion": "rate–distortion",
+    GUESS_NAME: "theory's guess,\nrate–distortion",
     "visible-error": "the goal's own",
     "projection": "projection of ε",
     "sd3": "SD3",
@@ -125,7 +133,7 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     )
     guess = GUESSES.get(result.settings["family"])
     if guess is not None:
-        ax.plot(*guess, "D", **GUESS)
+        ax.plot(*guess, "D", zorder=4, **GUESS)
         ax.annotate("theory's guess", guess, (10, 9), gid="guess: name", **NAMED)
     ax.contour(x, y, z, [z.min() + FLOOR], colors=[EDGE], linewidths=1.2, linestyles=":")
     ax.plot([], [], color=EDGE, lw=1.2, ls=":", label=f"within {FLOOR:g} of the least")
@@ -152,6 +160,24 @@ def valley(fitted: Surface | SmoothSurface) -> NDArray:
     least = heights.argmin(1)
     inside = (least > 0) & (least < len(first) - 1)
     return np.c_[first[least], second][inside]
+
+
+def valley_band(fitted: SmoothSurface) -> tuple[NDArray, NDArray, NDArray]:
+    """Where surfaces as likely as this one are least for each value of the second parameter.
+
+    Args:
+        fitted: The surface, over two parameters.
+
+    Returns:
+        The 2.5th and the 97.5th percentile of the first parameter, and the values of the second,
+        each of shape (33,).
+    """
+    nodes, heights = fitted.likely
+    first, second = (np.unique(column) for column in nodes.T)
+    rows = heights.reshape(len(second), len(first), -1)  # the first parameter is the fastest
+    best = first[rows.argmin(1)]
+    low, high = np.quantile(best, OUTER, axis=1)
+    return low, high, second
 
 
 def _label_points(result: search_report.Search, ax: Axes) -> None:
@@ -227,8 +253,8 @@ def beside(result: search_report.Search, ax: Axes) -> None:
     rows = sorted(result.beside.items(), key=_failed_last)
     for place, (name, (off, half)) in enumerate(rows):
         interval = [[half], [half]]
-        colour = plots.colour(name) if name in CATALOGUE else FOCUS
-        ax.errorbar([off], [place], xerr=interval, color=colour, gid=name, **INTERVAL)
+        style = INTERVAL | {"gid": name, "color": colour_of(name), "fmt": mark_of(name)}
+        ax.errorbar([off], [place], xerr=interval, **style)
         ax.text(
             1.02,
             place,
@@ -298,7 +324,14 @@ def colour_of(name: str) -> str:
     """The colour of a weighting: its own in the catalogue, else one that no objective has."""
     if name in GAUSSIAN_DASHES:
         return REFERENCE
+    if name == GUESS_NAME:
+        return GUESS_COLOUR
     return plots.colour(name) if name in CATALOGUE else FOCUS
+
+
+def mark_of(name: str) -> str:
+    """The mark of a weighting: a diamond for theory's guess, else a dot."""
+    return "D" if name == GUESS_NAME else "o"
 
 
 def goal(parts: GoalParts | None = None) -> Axes:
@@ -338,7 +371,7 @@ def goal(parts: GoalParts | None = None) -> Axes:
         {name: seen / parts.sensitivity.max() for name, seen in parts.seen.items()},
         xlabel="λ   [nats; noise ← → data]",
         ylabel="visible error D(λ)",
-        title="3. summed: the area is the goal",
+        title="3. summed: two areas make the goal",
         outside=None,
         colours=colour_of,
         ax=right,
@@ -393,9 +426,9 @@ def family(beside: Sequence[str] = ("fm-ot",)) -> Axes:
 
 
 def _draw_members(ax: Axes, curves: Mapping[str, Curve], beside: Sequence[str], title: str) -> None:
-    """Weightings in shades of one colour, over published ones; each is named at its end."""
-    shades = shades_of(curves, EYE, PALEST_MEMBER)
-    colours = {name: shades(name) for name in curves} | {
+    """Weightings in colours with an order, over published ones; each is named at its end."""
+    ordered = colormaps["viridis"](np.linspace(0, LIGHTEST, len(curves)))
+    colours = dict(zip(curves, map(to_hex, ordered), strict=True)) | {
         name: plots.colour(name) for name in beside
     }
     every = {name: CATALOGUE[name].weighting for name in beside} | dict(curves)
@@ -437,21 +470,19 @@ def _percent_plane(fitted: Surface | SmoothSurface) -> tuple[NDArray, NDArray, N
     return x, y, above_least(fitted, np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
 
 
-def _plane_axes(result: search_report.Search, title: str) -> Axes:
-    """Axes over the two parameters of a search."""
+def _plane_axes(result: search_report.Search, title: str, width: float, beside: float) -> Axes:
+    """Axes over the two parameters of a search, with room beside them in inches."""
     (first, low, high), (second, bottom, top) = result.surface.box
-    (ax,) = plots.axes(9.4, 5.0, legend=2.7)
+    (ax,) = plots.axes(width, 5.0, legend=beside)
     ax.set(xlim=(low, high), ylim=(bottom, top), title=title)
     ax.set(xlabel=AXES.get(first, first), ylabel=AXES.get(second, second))
     return ax
 
 
-def _draw_guess(ax: Axes, result: search_report.Search, offset: tuple[float, float]) -> None:
-    """Theory's guess as a diamond with its name."""
+def _draw_guess(ax: Axes, result: search_report.Search) -> None:
+    """Theory's guess as a diamond."""
     guess = GUESSES.get(result.settings["family"])
-    if guess is not None:
-        ax.plot(*guess, "D", **GUESS)
-        ax.annotate("theory's guess", guess, offset, gid="guess: name", **NAMED)
+    ax.plot(*(guess or ([], [])), "D", zorder=4, **GUESS)
 
 
 def trained_surface(result: search_report.Search | None = None) -> Axes:
@@ -465,10 +496,10 @@ def trained_surface(result: search_report.Search | None = None) -> Axes:
     """
     result = small() if result is None else result
     fitted = result.surface
-    ax = _plane_axes(result, "a wide valley, and theory's guess lies in it")
+    ax = _plane_axes(result, "a wide valley, and theory's guess lies in it", 8.2, 1.2)
     x, y, z = _percent_plane(fitted)
     shades = ax.contourf(x, y, z, STEPS, cmap="viridis", alpha=0.55, extend="max")
-    bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0, 0.03, 1)))
+    bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0, 0.03, 1)), format="%g")
     bar.set_label(ABOVE, fontsize=10)
     edges = ax.contour(x, y, z, WRITTEN, colors=[EDGE], linewidths=1.2, linestyles=(":", "-"))
     ax.clabel(edges, fmt="%g %%", fontsize=10)
@@ -483,10 +514,13 @@ def trained_surface(result: search_report.Search | None = None) -> Axes:
         clip_on=False,
         gid="points",
     )
-    _draw_guess(ax, result, (10, 9))
-    points = [line for line in ax.lines if line.get_gid() == "points"]
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (1.13, -0.02), "fontsize": 10}
-    legend(ax, points, labels=["trained under\nthree seeds"], **place)
+    ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
+    _draw_guess(ax, result)
+    names = {"points": "trained under three seeds", "optimum": "the least", "guess": GUESS_TEXT}
+    handles = [next(line for line in ax.lines if line.get_gid() == gid) for gid in names]
+    ax.figure.subplots_adjust(bottom=0.23)
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncols": 3}
+    legend(ax, handles, labels=list(names.values()), fontsize=10, **place)
     return ax
 
 
@@ -501,19 +535,24 @@ def floor_map(result: search_report.Search | None = None) -> Axes:
     """
     result = small() if result is None else result
     fitted = result.surface
-    ax = _plane_axes(result, "a wide floor: noise hides where on it the least lies")
+    ax = _plane_axes(result, "a wide floor: noise hides where on it the least lies", 9.4, 2.7)
     x, y, z = _percent_plane(fitted)
     ax.contourf(x, y, z, [0, PERCENT * FLOOR], colors=[FLOOR_SHADE], zorder=0)
     ax.plot(*valley(fitted).T, color=BEST, lw=2, gid="valley", zorder=2)
+    if isinstance(fitted, SmoothSurface):
+        low, high, second = valley_band(fitted)
+        band: dict[str, Any] = {"color": BEST, "alpha": 0.22, "lw": 0, "gid": "valley: band"}
+        ax.fill_betweenx(second, low, high, zorder=1, **band)
     _draw_optima(ax, fitted)
     ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
-    _draw_guess(ax, result, (10, 9))
+    _draw_guess(ax, result)
     ax.plot([], [], "s", ms=11, color=FLOOR_SHADE, gid="floor")
     names = {
         "optimum": "the least",
         "optima": f"the least of {len(fitted.optima)} surfaces\nas likely as this one;\n"
         "a larger dot is more\nof them in one place",
-        "valley": "the best share\nat each distance",
+        "guess": GUESS_TEXT,
+        "valley": "the best share\nat each distance, with\na 95 % band",
         "floor": f"the floor: within\n{PERCENT * FLOOR:g} % of the least",
     }
     drawn = [*ax.lines, *ax.collections]
@@ -554,6 +593,7 @@ def intervals(found: Mapping[str, search_report.Search] | None = None) -> Axes:
             colour = colour_of(name)
             fill = colour if FILLS.get(law, True) else "white"
             style = INTERVAL | {"gid": f"{name}: {law}", "mfc": fill, "color": colour}
+            style["fmt"] = mark_of(name)
             ax.errorbar([off], [place + shift], xerr=[[half], [half]], **style)
     ax.set(yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))
     ax.set_yticklabels([LABELS.get(name, name) for name in names])
@@ -561,7 +601,7 @@ def intervals(found: Mapping[str, search_report.Search] | None = None) -> Axes:
         label.set_color(colour_of(name))
     ax.set(
         xlabel="visible error above that of the search's optimum   [%, with 95 % intervals]",
-        title="on the floor in both searches: flow matching and two weightings of an eye",
+        title=BOTH_FLOOR if len(found) > 1 else AHEAD,
     )
     _name_laws(ax, list(found))
     return ax

@@ -5,8 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from diffviz.lab.experiments import roads
+from diffviz.lab.experiments.policy import DEFAULT
+from diffviz.policy import surrogates
 from diffviz.policy.steps import scales
 
 
@@ -115,3 +118,35 @@ def test_calls_to_a_reward_are_between_two_batches():
     mean = road.reward.mean(0)
     assert mean[place - 1] < 0.3 <= mean[place]
     assert roads.calls_to("NFT", 1.0) == math.inf
+
+
+@pytest.mark.parametrize("components", [1, 2, 5])
+def test_a_released_power_is_what_its_formula_says(components):
+    """By the losses and densities themselves, and for clips by the formula."""
+    measured = roads.released_powers(components)
+    gains = {"fm-ot": np.pi / 2, DEFAULT: 1 - np.pi / 4}
+    for name, power in measured.items():
+        if power.formula == "1/d":
+            expected = 1 / components
+        elif name.startswith("CPS"):
+            expected = 2 * (0.5 * np.sin(np.pi / 4)) ** 2 / components
+        else:
+            expected = gains[roads.FIRST_ROAD[name]] / components
+        assert power.measured == pytest.approx(expected, rel=2e-3), name
+    for name, weighting in roads.FIRST_ROAD.items():
+        by_formula = roads.clip_powers(components, 0.5, weighting)
+        assert by_formula["FPO"] == pytest.approx(measured[name].measured, rel=2e-3)
+        assert by_formula["CPS"] == pytest.approx(measured["CPS, η = 0.5"].measured)
+
+
+def test_the_averaged_loss_of_fpo_is_that_of_its_code():
+    """A mean over the two components in the place of a sum, at the same draws."""
+    rng = (np.random.default_rng(1) for _ in range(2))
+    x = torch.randn(6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    written, averaged = (
+        surrogates.losses(
+            roads.Moved(x[0]), x, surrogates.draws(roads._method(name).objective, x, 3, next(rng))
+        )
+        for name in ("FPO", "FPO as released")
+    )
+    torch.testing.assert_close(averaged, written / 2)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from diffviz.lab.experiments import roads
-from diffviz.lab.explorers import StepNoiseExplorer
-from diffviz.lab.explorers.roads import SETTINGS
+from diffviz.lab.explorers import ClipExplorer, StepNoiseExplorer
+from diffviz.lab.explorers.roads import CLIP, EXACT, SETTINGS
 from diffviz.policy import steps
 
 
@@ -99,3 +99,57 @@ def test_an_unknown_method_names_near_ones_and_a_wrong_value_is_refused():
 def test_it_leaves_its_picture(explorer):
     content, _ = explorer._repr_mimebundle_()
     assert base64.b64decode(content["image/png"]) == explorer.png
+
+
+# --- clips of released codes ---------------------------------------------------------------------
+
+
+def at_the_clip(explorer):
+    """The exact ratios at the clip, by the table."""
+    rows = explorer.view.panels[2].rows
+    return {name: float(ratio.replace("10^", "1e")) for name, _, ratio in rows}
+
+
+def test_each_code_is_clipped_where_its_power_of_the_exact_ratio_is():
+    explorer = ClipExplorer(components=3, clip=0.1, time=0.5)
+    powers = roads.released_powers(3)
+    wanted = {
+        EXACT: 1.1,
+        "Flow-GRPO": 1.1 ** (1 / powers["Flow-GRPO, a = 0.7"].measured),
+        "CPS": 1.1 ** (1 / powers["CPS, η = 0.5"].measured),
+        "FPO": 1.1 ** (1 / powers["FPO, flow matching"].measured),
+    }
+    assert at_the_clip(explorer) == pytest.approx(wanted, rel=2e-3)
+    ratios, clips = explorer.view.charts
+    assert set(ratios.curves[CLIP]) == {1.1}
+    for name, exact in wanted.items():
+        place = np.log10(exact)
+        assert ratios.dots[name][0][0] == pytest.approx(place, rel=3e-2)
+        assert clips.dots[name][1][0] == pytest.approx(exact, rel=2e-3)
+        curve = np.interp(place, ratios.places(name), ratios.curves[name])
+        assert curve == pytest.approx(1.1, rel=2e-3)
+        assert np.interp(3, clips.places(name), clips.curves[name]) == pytest.approx(
+            exact, rel=0.02
+        )
+
+
+def test_each_control_of_the_clip_moves_what_it_says():
+    explorer = ClipExplorer()
+    first = at_the_clip(explorer)
+    explorer.set("time", 0.1)
+    moved = at_the_clip(explorer)
+    assert {name for name in first if moved[name] != first[name]} == {"CPS"}
+    explorer.set("weighting", "its default")
+    assert at_the_clip(explorer)["FPO"] > first["FPO"]
+    explorer.set("clip", 0.1)
+    assert at_the_clip(explorer)[EXACT] == 1.1
+    explorer.set("components", 256)
+    rows = {name: ratio for name, _, ratio in explorer.view.panels[2].rows}
+    assert rows["Flow-GRPO"] == f"10^{256 * np.log10(1.1):.0f}"
+    assert explorer.error == "" and list(explorer.view.charts[1].dots) == [EXACT]
+
+
+@pytest.mark.parametrize("wrong", [{"components": 0}, {"clip": 2.0}, {"weighting": "edm"}])
+def test_a_wrong_clip_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ClipExplorer(**wrong)

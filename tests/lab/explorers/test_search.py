@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from diffviz.lab.experiments import search as search_experiments
-from diffviz.lab.explorers.search import CHOSEN, EDGE, GUESS, HERE, SearchExplorer
-from diffviz.lab.figures.search import above_least
+from diffviz.lab.explorers.search import (
+    CHOSEN,
+    EDGE,
+    FAR_SIDE,
+    GUESS,
+    NEAR_SIDE,
+    SLICE,
+    SearchExplorer,
+)
+from diffviz.lab.figures.search import GUESS_COLOUR, above_least
 from diffviz.search import experiment as search_experiment
 from diffviz.search.goals import HIGH, LOW
 
@@ -55,14 +63,47 @@ def test_at_share_0_it_is_the_elbo(explorer):
 
 def test_the_surface_is_shown_along_the_share_at_the_distance(explorer, tiny):
     explorer.set("octaves", -1.0)
-    chart = explorer.view.charts[1]
-    shares = chart.places(HERE)
+    chart = explorer.view.charts[2]
+    shares = chart.places(SLICE)
     expected = above_least(tiny.surface, np.c_[shares, np.full(len(shares), -1.0)])
-    np.testing.assert_allclose(chart.curves[HERE], expected)
+    np.testing.assert_allclose(chart.curves[SLICE], expected)
     assert set(chart.curves[EDGE]) == {1.0}
     (share,), (height,) = chart.dots[CHOSEN]
     assert share == 0.5
     assert height == pytest.approx(np.interp(0.5, shares, expected))
+
+
+def test_the_surface_is_shown_along_the_distance_at_the_share(explorer, tiny):
+    explorer.set("octaves", 2.0)
+    chart = explorer.view.charts[3]
+    octaves = chart.places(SLICE)
+    expected = above_least(tiny.surface, np.c_[np.full(len(octaves), 0.5), octaves])
+    np.testing.assert_allclose(chart.curves[SLICE], expected)
+    (place,), (height,) = chart.dots[CHOSEN]
+    assert place == 2.0
+    assert height == pytest.approx(np.interp(2.0, octaves, expected))
+    assert chart.title == "along the distance, at share 0.5"
+
+
+def test_a_dot_moves_on_the_map_of_the_floor():
+    found = search_experiments.small()
+    shown = SearchExplorer()
+    shown._results.keep("small", found)
+    shown.set("share", 1.5)
+    shown.set("octaves", -1.0)
+    chart = shown.view.charts[1]
+    assert [float(one[0]) for one in chart.dots[CHOSEN]] == [1.5, -1.0]
+    assert [float(one[0]) for one in chart.dots[GUESS]] == [1.0, 0.0]
+    assert chart.colours[GUESS] == shown.view.charts[0].colours[GUESS] == GUESS_COLOUR
+    shares, (near, far) = chart.places(NEAR_SIDE), chart.bands[NEAR_SIDE]
+    np.testing.assert_array_equal(near, chart.curves[NEAR_SIDE])
+    np.testing.assert_array_equal(far, chart.curves[FAR_SIDE])
+    for side in (near, far, (near + far) / 2):
+        assert above_least(found.surface, np.c_[shares, side]).max() <= 1 + 1e-9
+    for side, step in ((near, -0.1), (far, 0.1)):
+        beyond = side + step
+        inside = (beyond > -3) & (beyond < 5)
+        assert above_least(found.surface, np.c_[shares, beyond][inside]).min() > 1
 
 
 def test_the_words_say_whether_it_lies_on_the_floor(explorer, tiny):
@@ -70,10 +111,10 @@ def test_the_words_say_whether_it_lies_on_the_floor(explorer, tiny):
     explorer.set("share", float(share))
     explorer.set("octaves", float(octaves))
     assert "0.0 % above the least of the surface: on the floor" in explorer.view.text
-    chart = explorer.view.charts[1]
-    worst = float(chart.places(HERE)[np.argmax(chart.curves[HERE])])
+    chart = explorer.view.charts[2]
+    worst = float(chart.places(SLICE)[np.argmax(chart.curves[SLICE])])
     explorer.set("share", worst)
-    above = np.max(chart.curves[HERE])
+    above = np.max(chart.curves[SLICE])
     assert ("not on the floor" in explorer.view.text) == (above > 1)
 
 
@@ -89,7 +130,7 @@ def test_the_button_runs_the_search(tiny, monkeypatch):
     shown.act("search")
     shown.wait()
     assert shown.error == ""
-    assert len(shown.view.charts) == 2
+    assert len(shown.view.charts) == 4
     assert "above the least" in shown.view.text
 
 

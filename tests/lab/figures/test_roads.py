@@ -29,26 +29,50 @@ def test_two_roads_shows_its_numbers():
         np.testing.assert_allclose(line.get_xdata(), road.calls)
 
 
+def test_the_costs_of_steps_add_up_to_that_of_the_trajectory():
+    ax = figures.roads.costs_of_steps(10)
+    for line in (one for one in ax.lines if one.get_gid()):
+        costs = np.asarray(line.get_ydata())
+        assert costs.sum() == pytest.approx(roads.excess(line.get_gid(), 10))
+    names = {text.get_text() for text in ax.texts}
+    assert "DanceGRPO, η = 0.3: sum 7.9" in names and len(names) == 4
+    dance = roads.step_costs(roads.rule("DanceGRPO, η = 0.3"), 10)
+    assert dance[:6].sum() > 0.8 * dance.sum()  # as the title says: there its noise is least
+    check_type(ax.figure)
+    check_nothing_is_cut(ax.figure)
+
+
+def test_each_released_ratio_stands_beside_the_one_as_written():
+    left, right = figures.roads.tempered().figure.axes
+    assert {line.get_gid() for line in right.lines} == {"FPO", "FPO as released"}
+    assert "CPS as released:\n1 of 4 goals" in {text.get_text() for text in left.texts}
+    for ax in (left, right):
+        for line in ax.lines:
+            np.testing.assert_allclose(
+                line.get_ydata(), roads.learned(line.get_gid()).reward.mean(0)
+            )
+    released, own = (roads.learned(name).reward for name in ("FPO as released", "FPO"))
+    assert released[:, -1].min() > own[:, -1].max() + 0.05
+    check_type(left.figure)
+    check_nothing_is_cut(left.figure)
+
+
 def test_the_names_of_roads_stand_beside_the_ends_of_their_lines():
     (ax,) = plots.axes(8.5, 4.8, legend=1.9)
-    shown = ("FPO", "Flow-GRPO as released", "CPS as released")
+    shown = ("Flow-GRPO", "Flow-GRPO as released", "CPS as released")
     draw_learning(ax, shown, at_ends=True)
     assert ax.get_legend() is None
-    assert {text.get_text(): text.get_color() for text in ax.texts} == {
-        "FPO under fm-ot": plots.colour("fm-ot"),
-        **{name: method_colour(name) for name in shown[1:]},
+    assert {text.get_text().split(":")[0]: text.get_color() for text in ax.texts} == {
+        name: method_colour(name) for name in shown
     }
     for text in ax.texts:
-        road = roads.learned(text.get_text().removesuffix(" under fm-ot"))
+        road = roads.learned(text.get_text().split(":")[0])
         end = (road.calls[-1], road.reward.mean(0)[-1])
-        outside = road.calls[-1] == ax.get_xlim()[1]
-        place = ax.transLimits.transform(end) if outside else end
-        assert text.xy == pytest.approx(place)
-    ends = [text.xyann[1] for text in ax.texts if "FPO" not in text.get_text()]
-    assert np.diff(sorted(ends)).min() > 0.0599  # of the height, so that names do not touch
-    ax.figure.draw_without_rendering()
-    (inside,) = (text for text in ax.texts if "FPO" in text.get_text())
-    assert inside.get_window_extent().x1 < ax.bbox.x1  # of the frame
+        assert text.xy == pytest.approx(ax.transLimits.transform(end))
+        kept = road.goals[:, -1]
+        assert text.get_text().split("\n")[1] == f"{kept.min()} of 4 goals"
+    heights = [text.xyann[1] for text in ax.texts]
+    assert np.diff(sorted(heights)).min() > 0.1299  # of the height, so that names do not touch
     check_nothing_is_cut(ax.figure)
 
 
@@ -64,7 +88,7 @@ def test_the_names_of_rules_stand_beside_their_lines():
     noise = figure.axes[0]
     assert noise.get_yscale() == "log"
     assert noise.get_ylabel() == "noise over ancestral noise"
-    assert noise.get_title() == "noise over ancestral noise, 5 steps"
+    assert noise.get_title() == "DanceGRPO adds little until the end (5 steps)"
     check_type(figure)
     check_nothing_is_cut(figure)
 

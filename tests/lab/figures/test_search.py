@@ -210,8 +210,36 @@ def test_the_floor_holds_theorys_guess_and_the_least():
         assert same.sum() == pytest.approx(times)
     said = [text.get_text().replace("\n", " ") for text in ax.get_legend().get_texts()]
     assert said[-1] == "the floor: within 1 % of the least"
+    assert "the best share at each distance, with a 95 % band" in said
     check_type(figure)
     check_nothing_is_cut(figure)
+
+
+def test_the_band_of_the_best_share_is_that_of_surfaces_as_likely():
+    """By drawing each of the surfaces along its rows, and by what the reader is told of it."""
+    surface = search_experiments.small().surface
+    low, high, octaves = search_figures.valley_band(surface)
+    nodes, heights = surface.likely
+    for place in (0, 16, 32):
+        row = nodes[:, 1] == octaves[place]
+        best = np.sort(nodes[row, 0][heights[row].argmin(0)])
+        assert (best < low[place]).mean() <= 0.03 and (best > high[place]).mean() <= 0.03
+    line_of = search_figures.valley(surface)
+    inside = np.interp(line_of[:, 1], octaves, low), np.interp(line_of[:, 1], octaves, high)
+    within = (inside[0] - 0.07 <= line_of[:, 0]) & (line_of[:, 0] <= inside[1] + 0.07)
+    assert within.mean() > 0.95
+    ax = search_figures.floor_map()
+    (band,) = [one for one in ax.collections if one.get_gid() == "valley: band"]
+    drawn = band.get_paths()[0].get_extents()
+    assert (drawn.x0, drawn.x1) == pytest.approx((low.min(), high.max()))
+
+
+def test_one_search_alone_says_who_is_ahead():
+    found = search_experiments.small()
+    ax = search_figures.intervals({"levels alike": found})
+    assert ax.get_title() == "two weightings are ahead of the optimum"
+    assert found.verdicts["better"] == ["fm-ot", "visible-error"]
+    check_nothing_is_cut(ax.figure)
 
 
 def test_the_intervals_of_both_searches_are_drawn_in_percent():
@@ -224,7 +252,12 @@ def test_the_intervals_of_both_searches_are_drawn_in_percent():
             assert ((low + high) / 2, (high - low) / 2) == pytest.approx((100 * off, 100 * half))
             assert (bars.lines[0].get_markerfacecolor() == "white") == (law == "own levels")
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels[:3] == ["flow matching", "the goal's own", "rate–distortion"]
+    guess = "theory's guess,\nrate–distortion"
+    assert labels[:3] == ["flow matching", "the goal's own", guess]
+    marks = {bars.lines[0].get_gid(): bars.lines[0].get_marker() for bars in ax.containers}
+    assert {name for name, mark in marks.items() if mark == "D"} == {
+        f"rate-distortion: {law}" for law in LAWS
+    }
     assert labels[-2:] == ["projection of ε", "ELBO"]
     check_type(ax.figure)
     check_nothing_is_cut(ax.figure)
