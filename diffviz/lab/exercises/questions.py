@@ -802,7 +802,7 @@ prediction(
         {
             HARDLY: "It is one flow, but y runs off at the noise end, and z̃ stays bounded.",
             TEN: "Far more: y runs off at the noise end, and z̃ stays bounded.",
-            FAR_MORE: "A long step in λ goes through pure noise. There y runs off, and z̃ does not.",
+            FAR_MORE: "A long step in λ is one through pure noise: y runs off there, z̃ does not.",
         },
         _other_variable,
     ),

@@ -307,6 +307,7 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
     ax.annotate(f"sin(π/{2 * steps}) = {flat:.6f}", (0.62 * steps, 0.91 * flat), fontsize=9)
     ax.title.set_fontsize(11)
     ax.set_ylim(0, None)
+    ax.figure.subplots_adjust(left=0.13)
     return ax
 
 
