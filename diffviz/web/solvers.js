@@ -153,16 +153,13 @@ function ab3(denoiser, y, start, end) {
 }
 
 /**
- * The classical method of fourth order in λ, by the rule of three eighths as in torchdiffeq.
- * @type {Solver}
+ * A step of Runge and Kutta's method of fourth order, by the 3/8 rule as in torchdiffeq.
+ * @param {(at: Points, share: number) => Points} slope At a share of the step.
+ * @param {Points} y
+ * @param {number} step
+ * @returns {Points}
  */
-function rk4(denoiser, y, start, end) {
-  const before = -2 * Math.log(start);
-  const step = -2 * Math.log(end) - before;
-  const slope = (/** @type {Points} */ at, /** @type {number} */ share) => {
-    const xHat = denoiser.xHat(at, Math.exp(-(before + share * step) / 2));
-    return combined([0.5, xHat], [-0.5, at]);
-  };
+function threeEighths(slope, y, step) {
   const first = slope(y, 0);
   const second = slope(combined([1, y], [step / 3, first]), 1 / 3);
   const third = slope(combined([1, y], [step, second], [-step / 3, first]), 2 / 3);
@@ -177,6 +174,30 @@ function rk4(denoiser, y, start, end) {
   );
 }
 
+/** @type {Solver} */
+function rk4(denoiser, y, start, end) {
+  const before = -2 * Math.log(start);
+  const step = -2 * Math.log(end) - before;
+  const slope = (/** @type {Points} */ at, /** @type {number} */ share) => {
+    const xHat = denoiser.xHat(at, Math.exp(-(before + share * step) / 2));
+    return combined([0.5, xHat], [-0.5, at]);
+  };
+  return threeEighths(slope, y, step);
+}
+
+/** @type {Solver} */
+function rk4InAngle(denoiser, y, start, end) {
+  const before = Math.atan(start);
+  const step = Math.atan(end) - before;
+  const slope = (/** @type {Points} */ z, /** @type {number} */ share) => {
+    const angle = before + share * step;
+    const xHat = denoiser.xHat(combined([1 / Math.cos(angle), z]), Math.tan(angle));
+    return combined([1 / Math.tan(angle), z], [-1 / Math.sin(angle), xHat]);
+  };
+  const z = threeEighths(slope, combined([Math.cos(before), y]), step);
+  return combined([1 / Math.cos(before + step), z]);
+}
+
 /** @type {Record<string, Solver>} By the names in the menu. */
 const SOLVERS = {
   DDIM: ddim,
@@ -186,6 +207,7 @@ const SOLVERS = {
   "DPM++ 2S": dpm2s,
   "AB3 on dz/dθ": ab3,
   RK4: rk4,
+  "RK4 on dz/dθ": rk4InAngle,
 };
 
 /**

@@ -219,7 +219,7 @@ def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
     [
         ("quietest-rule", "the plain cosine schedule"),
         ("what-pairing-breaks", "the second"),
-        ("best-at-ten", "AB3 on dz/dθ"),
+        ("other-variable", "more than a thousand"),
         ("own-grid", "one"),
         ("best-in-one-step", "shortcut"),
         ("who-strays-least", "in the middle, λ = 4"),

@@ -123,6 +123,30 @@ def test_adams_methods_have_their_order_once_under_way(solver, order, within, la
     assert order_of(solver, grid, start, best) == pytest.approx(order, abs=within)
 
 
+@pytest.mark.parametrize("law", GRIDS)
+@pytest.mark.parametrize("std", [0.5, 1.0, 3.0])
+def test_rk4_has_its_order_in_the_angle_too(std, law, start, best):
+    solver = partial(dv.solvers.rk4, std=std)
+    steps = np.array([16, 32, 64])
+    ends = [
+        dv.sample(mixture, grids.grid(GRIDS[law], n, LOW, HIGH), solver=solver, start=start).z[-1]
+        for n in steps
+    ]
+    errors = [(end - best).norm(dim=1).median().item() for end in ends]
+    assert np.log2(errors[0] / errors[-1]) / 2 == pytest.approx(4, abs=0.7)
+
+
+def test_rk4_in_the_angle_is_exact_where_the_flow_stands_still_in_it():
+    """On N(0, 1) z does not move with θ, and each slope is 0."""
+    toy = dv.toy("gaussian", unit=True)
+    start = torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]
+    walk = dv.sample(toy, [-9.0, -1.0, 7.0], solver="rk4", start=start, std=1.0)
+    assert torch.allclose(walk.z[-1], start, rtol=1e-12)
+    assert walk.calls == 9
+    moved = dv.sample(toy, [-9.0, -1.0, 7.0], solver="rk4", start=start).z[-1]
+    assert (moved - start).norm() > start.norm()
+
+
 @pytest.mark.slow
 def test_the_adaptive_reference_agrees_with_a_fine_grid(start, best):
     fine = dv.sample(mixture, np.linspace(LOW, HIGH, 2049), solver="rk4", start=start).z[-1]
@@ -878,8 +902,9 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         ),
         (lambda: dv.sample(mixture, ["a", "b"]), TypeError, "the grid.* must hold real numbers"),
         *(
-            (partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), ValueError, "std must")
+            (partial(dv.sample, mixture, [0, 1], solver=solver, std=one), ValueError, "std must")
             for one in (-1, 0, math.nan, math.inf)
+            for solver in ("ab3", "rk4")
         ),
         (lambda: dv.sample(mixture.denoise, [0, 1]), ValueError, "mean"),
         (lambda: step("ddim", eta=1.5), ValueError, r"eta must lie in \[0, 1\], got 1.5"),

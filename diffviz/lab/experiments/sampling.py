@@ -641,8 +641,12 @@ SOLVERS = {
     "Heun": "heun",
     "DPM++ 2M": "dpm++2m",
     "RK4": "rk4",
+    "RK4 on dz/dθ": "rk4",
     "AB3 on dz/dθ": "ab3",
 }
+IN_ANGLE: Mapping[str, Any] = {"std": 1.0}  # of data of unit variance
+OPTIONS = {"RK4 on dz/dθ": IN_ANGLE, "AB3 on dz/dθ": IN_ANGLE}
+FINE = 1000
 EVEN, MEASURED = "uniform in λ", "even measured error"
 BY_RHO = "Karras ρ = 7"  # between the ends of ``RANGE``; "EDM's grid" has those of the paper
 LAWS = "FM, uniform t", EVEN, BY_RHO, MEASURED
@@ -650,7 +654,9 @@ LAWS = "FM, uniform t", EVEN, BY_RHO, MEASURED
 
 @cached
 def best(name: str, points: int = 64) -> "tuple[ExactDenoiser, Tensor, Tensor]":
-    """The adaptive reference over ``RANGE``.
+    """The flow over ``RANGE`` to ten digits: RK4 in the angle, in ``FINE`` steps.
+
+    An adaptive solver in λ agrees to 1e-9, and ends a little farther off.
 
     Args:
         name: A toy, brought to unit variance.
@@ -664,9 +670,8 @@ def best(name: str, points: int = 64) -> "tuple[ExactDenoiser, Tensor, Tensor]":
     """
     toy = exact(name)
     start = normal(points, 2)
-    # a third of dopri5's time to the same tolerance
-    adaptive = partial(dv.solvers.runge_kutta, method="dopri8")
-    return toy, start, dv.sample(toy, RANGE, solver=adaptive, start=start).z[-1]
+    levels = dv.grid(COSINE.schedule, FINE, *RANGE)
+    return toy, start, dv.sample(toy, levels, "rk4", start=start, **IN_ANGLE).z[-1]
 
 
 @lru_cache
@@ -697,13 +702,14 @@ def law(grid: str, data: str) -> Law:
     return known[one_of(grid, "grid", known)]
 
 
-def error_of(solver: str, levels: ArrayLike, data: str) -> tuple[float, int]:
-    """Error of a solver against the adaptive reference.
+def error_of(solver: str, levels: ArrayLike, data: str, **options: Any) -> tuple[float, int]:
+    """Error of a solver against the exact flow.
 
     Args:
         solver: Name in ``dv.solvers.SOLVERS``.
         levels: Increasing grid over ``RANGE`` in nats, shape (steps + 1,).
         data: A toy, brought to unit variance.
+        options: Options of the solver, such as ``std``.
 
     Returns:
         Root mean square error of a coordinate of the last z, and the calls that it took.
@@ -717,7 +723,7 @@ def error_of(solver: str, levels: ArrayLike, data: str) -> tuple[float, int]:
         raise ValueError(
             f"the grid runs from {RANGE[0]:g} to {RANGE[1]:g}, got {levels[0]:g} to {levels[-1]:g}"
         )
-    walk = dv.sample(toy, levels, solver=solver, start=start)
+    walk = dv.sample(toy, levels, solver=solver, start=start, **options)
     error = (walk.z[-1] - end).square().mean().sqrt().item()
     return error, walk.calls - 1  # the last call is for x_hat alone
 
@@ -739,7 +745,8 @@ def rms(solver: str, grid: str, data: str, steps: int) -> tuple[float, int]:
         ValueError: A name is unknown, or ``steps`` is not positive.
     """
     method = SOLVERS[one_of(solver, "solver", SOLVERS)]
-    return error_of(method, dv.grid(law(grid, data), steps, *RANGE), data)
+    levels = dv.grid(law(grid, data), steps, *RANGE)
+    return error_of(method, levels, data, **OPTIONS.get(solver, {}))
 
 
 @cached
@@ -811,8 +818,16 @@ class Convergence(NamedTuple):
     order: float
 
 
-# numbers of steps besides those of all solvers, where a step takes several calls: about ten calls
-FEW_STEPS: Mapping[str, tuple[int, ...]] = {"Heun": (5,), "RK4": (2, 3)}
+# numbers of steps besides those of all solvers: twelve calls of each, and fewer where a step takes
+# several
+FEW_STEPS: Mapping[str, tuple[int, ...]] = {
+    "DDIM": (12,),
+    "Heun": (4, 6),
+    "DPM++ 2M": (12,),
+    "RK4": (2, 3),
+    "RK4 on dz/dθ": (2, 3),
+    "AB3 on dz/dθ": (12,),
+}
 
 
 @cached
@@ -824,7 +839,7 @@ def convergence(
     Args:
         grid: One of ``LAWS``.
         data: A toy, brought to unit variance.
-        steps: Numbers of steps; those of ``FEW_STEPS`` come before them.
+        steps: Numbers of steps, besides those of ``FEW_STEPS``.
 
     Returns:
         Errors and order by solver.
@@ -834,13 +849,20 @@ def convergence(
     """
     by_solver = {}
     for solver in SOLVERS:
-        pairs = [rms(solver, grid, data, n) for n in (*FEW_STEPS.get(solver, ()), *steps)]
+        pairs = [rms(solver, grid, data, n) for n in sorted({*FEW_STEPS[solver], *steps})]
         errors, calls = (np.array(column) for column in zip(*pairs, strict=True))
         by_solver[solver] = Convergence(calls, errors, order(solver, grid, data))
     return by_solver
 
 
 # --- train on one schedule, sample on another --------------------------------------------------
+
+OWN_GRIDS = {  # with which the recipe of each training is sampled
+    "fm-ot": "FM, uniform t",
+    "v-cosine": "VP cosine",
+    "edm": "EDM's grid",
+    "sd3": "FM, shift 3",
+}
 
 COUNTS = 4, 8, 16, 32, 64, 128
 

@@ -83,10 +83,12 @@ class SolverOption(NamedTuple):
     Args:
         name: Its name in ``diffviz.solvers``.
         noise_option: Its option for noise, "" if it has none.
+        std: The standard deviation that it is told, with which it runs in the angle; None for none.
     """
 
     name: str
     noise_option: str = ""
+    std: float | None = None
 
 
 SOLVERS: dict[str, SolverOption] = {
@@ -95,8 +97,9 @@ SOLVERS: dict[str, SolverOption] = {
     "Heun": SolverOption("heun", "churn"),
     "DPM++ 2M": SolverOption("dpm++2m"),
     "DPM++ 2S": SolverOption("dpm++2s"),
-    "AB3 on dz/dθ": SolverOption("ab3"),
+    "AB3 on dz/dθ": SolverOption("ab3", std=1.0),
     "RK4": SolverOption("rk4"),
+    "RK4 on dz/dθ": SolverOption("rk4", std=1.0),
 }
 LAWS: dict[str, Any] = {
     name: unit_grid(name).schedule for name in GRIDS if not name.startswith("EDM")
@@ -205,6 +208,8 @@ class Setting:
             options["churn"] = self.noise * self.steps * (math.sqrt(2) - 1)
         if solver.name == "euler":
             options["path"] = self.path
+        if solver.std is not None:
+            options["std"] = solver.std
         return options
 
     def of_sampling(self) -> "Setting":

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -19,6 +20,7 @@ from diffviz.lab.experiments.sampling import (
     HIGH,
     LAWS,
     LOW,
+    OWN_GRIDS,
     SOLVERS,
     STEPS,
     Chain,
@@ -50,7 +52,7 @@ from diffviz.lab.figures.style import (
     name_curve,
     named_lines,
 )
-from diffviz.plots.style import BLUES, LIGHTER, LINE_BLUE, OTHERS, REFERENCE
+from diffviz.plots.style import BLUES, LIGHTER, LINE_BLUE, OTHERS, REFERENCE, VIVID
 from diffviz.theory.paths import COSINE, LINEAR
 
 if TYPE_CHECKING:
@@ -81,9 +83,11 @@ BAND_NAMES = {  # of bands: where on the cosine grid's line, and how far from it
     "8 to 32": (0.7, (37, -18)),
 }
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[1]}
-SOLVER_COLOURS = dict(zip(SOLVERS, (*OTHERS[:4], plots.PALETTE[4]), strict=True)) | {
-    "DDPM": OTHERS[6]
-}
+RK4, RK4_IN_ANGLE = "RK4", "RK4 on dz/dθ"  # one method, so that they have one colour
+SOLVER_COLOURS = dict(
+    zip(SOLVERS, (*OTHERS[:4], OTHERS[3], plots.PALETTE[4]), strict=True), DDPM=OTHERS[6]
+)
+IN_SHORT = {RK4: "RK4 in λ", RK4_IN_ANGLE: "RK4 in θ", "AB3 on dz/dθ": "AB3 in θ"}
 EULER = "Euler"
 EULER_SHADES = *LIGHTER, OTHERS[5]  # from the linear frame to the VP frame
 CHURN_NAMES = {  # of lines of 100 steps: at which step, and how far from them, in points
@@ -93,7 +97,8 @@ CHURN_NAMES = {  # of lines of 100 steps: at which step, and how far from them, 
 }
 NOISE = "0.5"  # what is added on the way; no solver
 VARIANCE_SHADES = ("0.64", "0.45", "0.25")  # from the least variance to the largest
-CALLS_ASKED = (10, 100)  # the calls at which the notebook asks for the best solver
+INSET, FRAME = 0.03, VIVID[2]  # of what marks a cell of the table
+CALLS_ASKED = (12, 100)  # the calls at which the notebook asks for the best solver
 MOST_CALLS = 1024  # where all lines of solvers end
 STEP_COUNTS = tuple(2**power for power in range(3, 11))  # of solvers, up to those calls
 
@@ -289,8 +294,8 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
         np.arange(1, steps + 1),
         curves,
         xlabel="step   [noise ← → data]",
-        ylabel="|weight| of its v in the last z",
-        title=f"DDIM counts all predictions alike, DDPM forgets the early ones ({steps} steps)",
+        ylabel="|direct weight| of its v̂ in the last z",
+        title=f"DDIM counts each v̂ alike, DDPM forgets the early ones ({steps} steps)",
         colours=_churn_colours(curves),
         outside=None,
         ax=ax,
@@ -302,6 +307,7 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
     ax.annotate(f"sin(π/{2 * steps}) = {flat:.6f}", (0.62 * steps, 0.91 * flat), fontsize=9)
     ax.title.set_fontsize(11)
     ax.set_ylim(0, None)
+    ax.figure.subplots_adjust(left=0.13)
     return ax
 
 
@@ -444,7 +450,7 @@ def early_commitment(size: int = 64) -> Axes:
         np.linspace(0, 1, 101),
         {name: settled_photos(path, size) for name, path in GRIDS.items()},
         xlabel=STEPS,
-        ylabel="R² of x̂, the share of Var x it explains",
+        ylabel="R² of x̂, of a true image",
         title=f"photographs {size}²: two are early",
         colours=grid_colour,
         outside=None,
@@ -454,7 +460,7 @@ def early_commitment(size: int = 64) -> Axes:
         np.linspace(0, 1, 61),
         {name: settled("digits", name) for name in GRIDS},
         xlabel=STEPS,
-        ylabel="",
+        ylabel="R² of x̂, of the own end",
         title="digits: the same two are early",
         colours=grid_colour,
         outside=None,
@@ -501,10 +507,13 @@ def solver_orders(data: str = "gmm2d") -> Axes:
             outside=None,
             ax=ax,
         )
+        for name in records:
+            dash: Any = plots.DASHES[name == RK4]
+            line_of(ax, name).set_linestyle(dash)
         ax.axhline(1e-2, color=NEUTRAL, ls=":", lw=1)
         for calls in CALLS_ASKED:
             ax.axvline(calls, color=NEUTRAL, ls=":", lw=1)
-        ax.set(xscale="log", yscale="log", xlim=(7, MOST_CALLS), ylim=(1e-9, 100))
+        ax.set(xscale="log", yscale="log", xlim=(7, MOST_CALLS), ylim=(1e-11, 100))
         _name_ends(ax, records)
     for ax in (panels[1], panels[3]):
         ax.set_ylabel("")
@@ -521,11 +530,13 @@ def _winners(records: dict[str, Convergence]) -> str:
             for name, one in records.items()
             if one.calls[0] <= calls
         }
-        best.append(min(errors, key=lambda name: errors[name]).split()[0])
+        name = min(errors, key=lambda name: errors[name])
+        best.append(IN_SHORT.get(name, name))
     few, many = best
+    fewest, most = CALLS_ASKED
     if few == many:
-        return f"{few} is best at 10 and 100"
-    return f"{few} is best at 10, {many} at 100"
+        return f"{few} best at {fewest} and {most}"
+    return f"{few} best at {fewest}, {many} at {most}"
 
 
 def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
@@ -535,7 +546,7 @@ def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
         for name, record in records.items()
     }
     labels = {
-        name: f"{name.replace(' on dz/dθ', '')}: order {record.order:.2f}"
+        name: f"{IN_SHORT.get(name, name)}: order {record.order:.2f}"
         for name, record in records.items()
     }
     colours = SOLVER_COLOURS.__getitem__
@@ -581,7 +592,12 @@ def _draw_table(ax: Axes, steps: int) -> None:
             va="center",
             color=colour,
             fontsize=10,
+            fontweight="bold" if value == table[row].min() else "normal",
         )
+    for trained, grid in OWN_GRIDS.items():
+        corner = list(GRIDS).index(grid) - 0.5 + INSET, rows.index(trained) - 0.5 + 2 * INSET
+        width, height = 1 - 2 * INSET, 1 - 4 * INSET
+        ax.add_patch(Rectangle(corner, width, height, fill=False, ec=FRAME, lw=2, gid="own grid"))
     ax.set(xticks=range(len(GRIDS)), xticklabels=list(CUT_NAMES.values()))
     ax.set(yticks=range(len(rows)), yticklabels=rows)
     ax.tick_params(axis="x", bottom=False, top=False, labeltop=True, labelbottom=False, pad=2)

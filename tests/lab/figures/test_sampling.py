@@ -236,16 +236,21 @@ def test_solver_orders_have_the_slopes(drawn):
         found = orders_beside(figure.axes[panel])
         assert found["DDIM"] == pytest.approx(1, abs=0.05), grid
         if grid in ("uniform in λ", "Karras ρ = 7"):
-            assert [found[n] for n in ("Heun", "DPM++ 2M", "RK4")] == pytest.approx(
+            assert [found[n] for n in ("Heun", "DPM++ 2M", "RK4 in λ")] == pytest.approx(
                 [2, 2, 4], abs=0.1
             )
-            assert found["AB3"] == pytest.approx(3, abs=0.15)
-    for name, fewest in (("Heun", 10), ("RK4", 8)):
+            assert found["AB3 in θ"] == pytest.approx(3, abs=0.15)
+        assert found["RK4 in θ"] == pytest.approx(4, abs=0.2)
+    for name, fewest in (("Heun", 8), ("RK4", 8)):
         calls, error = data(figure, 1, name)
         assert calls[0] == fewest
         assert error[0] > 0.5
     calls, error = data(figure, 1, "DDIM")
-    assert calls.tolist() == [2**power for power in range(3, 11)] and (np.diff(error) < 0).all()
+    assert calls.tolist() == [8, 12, *(2**power for power in range(4, 11))]
+    assert (np.diff(error) < 0).all()
+    for panel in range(4):
+        calls = [data(figure, panel, name)[0] for name in sampling_experiments.SOLVERS]
+        assert all(12 in one for one in calls)  # at which the notebook compares
 
 
 def test_all_solvers_are_drawn_to_the_same_number_of_calls(drawn):
@@ -291,7 +296,16 @@ def test_paths_of_a_variance_are_not_black_which_is_the_elbos(drawn):
 
 
 def test_colours_of_solvers_differ():
-    assert len(set(sampling_figures.SOLVER_COLOURS.values())) == 6
+    colours = sampling_figures.SOLVER_COLOURS
+    assert len(set(colours.values())) == len(colours) - 1
+    assert colours["RK4"] == colours["RK4 on dz/dθ"]  # one method in two variables
+
+
+def test_one_method_in_two_variables_is_told_apart_by_dashes(drawn):
+    for ax in drawn["solver-orders"].axes:
+        lines = {line.get_gid(): line for line in ax.lines}
+        dashed = [name for name in sampling_experiments.SOLVERS if lines[name].is_dashed()]
+        assert dashed == ["RK4"]
 
 
 def test_the_fewest_calls_are_the_fewest():
@@ -305,12 +319,33 @@ def test_the_fewest_calls_are_the_fewest():
     assert sampling_experiments.calls_to("DDIM", "Karras ρ = 7", "gmm2d", 1e-3) is None
 
 
-def test_the_reference_is_that_of_a_fine_grid():
-    toy, start, end = sampling_experiments.best("ring8")
+@pytest.mark.parametrize("name", ["gmm2d", "ring8"])
+def test_the_reference_is_that_of_other_solvers_in_another_variable(name):
+    toy, start, end = sampling_experiments.best(name)
     fine = dv.sample(
         toy, np.linspace(*sampling_experiments.RANGE, 1025), solver="rk4", start=start
     ).z[-1]
     assert (fine - end).abs().max() < 1e-8
+    adaptive = dv.sample(toy, sampling_experiments.RANGE, solver="adaptive", start=start).z[-1]
+    assert (adaptive - end).square().mean().sqrt() < 1e-8
+
+
+def test_the_own_grids_are_framed_and_the_best_of_each_row_is_bold(drawn):
+    table = drawn["train-sample-schedules"].axes[-1]
+    rows = [label.get_text() for label in table.get_yticklabels()]
+    grids = list(sampling_experiments.GRIDS)
+    frames = [patch for patch in table.patches if patch.get_gid() == "own grid"]
+    places = {
+        (round(f.get_x() + f.get_width() / 2), round(f.get_y() + f.get_height() / 2))
+        for f in frames
+    }
+    own = sampling_experiments.OWN_GRIDS
+    assert places == {(grids.index(grid), rows.index(name)) for name, grid in own.items()}
+    bold = {text.xy for text in table.texts if text.get_fontweight() == "bold"}
+    assert bold == {
+        (int(np.argmin([sampling_experiments.distance(name, grid, 16) for grid in grids])), row)
+        for row, name in enumerate(rows)
+    }
 
 
 def test_a_grid_off_its_range_is_refused():
@@ -459,12 +494,12 @@ def test_the_key_of_the_bands_has_the_dashes_of_their_lines(drawn):
 def test_the_orders_beside_a_panel_are_its_own_and_its_title_names_the_best(drawn):
     for ax, grid in zip(drawn["solver-orders"].axes, sampling_experiments.LAWS, strict=True):
         records = sampling_experiments.convergence(grid, "gmm2d")
-        wanted = {name.split(" on ")[0]: round(one.order, 2) for name, one in records.items()}
+        short = sampling_figures.IN_SHORT
+        wanted = {short.get(name, name): round(one.order, 2) for name, one in records.items()}
         assert orders_beside(ax) == wanted
         heights = [text.xyann[1] for text in ax.texts]
         assert np.diff(np.sort(heights)).min() > 0.0799  # of the height: names do not touch
-        best = "AB3 is best at 10, RK4 at 100" if "Karras" in grid else "AB3 is best at 10 and 100"
-        assert ax.get_title() == f"{grid}: {best}"
+        assert ax.get_title() == f"{grid}: RK4 in θ best at 12 and 100"
 
 
 @pytest.mark.parametrize("panel", range(4))
@@ -475,7 +510,8 @@ def test_the_name_of_a_solver_stands_where_its_line_leaves_the_panel(drawn, pane
     for name in sampling_experiments.SOLVERS:
         calls, errors = data(drawn["solver-orders"], panel, name)
         end = shares((sampling_figures.MOST_CALLS, errors[calls == sampling_figures.MOST_CALLS][0]))
-        assert points[name.removesuffix(" on dz/dθ")] == pytest.approx(tuple(end))
+        short = sampling_figures.IN_SHORT.get(name, name)
+        assert points[short] == pytest.approx(tuple(end))
 
 
 def test_edms_grid_is_called_moved_on_the_digits(drawn):
