@@ -162,6 +162,7 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
         colours=SHADE_OF.__getitem__,
         ax=left,
     )
+    left.set_ylim(bottom=-28)  # room for the frame
     label_ends(left, last_points(left), SHADE_OF.__getitem__, size=10)
     left.axhline(ring.entropy, color=NEUTRAL, ls=":", lw=1.2, gid="entropy", label="entropy")
     legend(left, [line_of(left, "entropy")], loc="upper left")
@@ -209,13 +210,12 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
 
 def _enlarge_sum(ax: Axes, ring: EndPoints) -> None:
     """Draw −ELBO and the entropy again in a frame, where the one settles at the other."""
-    ax.set_ylim(bottom=-28)  # room for the frame
     inset = ax.inset_axes((0.11, 0.09, 0.4, 0.22), label="enlarged")
     shown = (ring.high >= 4) & (ring.high <= 12)
     high, total = ring.high[shown], ring.terms["−ELBO"][shown]
     inset.plot(high, total, color=SHADE_OF["−ELBO"], gid="−ELBO")
     inset.axhline(ring.entropy, color=NEUTRAL, ls=":", lw=1.2, gid="entropy")
-    inset.set(xlim=(4, 12), ylim=(0, 1.3), xticks=(4, 8, 12), yticks=(0, 1))
+    inset.set(xlim=(4, 12), ylim=(0, 1.5), xticks=(4, 8, 12), yticks=(0, 1))
     inset.tick_params(labelsize=9)
     inset.set_title("−ELBO, enlarged", fontsize=9)
     inset.spines[["top", "right"]].set_visible(False)
