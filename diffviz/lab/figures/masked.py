@@ -231,7 +231,7 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
         for row in values:
             ax.plot(place + shift, row, **DOT)
     ax.set_xticks(place, names)
-    title = "any-order is best and elbo worst at each seed (dots)"
+    title = "by bound and likelihood: any-order is best\nand elbo is worst, at each seed (dots)"
     ax.set(ylabel="nats above the entropy", title=title)
     patches = [Patch(color="0.3"), Patch(color="0.3", alpha=0.4)]
     legend(ax, patches, labels=["−ELBO", "−log p"], loc="upper right")

@@ -94,7 +94,9 @@ def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
     for values in (bounds, likely):
         assert set(names[values.argmin(1)]) == {"any-order"}
         assert set(names[values.argmax(1)]) == {"elbo"}
-    assert panel.get_title() == "any-order is best and elbo worst at each seed (dots)"
+    assert " ".join(panel.get_title().split()) == (
+        "by bound and likelihood: any-order is best and elbo is worst, at each seed (dots)"
+    )
     run = seeds[0][0]
     _, mean = data(drawn["masked-training"], 0, run.name)
     floor = masked.WORLD.floor(run.logsnr)
