@@ -1,7 +1,7 @@
 """Figures of masked diffusion: weightings on one axis, exact bounds, trainings, other noises."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ NOISE_NAMES: dict[str, tuple[float, tuple[float, float], Literal["left", "center
     "uniform": (2.3, (7, 0), "left"),
     "half of each": (0.4, (0, 8), "center"),
 }
-DOT = {  # a ring with a white rim, which can be seen on any bar
+DOT: dict[str, Any] = {  # a ring with a white rim, which can be seen on any bar
     "ls": "",
     "marker": "o",
     "ms": 5,
@@ -207,8 +207,9 @@ def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
     )
     ax.set_yscale("log")
     for name, of_seeds in excess.items():
-        band = {"color": colour(name), "alpha": 0.18, "lw": 0, "gid": f"{name}, seeds"}
-        ax.fill_between(logsnr, of_seeds.min(0), of_seeds.max(0), **band)
+        lowest, highest = of_seeds.min(0), of_seeds.max(0)
+        shade, gid = colour(name), f"{name}, seeds"
+        ax.fill_between(logsnr, lowest, highest, color=shade, alpha=0.18, lw=0, gid=gid)
     label_ends(ax, last_points(ax), colour, leaders=False, apart=0.05)
 
 
