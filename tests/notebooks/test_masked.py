@@ -86,7 +86,7 @@ def test_the_shares_on_the_chain_are_as_told(text):
         assert masked.share_on_chain(dv.masked_objective(name)) == pytest.approx(share, rel=1e-4)
         independent = dv.verdict(dv.masked_objective(name)).negative_share
         assert independent < share
-        told = f"with a minus: {independent:.0%} (on the chain {share:.0%})"
+        told = f"minus {independent:.0%} (chain {share:.0%})"
         assert told in printed(NOTEBOOK)
     first, second = (f"{100 * share:.1f} %" for share in shares.values())
     assert_says(

@@ -113,7 +113,7 @@ def with_minus(entry: MaskedObjective, digits: int = 1) -> str:
         The words.
     """
     alone, on_chain = verdict(entry).negative_share, share_on_chain(entry)
-    return f"with a minus: {alone:.{digits}%} (on the chain {on_chain:.{digits}%})"
+    return f"minus {alone:.{digits}%} (chain {on_chain:.{digits}%})"
 
 
 def classes() -> list[Row]:

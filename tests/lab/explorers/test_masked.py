@@ -63,7 +63,7 @@ def test_an_entry_without_the_anchor_is_shown_over_its_largest_value(explorer):
     explorer.set("names", ("mage", "mdlm-geometric"))
     _, w = curve(explorer, "mage")
     assert np.nanmax(w) == pytest.approx(1)
-    assert "with a minus: 31.9% (on the chain 34.3%)" in explorer.view.text
+    assert "minus 31.9% (chain 34.3%)" in explorer.view.text
     assert "mage has no weight there" in explorer.view.text
     explorer.set("names", ("mdlm-cosine",))
     assert "no weight" not in explorer.view.text
