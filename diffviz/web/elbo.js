@@ -53,8 +53,8 @@ const W = "w";
 const NEGATIVE = "negative";
 const MIXED = "−w′·L";
 const DIRECT = "½w·mmse";
-const OVER_HIGH = "λ_max moves";
-const OVER_LOW = "λ_min moves";
+const OVER_HIGH = "λₘₐₓ moves";
+const OVER_LOW = "λₘᵢₙ moves";
 
 // --- the mixture ------------------------------------------------------------------------------
 
@@ -329,7 +329,7 @@ function partsTable({ loss, between, atHigh, atLow, added }, held) {
   const more = held ? `, ${percent(added, 2)} added by the hold` : "";
   const shares = parts.map((part) => tidyPercent(part / loss));
   return table(
-    ["the loss", "in nats", "between the ends", "at λ_max", "at λ_min"],
+    ["the loss", "in nats", "between the ends", "at λₘₐₓ", "at λₘᵢₙ"],
     [
       [`as errors ½∫w·mmse dλ${more}`, general(loss, 4), "100%", "", ""],
       ["as ELBOs −∫w′L dλ + ends", general(whole, 4), ...shares],

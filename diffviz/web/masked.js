@@ -1,6 +1,7 @@
 // The explorer of masked objectives in the browser: curves over λ or by count, of any entries.
 //
-// The weightings of the catalogue come as tables. Those by count are on a page only, since a kernel
+// The weightings of the catalogue come as tables, and so do those of all losses that a reader can
+// make of a rate, a factor and a divisor. Those by count are on a page only, since a kernel
 // computes them at once.
 
 import { general, percent } from "./looks.js";
@@ -14,7 +15,8 @@ import { expit } from "./special.js";
  * What Python sends once.
  * @typedef {object} Data
  * @property {Float64Array} levels λ in nats.
- * @property {Curves} weightings By entry, on the cross-entropy summed over masked tokens.
+ * @property {Curves} weightings By entry, or by the parts of a loss that is made; on the
+ *   cross-entropy summed over masked tokens.
  * @property {Record<string, Uint8Array>} inside By entry: 1 where λ is inside the support, else 0.
  * @property {Curves} factors By base: what such a weighting is multiplied by to act on that.
  * @property {Float64Array} floor Loss of the exact predictor on short sequences.
@@ -28,12 +30,15 @@ import { expit } from "./special.js";
 const BY_COUNT = "by count";
 const SPENT = "on exact data";
 const OVER_ELBO = "over ELBO";
+const OWN = "yours"; // the loss that a reader makes
+const LENGTH = "length";
+const BATCH = "masked tokens of the batch";
 const RATIO = "the ratio r to the ELBO's weighting";
 /** @type {Record<string, string>} */
 const TITLES = {
   "over λ": "the weighting over λ",
   [BY_COUNT]: "weight of sequences with k masked tokens, over the ELBO's",
-  [SPENT]: "what the exact predictor spends on short sequences",
+  [SPENT]: "where each loss is spent on short sequences; heights are relative",
 };
 
 /**
@@ -61,6 +66,30 @@ function anchored(levels, values, anchor) {
   const at = valueAt(levels, values, anchor);
   const one = at > 0 ? at : Math.max(...values.filter((value) => !Number.isNaN(value)));
   return values.map((value) => value / one);
+}
+
+/**
+ * The state and the data with the loss that a reader has made beside the chosen entries.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {[State, Data]}
+ */
+function withOwn(state, data) {
+  if (!state.own) return [state, data];
+  const { rate, factor, divisor, names } = state;
+  const key = `${rate} ${factor} ${divisor}`;
+  const byCount = `${rate} ${factor} ${divisor === BATCH ? LENGTH : divisor}`; // in proportion
+  const { weightings, inside, rows, counts } = data;
+  return [
+    { ...state, names: [...names, OWN] },
+    {
+      ...data,
+      weightings: { ...weightings, [OWN]: weightings[key] },
+      inside: { ...inside, [OWN]: inside[key] },
+      rows: { ...rows, [OWN]: rows[key] },
+      ...(counts ? { counts: { ...counts, [OWN]: counts[byCount] } } : {}),
+    },
+  ];
 }
 
 /**
@@ -151,11 +180,12 @@ function where({ names, shows, anchor }, data) {
 
 /**
  * The chart, the table and a sentence; null where the kernel must answer.
- * @param {State} state
- * @param {Data} data
+ * @param {State} settings
+ * @param {Data} sent
  * @returns {import("./records.js").View | null}
  */
-function compute(state, data) {
+function compute(settings, sent) {
+  const [state, data] = withOwn(settings, sent);
   const { counts, colours } = data;
   const isByCount = state.shows === BY_COUNT;
   if (isByCount && !counts) return null;

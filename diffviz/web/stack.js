@@ -35,14 +35,13 @@ const SHOWN = [-10, 10]; // λ of the left chart at least, in nats
 const FINEST = [2048, 1536]; // layers, whose halves are the others that are drawn
 const LEAST_LAYERS = 8;
 const SMOOTH = 800; // points of the stairs at least
-/** @type {[number, number]} */
-const LOST_RANGE = [1e-3, 1e3]; // nats; what is lost below that is told by the table alone
+const LEAST_SHOWN = 1e-3; // nats; what is lost below that is told by the table alone
 const LEAST = 1e-9; // nats, below which a difference of terms is only rounding
 const LAYERS = "layers";
 const LIMIT = "in the limit";
-const AT_NOISE = "at λ_min";
+const AT_NOISE = "at λₘᵢₙ";
 const BY_STEPS = "by the steps";
-const AT_DATA = "at λ_max";
+const AT_DATA = "at λₘₐₓ";
 const IN_ALL = "in all";
 
 /**
@@ -168,12 +167,14 @@ function lostChart(state, known, { limit, atNoise, atData }, lost, colours) {
       const value = nats(diffusion - limit);
       return value >= LEAST ? value : NaN;
     });
+  const inAll = drawn((steps) => atNoise + steps + atData);
+  const most = Math.max(...inAll.filter((value) => !Number.isNaN(value)));
   const curves = Object.entries({
-    [IN_ALL]: drawn((steps) => atNoise + steps + atData),
+    [IN_ALL]: inAll,
     [AT_NOISE]: drawn(() => atNoise),
     [BY_STEPS]: drawn((steps) => steps),
     [AT_DATA]: drawn(() => atData),
-  }).filter(([, nats]) => nats.some((value) => value >= LOST_RANGE[0]));
+  }).filter(([, nats]) => nats.some((value) => value >= LEAST_SHOWN));
   return chart({
     x: Float64Array.from(pairs, ([count]) => count),
     curves: Object.fromEntries(curves),
@@ -183,7 +184,7 @@ function lostChart(state, known, { limit, atNoise, atData }, lost, colours) {
     xscale: "log",
     yscale: "log",
     xlim: [LEAST_LAYERS, FINEST[0]],
-    ylim: LOST_RANGE,
+    ylim: [LEAST_SHOWN, 10 ** Math.ceil(Math.log10(most))],
     colours,
     dashes: { [IN_ALL]: 0, [AT_NOISE]: 2, [BY_STEPS]: 1, [AT_DATA]: 3 },
     dots: { [IN_ALL]: [Float64Array.of(state.layers), Float64Array.of(lost)] },

@@ -13,8 +13,10 @@ from scipy.special import expit
 import diffviz as dv
 from diffviz.data import files
 from diffviz.data.toys import Toy
+from diffviz.lab.exercises import check
 from diffviz.lab.experiments import bounds
 from diffviz.lab.experiments.elbo import known
+from diffviz.lab.experiments.weighting import drawn_objective
 from diffviz.sampling.likelihood import Bound
 
 pytestmark = pytest.mark.slow
@@ -351,6 +353,84 @@ def test_the_sum_of_the_terms_is_the_entropy_of_noised_data_as_told(text):
     assert_says(text, r"I(x; z_{\lambda_{\max}}) + H(s\,\varepsilon) = H(x + s\,\varepsilon)")
 
 
+def test_losses_on_the_ring_are_those_of_both_columns(text, output):
+    """By errors with sums over a fine grid; by ELBOs with entropies of z at coarse levels."""
+    row = r"^([\w-]+) +ring8: from errors ([\d.]+), from ELBOs ([\d.]+)$"
+    rows = re.findall(row, output, re.M)
+    assert len(rows) == 5
+    ring, toy, grid = known("ring8"), dv.toy("ring8"), np.linspace(-20, 20, 40_001)
+    coarse = grid[::250]
+    noise = np.log(2 * np.pi * np.e * expit(-coarse))  # entropy of two dimensions
+    bound = np.array([toy.entropy(level) for level in coarse]) - noise
+    for name, errors, elbos in rows:
+        assert errors == elbos  # to six digits
+        w = dv.objective(name).weighting(grid)
+        by_errors = np.trapezoid(w * ring.mmse(grid), grid) / 2
+        assert by_errors == pytest.approx(float(errors), rel=1e-3)
+        held = np.interp(grid, coarse, bound)
+        by_elbos = w[-1] * held[-1] - w[0] * held[0] - np.trapezoid(held, w)
+        assert by_elbos == pytest.approx(float(elbos), rel=2e-3)
+    assert_says(
+        text,
+        "The two columns agree to six digits",
+        "By errors it needs the denoiser and no entropy",
+        "it needs the entropy of $z$, less that of the noise in it, and no denoiser",
+    )
+
+
+def test_minus_elbo_bounds_the_smoothed_density_at_every_x_as_told(text):
+    """On N(0, 1) with a coarse data end, where the smoothing is strong."""
+    x = torch.linspace(-6, 6, 49, dtype=torch.float64)[:, None]
+    bound = dv.elbo(dv.toy("gaussian"), x, low=-16, high=2, levels=18, exact=True).nats.numpy()
+    variance = 1 + 2 * np.exp(-2.0)
+    smoothed = -stats.norm.logpdf(x[:, 0].numpy(), scale=variance**0.5)
+    exact = -stats.norm.logpdf(x[:, 0].numpy())
+    assert (bound > smoothed).all() and (bound < exact).any()
+    assert_says(
+        text,
+        "model's density is therefore $p$ smoothed by $2e^{-\\lambda_{\\max}}$",
+        "a bound at every $x$ for the density of the stack",
+    )
+
+
+def test_noised_data_have_the_elbo_that_the_text_writes(text):
+    """−ELBO of z is L plus the entropy of the noise: with the exact denoiser, the entropy of z."""
+    toy, ring = dv.toy("ring8"), known("ring8")
+    for level in (-2.0, 1.0, 4.0):
+        noise = np.log(2 * np.pi * np.e * expit(-level))
+        assert ring.information(level) + noise == pytest.approx(toy.entropy(level), abs=1e-6)
+    assert_says(
+        text,
+        r"\mathrm{KL}\big(q(z_{\lambda_{\min}:\lambda} \mid x)\,\Vert\,",
+        r"= L(\lambda; x) + H\big(q(z_\lambda \mid x)\big) .",
+    )
+
+
+def test_drawn_weightings_have_the_shares_that_are_told(text):
+    def share(*points):
+        return dv.verdict(drawn_objective(points)).negative_share
+
+    there = share((-6, -2), (0, 0), (6, -2))
+    assert_says(text, f"The peak at λ = 0 that stands there has {100 * there:.1f} % negative")
+    assert share((-0.5, -2), (0, 0), (0.5, -2)) > 0.5
+    assert share((-11, -2), (-8, 0), (10, -2)) < 0.001
+    assert_says(
+        text,
+        "To get beyond a half, draw it narrow",
+        "A peak that is far to the noise side has nearly nothing negative",
+    )
+
+
+def test_the_triangle_has_the_share_of_its_solution(text, capsys):
+    level = np.linspace(-2, 2, 40_001)
+    share = dv.verdict(1 - abs(level) / 2, logsnr=level).negative_share
+    left = np.trapezoid(np.log1p(np.exp(level[:20_001])) / 2, level[:20_001])
+    assert share == pytest.approx(left / (1 + left), rel=1e-4)
+    assert_says(text, f"`answer = {share:.3f}`", f"is {left:.3f}, and the share is $A/(A + 1)$")
+    check("triangle-share", round(share, 3))
+    assert capsys.readouterr().out == "triangle-share: right!\n"
+
+
 def test_half_of_edms_slope_is_negative_as_told(text):
     w = dv.objective("edm").weighting(np.linspace(-10, 10, 401))
     steps = -np.diff(w)
@@ -438,6 +518,26 @@ def test_trained_networks_lose_what_the_table_says(text, table, retrained):
     assert abs(ode.mean() - table["fm-ot"][0]) < 4 * ode.std() / 2000**0.5
     assert ode.mean().item() == pytest.approx(0.01, abs=0.004)
     assert_says(text, "a network that loses about 0.01 nats by either route")
+
+
+def test_the_losses_of_both_routes_differ_by_less_than_two_errors(text, output, retrained):
+    """Point by point; printed, and trained again."""
+    toy, new, ideal, runs, found = retrained
+    ode = toy.log_prob(new) - dv.log_likelihood(runs[0], new, low=-10, steps=40)[0]
+    difference = found["fm-ot"].nats - ideal.nats - ode
+    stderr = difference.std() / 2000**0.5
+    assert abs(difference.mean()) < 2.5 * stderr
+    rows = re.findall(r"^(ELBO|ODE|ELBO − ODE) +lost (-?[\d.]+) ± ([\d.]+) nats$", output, re.M)
+    told = {name: (float(mean), float(error)) for name, mean, error in rows}
+    assert list(told) == ["ELBO", "ODE", "ELBO − ODE"]
+    assert told["ELBO − ODE"][0] == pytest.approx(told["ELBO"][0] - told["ODE"][0], abs=0.0011)
+    assert abs(told["ELBO − ODE"][0]) < 2 * told["ELBO − ODE"][1]
+    assert told["ELBO − ODE"][1] == pytest.approx(stderr.item(), abs=0.001)
+    assert_says(
+        text,
+        "the difference on the same 2,000 points",
+        "less than two of its standard errors, so neither route is shown to lose less",
+    )
 
 
 def test_what_is_said_of_the_rows_holds_for_the_printed_table(text, table):

@@ -1,18 +1,21 @@
 """Every number in the prose of notebook 10 is computed here again, and looked for in the text."""
 
 import re
+from itertools import product
+from math import comb
 
 import numpy as np
 import pytest
 import torch
 from notebook_prose import assert_says, cells, printed
+from numpy.polynomial import Polynomial
 from scipy.special import expit
 
 import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import masked
-from diffviz.lab.explorers.masked import relative_weights
+from diffviz.lab.explorers.masked import OWN_DIVISORS, own_objectives, relative_weights
 from diffviz.masked import noises
 from diffviz.masked.objectives import draw_masks
 
@@ -27,14 +30,15 @@ def test_the_counts_of_the_catalogue_are_right(text):
     total = sum(len(row.names) for row in rows)
     assert_says(text, f"{total} entries fall into {len(rows)} classes, and {elbos} of them are")
     tilted = dv.verdict(dv.masked_objective("dplm-linear"))
+    share = f"{100 * tilted.negative_share:.0f} %"
     assert_says(
-        text, f"with a minus is {100 * tilted.negative_share:.0f} % of the part with a plus"
+        text, f"For independent tokens the part with a minus is {share} of the part with a plus"
     )
     level = np.linspace(-6, 6, 25)
     ratio = dv.masked_objective("dplm-linear").weighting(level, "elbo")
     product = expit(level) * expit(-level)
     np.testing.assert_allclose(ratio / ratio[12], product / product[12], rtol=1e-9)
-    assert_says(text, r"makes the ratio $\alpha m$")
+    assert_says(text, r"the ratio is then $\alpha m$", "the same once batches are large")
     assert dv.masked_objective("dplm-linear").average == "batch"
     assert_says(text, "divided by the masked tokens of the whole batch")
     share = np.linspace(0, 1, 10_001)
@@ -44,6 +48,141 @@ def test_the_counts_of_the_catalogue_are_right(text):
     assert minus / plus == pytest.approx(tilted.negative_share, abs=1e-6)
     assert_says(text, r"a\, da = \tfrac1{24}$", r"those with a plus add up to $\tfrac5{24}$")
     assert abs(tilted.peak) < 1e-6
+
+
+def chain_sums():
+    """S_k of the chain for k = 0 to 6, by counting through all masks and sequences."""
+    world, length = masked.WORLD, masked.WORLD.length
+    x = world.sequences
+    chance = np.exp(world.log_probability(x))
+    sums, masks = np.zeros(length + 1), np.zeros(length + 1)
+    for hidden in product((False, True), repeat=length):
+        posterior = world.posterior(np.where(hidden, 3, x))
+        right = np.take_along_axis(posterior, x[..., None], axis=2)[..., 0]
+        sums[sum(hidden)] += -(chance @ np.log(right)[:, list(hidden)].sum(1))
+        masks[sum(hidden)] += 1
+    return sums / masks
+
+
+def test_the_shares_on_the_chain_are_as_told(text):
+    """By polynomials in the visible share a, from posteriors of every mask."""
+    visible, hidden = Polynomial([0, 1]), Polynomial([1, -1])
+    length = masked.WORLD.length
+    density = sum(  # of −ELBO over a: C/(1 − a)
+        comb(length, k) * total * hidden ** (k - 1) * visible ** (length - k)
+        for k, total in enumerate(chain_sums())
+        if k
+    )
+    bound = density.integ()
+    assert bound(1) == pytest.approx(masked.WORLD.entropy, rel=1e-9)
+    level = np.linspace(-5, 5, 11)
+    assert masked.visible_elbo(level) == pytest.approx(bound(expit(level)), rel=1e-9)
+    tilted = (Polynomial([1, -2]) * bound).integ()  # the slope of α − α², times the bound
+    shares = {
+        "maskgit-square-root": bound.integ()(1) / bound(1),
+        "dplm-linear": tilted(0.5) / (tilted(0.5) - tilted(1)),
+    }
+    for name, share in shares.items():
+        assert masked.share_on_chain(dv.masked_objective(name)) == pytest.approx(share, rel=1e-4)
+        independent = dv.verdict(dv.masked_objective(name)).negative_share
+        assert independent < share
+        told = f"minus {independent:.0%} (chain {share:.0%})"
+        assert told in printed(NOTEBOOK)
+    first, second = (f"{100 * share:.1f} %" for share in shares.values())
+    assert_says(
+        text,
+        f"The shares are then {first} and {second}",
+        "the last tokens are easier, so $-\\mathrm{ELBO}_a$ is more than this",
+        "the assumption makes them a little too small",
+    )
+    assert (bound(np.linspace(0.1, 0.9, 9)) > np.linspace(0.1, 0.9, 9) * bound(1)).all()
+
+
+def test_the_curve_of_maskgit_is_a_limit_that_no_length_reaches(text):
+    """The largest weight over the ELBO's, by drawing rates and rounding the masks up."""
+    u = (np.arange(2_000_000) + 0.5) / 2_000_000
+    times = {}
+    for length in (8, 16):
+        count = np.ceil(length * np.cos(np.pi * u / 2))
+        chance = np.bincount(count.astype(int), minlength=length + 1) / len(u)
+        times[length] = chance[length] / chance[1]
+        relative = relative_weights(dv.masked_objective("maskgit"), length)
+        assert relative[-1] / relative[0] == pytest.approx(times[length], rel=1e-4)
+        assert (np.diff(relative) > 0).all()
+    assert_says(
+        text,
+        f"counts a sequence of all masks {times[8]:.1f} times as much as one with a single mask "
+        f"in sequences of eight tokens, and {times[16]:.1f} times in those of sixteen",
+        "the limit of `maskgit` rises without end over the ELBO",
+    )
+    far = dv.masked_objective("maskgit").weighting([-8.0, -12.0, -20.0], "elbo")
+    assert far[0] < far[1] / 5 < far[2] / 100
+    long = relative_weights(dv.masked_objective("maskgit"), 2000)
+    level = np.array([-2.0, 0.0, 2.0])
+    counts = np.rint(2000 * expit(-level)).astype(int) - 1
+    ratio = dv.masked_objective("maskgit").weighting(level, "elbo")
+    assert long[counts] / long[counts[1]] == pytest.approx(ratio / ratio[1], rel=5e-3)
+
+
+def test_what_the_losses_that_are_made_come_out_as(text):
+    made = own_objectives()
+    uniform = {key: one for key, one in made.items() if key.startswith("ρ ")}
+    elbos = [key for key, one in uniform.items() if masked.is_elbo(dv.verdict(one))]
+    assert len(uniform) == 9
+    assert elbos == [
+        "ρ 1 masked tokens",
+        "ρ 1/m length",
+        "ρ 1/m masked tokens of the batch",
+    ]
+    dplm = dv.masked_objective("dplm-linear")
+    assert dv.compare(made["1 − ρ^0.5 1 length"], dplm).same
+    assert not dv.compare(made["cosine (MaskGIT) 1 length"], dplm).same
+    cosines = {
+        key: dv.verdict(one).negative_share for key, one in made.items() if key.startswith("cos")
+    }
+    shares = [cosines[f"cosine (MaskGIT) 1 − m {divisor}"] for divisor in OWN_DIVISORS]
+    assert shares[0] == pytest.approx(shares[2])
+    assert {key for key, share in cosines.items() if share > 0} == {
+        *(f"cosine (MaskGIT) 1 − m {divisor}" for divisor in OWN_DIVISORS),
+        "cosine (MaskGIT) 1/m masked tokens",
+    }
+    assert_says(
+        text,
+        "**Three of nine.** The factor $1/m$ with the length or with the masked tokens of the",
+        f"it is {100 * shares[0]:.0f} % if the sum is divided by the length or by the masked "
+        f"tokens of the batch, and {100 * shares[1]:.0f} % by those of each sequence",
+    )
+
+
+def test_below_minus_3_the_least_is_left_by_what_counts_it_more(text):
+    """At each seed; and most of what lies above the entropy is above λ = −2."""
+    for seed in masked.SEEDS:
+        runs = masked.trained(seed=seed)
+        level = runs[0].logsnr
+        left = {run.name: run.exact - masked.WORLD.floor(level) for run in runs}
+        low = level < -3
+        assert (np.minimum(left["maskgit"], left["simple"]) < left["any-order"])[low].all()
+        assert (left["elbo"] >= np.max([*left.values()], axis=0)).all()
+        for values in left.values():
+            spent = expit(level) * values
+            assert spent[level > -2].sum() > 0.9 * spent.sum()
+    for name in ("maskgit", "simple"):
+        assert (np.diff(relative_weights(dv.masked_objective(name), 6)) > 0).all()
+    assert_says(
+        text,
+        "Below λ = -3 it is otherwise: at each seed the least is left by `maskgit` or `simple`",
+        "All this is decided above λ = -2",
+        "both count more where much is masked",
+    )
+
+
+def test_the_score_entropy_is_0_for_the_right_ratio_alone(text):
+    ratio = np.array([0.25, 1.0, 4.0])[:, None]
+    guess = np.geomspace(0.05, 20, 400)
+    term = guess - ratio * np.log(guess) + ratio * (np.log(ratio) - 1)
+    assert (term > -1e-12).all()
+    assert abs(guess[term.argmin(1)] / ratio[:, 0] - 1).max() < 0.02
+    assert_says(text, "a term is 0 for the right ratio, and above 0 for any other")
 
 
 def test_the_closing_section_says_what_was_shown(text):
@@ -215,8 +354,14 @@ def test_the_leap_of_maskgit_is_its_schedule_and_its_rounding(text):
     share = 2 / np.pi * np.arccos(7 / 8)  # of rates cos(π u/2) above 7/8
     assert weights[7] / weights.mean() == pytest.approx(8 * share, rel=1e-6)
     assert_says(
-        text, f"{share:.3f}$ of the draws, and 8 times that is the {8 * share:.2f} of the table"
+        text,
+        f"{share:.3f}$ of the draws",
+        f"Over this mean the share of the draws is eight times as large: {8 * share:.2f}",
     )
+    u = (np.arange(100_000) + 0.5) / 100_000
+    count = np.ceil(8 * np.cos(np.pi * u / 2))
+    chances = np.bincount(count.astype(int), minlength=9)[1:] / len(u)
+    assert chances / chances.mean() == pytest.approx(weights / weights.mean(), rel=1e-3)
     assert f"{8 * share:.2f}]" in printed(NOTEBOOK)
 
 
@@ -365,7 +510,15 @@ def test_the_two_means_are_told_apart(wrong, hint, capsys, text):
 def test_the_exercises_take_the_right_answers(capsys, text):
     token = float(dv.masked_objective("elbo").weighting([2.0], base="token")[0])
     assert_says(text, f"gives {token:.3f}", "`answer = 2 / 3`")
-    answers = {"masked-token-base": token, "masked-negative-share": 2 / 3, "two-means": 12}
+    even = np.array([[0.5, 0.25, 0.25]] * 2)
+    cost = float(score_entropy_of_the_text(even, 0.0)[0])
+    assert_says(text, f"`answer = {cost:.3f}`")
+    answers = {
+        "masked-token-base": token,
+        "masked-negative-share": 2 / 3,
+        "two-means": 12,
+        "uniform-mistake": cost,
+    }
     for name, answer in answers.items():
         check(name, answer)
         assert "not yet" not in capsys.readouterr().out

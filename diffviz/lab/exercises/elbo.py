@@ -3,16 +3,20 @@
 from typing import Any
 
 import numpy as np
+from scipy.integrate import quad
+from scipy.special import expit
 
-from diffviz.lab.exercises.answers import entry, number
+from diffviz.lab.exercises.answers import entry, near, number
 from diffviz.lab.exercises.registry import RIGHT, exercise
 from diffviz.lab.experiments.elbo import StackCosts, known, stack_costs
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
+from diffviz.theory.frames import Curve
 
 DIMENSIONS = 3072  # of an image of 32² pixels in three colours
 HIGHS = np.linspace(1, 20, 381)  # values of λ_max that are tried
 NEARLY_LEAST = 1.005  # times the least loss, which is right as well
+TRIANGLE = (-2.0, 0.0, 2.0)  # λ in nats: where w begins to rise, its peak, and where it is 0 again
 PIXEL_STEPS = 127.5  # steps of a pixel to one unit of [−1, 1]
 
 
@@ -73,6 +77,34 @@ def bits(answer: Any) -> str:
         if abs(value - wrong) < 1:
             return hint
     return "Solve the formula for bits per dimension for nats, with 127.5 in the place of 128."
+
+
+@exercise("triangle-share")
+def triangle_share(answer: Any) -> str:
+    """The negative share of a triangle w over λ, on data N(0, 1) with L = ½ log(1 + e^λ)."""
+    share = number(answer)
+    rise, fall = _both_sides(lambda level: np.logaddexp(0, level) / 2)
+    left, right = _both_sides(lambda level: (1 - abs(level) / 2) * expit(level))
+    mistakes = {
+        1.0: "w rises as much as it falls, but each λ counts with L, which grows.",
+        rise / (rise + fall): "Divide by what the plus adds up to, not by both together.",
+        fall / rise: "The other way round: what has the minus is divided by what has the plus.",
+        left / right: "That splits the loss by errors, ½ w mmse. By ELBOs each λ adds −w′ L.",
+        rise: "That is the integral of L on the rising side alone. Divide it by that of the other.",
+        rise / 2: "That is what the minus alone adds up to. Divide it by the plus.",
+        100 * rise / fall: "That is the percentage; give the share, which lies between 0 and 1.",
+    }
+    for wrong, hint in mistakes.items():
+        if abs(share / wrong - 1) < 0.005:
+            return hint
+    hint = "Integrate L from −2 to 0 and from 0 to 2; |w′| is ½ on both sides, and w(2) is 0."
+    return near(share, rise / fall, hint)
+
+
+def _both_sides(curve: Curve) -> tuple[float, float]:
+    """Integrals of a function of λ over the rising and the falling side of the triangle."""
+    start, peak, end = TRIANGLE
+    return quad(curve, start, peak)[0], quad(curve, peak, end)[0]
 
 
 @exercise("most-negative")

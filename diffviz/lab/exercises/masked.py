@@ -80,6 +80,35 @@ def two_means(answer: Any) -> str:
     return near(answer, truth, hint)
 
 
+@exercise("uniform-mistake")
+def uniform_mistake(answer: Any) -> str:
+    """Score entropy of (½, ¼, ¼) at λ = 0 where uniform noise of three tokens turned 0 into 1."""
+    value = number(answer)
+    p_hat = np.array([0.5, 0.25, 0.25])
+    q, q_hat = (0.5 * p + 0.5 / 3 for p in (np.eye(3)[0], p_hat))
+    ratio, guess, plain = q[0] / q[1], q_hat[0] / q_hat[1], p_hat[0] / p_hat[1]
+    truth = _term(ratio, guess) / 6  # the term of y = 2 is 0, since both ratios are 1
+    mistakes = {
+        np.log(2): "That is the cross-entropy, as for masking. Here the ratios of all y enter.",
+        6 * truth: "Do not forget the factor m/K in front of the sum.",
+        2 * truth: "The factor is m/K, and m = ½ at λ = 0.",
+        3 * truth: "The factor is m/K, and K = 3.",
+        _term(ratio, plain) / 6: "The estimate is q̂ = α p̂ + m/K; you took the ratio of the p̂.",
+        _term(guess, ratio) / 6: "You have s and ŝ the other way round.",
+        _term(1 / ratio, 1 / guess) / 6: "s_y is q(y | x) over q(z | x), with z = 1 below.",
+    }
+    for wrong, hint in mistakes.items():
+        if abs(value / wrong - 1) < 0.005:
+            return hint
+    hint = "q(y | x) is ½ + 1/6 for y = 0, else 1/6. So s_0 = 4, and the term of y = 2 is 0."
+    return near(answer, truth, hint)
+
+
+def _term(ratio: float, guess: float) -> float:
+    """What one other token adds to the score entropy, before its factor m/K."""
+    return float(guess - ratio * np.log(guess) + ratio * (np.log(ratio) - 1))
+
+
 def _of_a_cube_root() -> MaskedObjective:
     """MaskGIT's mean under the schedule m = 1 − ∛ρ."""
     return MaskedObjective(

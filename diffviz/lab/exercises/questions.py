@@ -476,9 +476,12 @@ def _minus_sign_of_edm() -> str:
     return "at the noise end" if peak < 0 else "at the data end"
 
 
-def _negative_percent() -> float:
-    """Negative share of EDM's mixture on the ring of eight, in percent."""
-    return 100 * elbo.negative_share("edm", "ring8")
+def _negative_part() -> str:
+    """How much of EDM's mixture is negative on the ring of eight, in words."""
+    share = elbo.negative_share("edm", "ring8")
+    if share < 0.02:
+        return "less than a fiftieth"
+    return "about a quarter" if share < 0.6 else "nearly as much as is positive"
 
 
 prediction(
@@ -515,12 +518,15 @@ prediction(
 )
 prediction(
     "negative-share",
-    Number(
-        "By the size of the ELBOs: what percentage of EDM's mixture is negative on the narrow "
-        "Gaussians of ring8?",
-        _negative_percent,
-        "The red area looks large, but L is almost 0 where it lies.",
-        "%",
+    Choice(
+        "EDM's w falls by nearly as much as it rises, and it rises below λ ≈ −3.3. Counted by the "
+        "size of the ELBOs, how much of its mixture is negative on ring8, over what is positive?",
+        {
+            "nearly as much as is positive": "So it would be if L were the same at all λ.",
+            "about a quarter": "L starts at almost 0, and grows to many nats at the data end.",
+            "less than a fiftieth": "The red area looks large, but L is almost 0 where it lies.",
+        },
+        _negative_part,
     ),
 )
 

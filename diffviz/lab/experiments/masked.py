@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainc, expit
 
 from diffviz.checks import count, finite
 from diffviz.compute.cache import cached
@@ -95,11 +95,25 @@ class Row:
 
     Attributes:
         names: Names of its members.
-        verdict: Whether it is an ELBO, a mixture of ELBOs, or neither, in words.
+        verdict: Whether it is the ELBO, a mixture of ELBOs, or one with a minus, in words.
     """
 
     names: tuple[str, ...]
     verdict: str
+
+
+def with_minus(entry: MaskedObjective, digits: int = 1) -> str:
+    """How much of a mixture of ELBOs has a minus: for independent tokens, and on the chain.
+
+    Args:
+        entry: A masked objective whose ratio to the ELBO rises somewhere.
+        digits: Digits of the percentages after the point.
+
+    Returns:
+        The words.
+    """
+    alone, on_chain = verdict(entry).negative_share, share_on_chain(entry)
+    return f"minus {alone:.{digits}%} (chain {on_chain:.{digits}%})"
 
 
 def classes() -> list[Row]:
@@ -116,10 +130,48 @@ def classes() -> list[Row]:
         elif found.monotone:
             words = "a mixture of ELBOs"
         else:
-            words = f"negative share {found.negative_share:.0%}"
+            words = with_minus(group[0], digits=0)
         names = tuple(member.name for member in group)
         rows.append(Row(names, words))
     return rows
+
+
+def visible_elbo(logsnr: ArrayLike) -> NDArray:
+    """−ELBO of the world's sequences of which only a share sigmoid(λ) is visible.
+
+    It is ∫ sigmoid · floor dλ up to λ. With S_k for the floor summed over k masked tokens that is
+    Σ_k S_k/k times the chance that at most k − 1 of the L tokens are masked.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        Nats, same shape; the entropy where all is visible.
+
+    Raises:
+        ValueError: λ is not finite.
+
+    Example:
+        >>> from diffviz.lab.experiments import masked
+        >>> masked.visible_elbo([-40.0, 0.0, 40.0]).round(3)
+        array([0.   , 2.149, 4.679])
+    """
+    visible = expit(finite(logsnr, "logsnr"))
+    length, floor = WORLD.length, WORLD.floor_by_count
+    parts = [floor[k] / k * betainc(length - k + 1, k, visible) for k in range(1, length + 1)]
+    return np.sum(parts, axis=0)
+
+
+def share_on_chain(entry: MaskedObjective) -> float:
+    """Negative share of a mixture of ELBOs on the world's sequences, whose tokens depend.
+
+    Args:
+        entry: A masked objective.
+
+    Returns:
+        What the ELBOs with a minus add up to, over what those with a plus do.
+    """
+    return verdict(entry, information=visible_elbo).negative_share
 
 
 # --- exact bounds ---------------------------------------------------------------------------------

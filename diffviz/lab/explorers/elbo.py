@@ -57,7 +57,7 @@ RANGE = (-20.0, 20.0)  # λ in nats
 # curves: the names in the legends
 LAW, W, NEGATIVE = "−dw/dλ", "w", "negative"
 MIXED, DIRECT = "−w′·L", "½w·mmse"
-OVER_HIGH, OVER_LOW = "λ_max moves", "λ_min moves"
+OVER_HIGH, OVER_LOW = "λₘₐₓ moves", "λₘᵢₙ moves"
 COLOURS = {
     W: REFERENCE,
     LAW: SUBJECT,
@@ -80,8 +80,8 @@ def elbo_controls() -> tuple[Control, ...]:
             tip="Hold w at its peak to the left: the least curve above it that never rises.",
         ),
         Menu("data", "data", tuple(DATA), "two modes (gmm1)", tip="The denoiser is exact on them."),
-        Slider("low", "λ_min", -20, -3, 0.25, -16.0, unit="nats", tip="The noisiest level."),
-        Slider("high", "λ_max", 3, 20, 0.25, 10.0, unit="nats", tip="The cleanest level."),
+        Slider("low", "λₘᵢₙ", -20, -3, 0.25, -16.0, unit="nats", tip="The noisiest level."),
+        Slider("high", "λₘₐₓ", 3, 20, 0.25, 10.0, unit="nats", tip="The cleanest level."),
         Menu("right", "right", (SHARES, GAP), SHARES, tip="What the picture on the right shows."),
         Chips(
             "beside",
@@ -430,7 +430,7 @@ def parts_table(mixture: SignedMixture) -> Table:
     """
     parts = (mixture.between, mixture.at_high, mixture.at_low)
     shares = [percent(part / mixture.loss) for part in parts]
-    head = ("the loss", "in nats", "between the ends", "at λ_max", "at λ_min")
+    head = ("the loss", "in nats", "between the ends", "at λₘₐₓ", "at λₘᵢₙ")
     errors = "as errors ½∫w·mmse dλ"
     if mixture.w is not mixture.plain:
         errors += f", {mixture.added:.2%} added by the hold"

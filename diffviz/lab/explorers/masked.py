@@ -1,6 +1,7 @@
 """The explorer of masked objectives: any entries on one axis, by length and on exact data."""
 
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from diffviz.lab.experiments import masked as experiments
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.figures.masked import colour
 from diffviz.masked.entries import CATALOGUE, masked_objective
-from diffviz.masked.objectives import MaskedObjective, base_factor
+from diffviz.masked.objectives import MaskedObjective, base_factor, inverse_rate, kept_share
+from diffviz.masked.schedules import LINEAR, SINE, Schedule, kept_power
 from diffviz.theory.analysis import verdict
-from diffviz.web.description import Chip, Chips, Control, Description, Menu, Slider, State
+from diffviz.theory.multipliers import constant
+from diffviz.web.description import Chip, Chips, Control, Description, Menu, Slider, State, Switch
 from diffviz.web.pictures import Chart, Note, Table, View
 
 BASES = {
@@ -25,7 +28,7 @@ BY_RATE, BY_COUNT, SPENT = "over λ", "by count", "on exact data"
 TITLES = {
     BY_RATE: "the weighting over λ",
     BY_COUNT: "weight of sequences with k masked tokens, over the ELBO's",
-    SPENT: "what the exact predictor spends on short sequences",
+    SPENT: "where each loss is spent on short sequences; heights are relative",
 }
 RATIO = "the ratio r to the ELBO's weighting"
 START = ("mdlm", "maskgit", "simple")
@@ -39,6 +42,10 @@ DIVISORS = {  # of the cross-entropy that is summed over masked tokens
 }
 HEAD = ("", "rate (ρ uniform)", "sum divided by", "masks", "what it is")
 LENGTHS = range(2, 65)  # of sequences
+OWN = "yours"  # the loss that a reader makes
+OWN_SCHEDULES = (LINEAR, SINE, kept_power(0.5))
+FACTORS = {"1": constant, "1/m": inverse_rate, "1 − m": kept_share}
+OWN_DIVISORS = tuple(DIVISORS.values())[1:]
 RATES = {
     "linear": "ρ",
     "sine": "cosine (MaskGIT)",
@@ -102,6 +109,42 @@ def masked_controls() -> tuple[Control, ...]:
             when=on_length,
             tip="Length of a sequence.",
         ),
+        *own_controls(),
+    )
+
+
+def own_controls() -> tuple[Control, ...]:
+    """The controls of a loss that the reader makes."""
+    is_own = {"own": (True,)}
+    return (
+        Switch("own", "make a loss", tip="A loss of three parts, beside the published ones."),
+        Menu(
+            "rate",
+            "rate m",
+            tuple(own_schedules()),
+            "ρ",
+            buttons=True,
+            when=is_own,
+            tip="How the masking rate m is drawn, with ρ uniform in [0, 1].",
+        ),
+        Menu(
+            "factor",
+            "factor",
+            tuple(FACTORS),
+            "1",
+            buttons=True,
+            when=is_own,
+            tip="What the cross-entropy of a masked token is multiplied by.",
+        ),
+        Menu(
+            "divisor",
+            "divided by",
+            OWN_DIVISORS,
+            DIVISORS["length"],
+            buttons=True,
+            when=is_own,
+            tip="What the sum over masked tokens is divided by.",
+        ),
     )
 
 
@@ -110,7 +153,8 @@ class MaskedExplorer(ViewExplorer):
 
     The chart shows the weighting over the log-SNR of masking, on the cross-entropy of a base; or
     the weight of each number of masked tokens, relative to the ELBO; or the loss of the exact
-    predictor on short sequences by λ. The table gives the recipe and the verdict of each.
+    predictor on short sequences by λ. The table gives the recipe and the verdict of each. Beside
+    published objectives there may be one that the reader makes of a rate, a factor and a divisor.
 
     Args:
         names: Entries of ``dv.masked_catalogue`` at first.
@@ -129,22 +173,29 @@ class MaskedExplorer(ViewExplorer):
         """The weightings of all entries, what changes their base, and what the table says."""
         levels = experiments.LEVELS
         entries = CATALOGUE.values()
-        weightings = {entry.name: experiments.inside(entry, levels) for entry in entries}
+        shown = {entry.name: entry for entry in entries} | own_objectives()
+        weightings = {name: experiments.inside(entry, levels) for name, entry in shown.items()}
         return {
             "levels": levels,
             "weightings": {name: np.nan_to_num(w) for name, w in weightings.items()},
             "inside": {name: np.isfinite(w).astype(np.uint8) for name, w in weightings.items()},
             "factors": {label: base_factor(base, levels) for label, base in BASES.items()},
             "floor": experiments.WORLD.floor(levels),
-            "rows": {entry.name: recipe(entry) for entry in entries},
+            "rows": {name: recipe(entry) for name, entry in shown.items()},
             "head": HEAD,
             "label": XLABEL,
-            "colours": {entry.name: colour(entry.name) for entry in entries},
+            "colours": {entry.name: colour(entry.name) for entry in entries} | {OWN: colour(OWN)},
         }
 
     def page_data(self) -> dict[str, Any]:
         """Weights of all entries by count, for one length after the other."""
-        return {"counts": {name: weights_of_lengths(name) for name in CATALOGUE}}
+        counts = {name: weights_of_lengths(entry) for name, entry in CATALOGUE.items()}
+        of_own = {
+            key: weights_of_lengths(entry)
+            for key, entry in own_objectives().items()
+            if entry.average != "batch"  # in proportion to those of the length
+        }
+        return {"counts": counts | of_own}
 
     def compute(self, state: State, changed: Changed) -> View:
         """The chart and the table.
@@ -157,11 +208,13 @@ class MaskedExplorer(ViewExplorer):
             A chart of the chosen objectives, what each is, and where they are compared.
         """
         entries = [masked_objective(name) for name in state["names"]]
+        if state["own"]:
+            entries.append(own_objectives()[own_key(state)])
         if state["shows"] == BY_COUNT:
             chart = count_chart(entries, state["length"])
         else:
             chart = level_chart(entries, state)
-        return View((chart, recipes(entries), Note(where(state))))
+        return View((chart, recipes(entries), Note(where(state, entries))))
 
 
 def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
@@ -261,26 +314,62 @@ def relative_weights(entry: MaskedObjective, length: int) -> NDArray:
 
 
 @cache
-def weights_of_lengths(name: str) -> NDArray:
+def weights_of_lengths(entry: MaskedObjective) -> NDArray:
     """Relative weights of an entry for one length after the other.
 
     Args:
-        name: Name of a masked objective of the catalogue.
+        entry: A masked objective.
 
     Returns:
         The weights, of all lengths in one array that cannot be written to.
     """
-    entry = CATALOGUE[name]
     weights = np.concatenate([relative_weights(entry, length) for length in LENGTHS])
     weights.flags.writeable = False
     return weights
 
 
-def where(state: State) -> str:
+def own_schedules() -> dict[str, Schedule]:
+    """The schedules that a reader can choose, by their rates in words."""
+    return {rate_words(schedule.name): schedule for schedule in OWN_SCHEDULES}
+
+
+@cache
+def own_objectives() -> dict[str, MaskedObjective]:
+    """All losses that a reader can make, by their keys."""
+    averages = {divisor: average for average, divisor in DIVISORS.items()}
+    parts = product(own_schedules().items(), FACTORS.items(), OWN_DIVISORS)
+    return {
+        f"{rate} {factor} {divisor}": MaskedObjective(
+            name=OWN,
+            family=OWN,
+            year=2026,
+            source=f"made here, with the factor {factor}",
+            schedule=schedule,
+            multiplier=multiplier,
+            average=averages[divisor],
+        )
+        for (rate, schedule), (factor, multiplier), divisor in parts
+    }
+
+
+def own_key(state: State) -> str:
+    """The key of the loss that a reader has made.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The key.
+    """
+    return f"{state['rate']} {state['factor']} {state['divisor']}"
+
+
+def where(state: State, entries: list[MaskedObjective]) -> str:
     """Where the curves are compared, in words.
 
     Args:
         state: A value for each control.
+        entries: The masked objectives that are shown.
 
     Returns:
         A sentence.
@@ -291,10 +380,10 @@ def where(state: State) -> str:
     text = (
         f"All curves are 1 at λ = {anchor:g}, where {expit(anchor):.1%} of the tokens are visible."
     )
-    for name in state["names"]:
-        w = experiments.inside(masked_objective(name), experiments.LEVELS)
+    for entry in entries:
+        w = experiments.inside(entry, experiments.LEVELS)
         if not np.interp(anchor, experiments.LEVELS, w) > 0:
-            text += f" {name} has no weight there, and is shown over its largest value."
+            text += f" {entry.name} has no weight there, and is shown over its largest value."
     return text
 
 
@@ -323,7 +412,7 @@ def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
     found = verdict(entry)
     words = "the ELBO" if experiments.is_elbo(found) else "a mixture of ELBOs"
     if not found.monotone:
-        words = f"no ELBO: negative share {found.negative_share:.1%}"
+        words = experiments.with_minus(entry)
     return (
         entry.name,
         rate_words(entry.schedule.name),

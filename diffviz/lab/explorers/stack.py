@@ -29,13 +29,13 @@ MOST_LAYERS = LAYER_COUNTS[-1]
 SMOOTH = 800  # points of the stairs at least
 RANGE = (LOWEST, HIGHEST)  # λ in nats
 SHOWN = (-10.0, 10.0)  # λ of the left chart at least, in nats
-LOST_RANGE = (1e-3, 1e3)  # nats; what is lost below that is told by the table alone
+LEAST_SHOWN = 1e-3  # nats; what is lost below that is told by the table alone
 LEAST = 1e-9  # nats, below which a difference of terms is only rounding
 HEAD = ("nats", "prior", "diffusion", "reconstruction", "−ELBO", "nats / (d log 2)")
 
 # curves: the names in the legends
 LAYERS, LIMIT = "layers", "in the limit"
-AT_NOISE, BY_STEPS, AT_DATA, IN_ALL = "at λ_min", "by the steps", "at λ_max", "in all"
+AT_NOISE, BY_STEPS, AT_DATA, IN_ALL = "at λₘᵢₙ", "by the steps", "at λₘₐₓ", "in all"
 LOST_HEAD = ("lost", AT_NOISE, BY_STEPS, AT_DATA, IN_ALL)
 # the colours that the figures of the ELBO give to prior, diffusion, reconstruction and −ELBO
 COLOURS = {
@@ -52,8 +52,8 @@ def stack_controls() -> tuple[Control, ...]:
     """The controls of the explorer."""
     return (
         Menu("data", "data", tuple(DATA), RING, tip="The denoiser is exact on them."),
-        Slider("low", "λ_min", LOWEST, 0, 0.25, -10.0, unit="nats", tip="The noisiest level."),
-        Slider("high", "λ_max", 1, HIGHEST, 0.25, 10.0, unit="nats", tip="The cleanest level."),
+        Slider("low", "λₘᵢₙ", LOWEST, 0, 0.25, -10.0, unit="nats", tip="The noisiest level."),
+        Slider("high", "λₘₐₓ", 1, HIGHEST, 0.25, 10.0, unit="nats", tip="The cleanest level."),
         Slider(
             "layers",
             "layers T",
@@ -63,7 +63,7 @@ def stack_controls() -> tuple[Control, ...]:
             32,
             scale="log",
             whole=True,
-            tip="Steps from λ_min to λ_max, all of one thickness.",
+            tip="Steps from λₘᵢₙ to λₘₐₓ, all of one thickness.",
         ),
     )
 
@@ -209,11 +209,23 @@ def lost_chart(data: Data, low: float, high: float, layers: int) -> Chart:
         xscale="log",
         yscale="log",
         xlim=(LAYER_COUNTS[0], MOST_LAYERS),
-        ylim=LOST_RANGE,
+        ylim=lost_limits(curves[IN_ALL]),
         colours=COLOURS,
         dashes={IN_ALL: 0, AT_NOISE: 2, BY_STEPS: 1, AT_DATA: 3},
         dots={IN_ALL: (np.array([layers]), np.array([here.lost]))},
     )
+
+
+def lost_limits(lost: list[float]) -> Limits:
+    """Ends of the axis of what is lost, in whole decades, so that a slider seldom moves them.
+
+    Args:
+        lost: What stacks lose in all, in nats.
+
+    Returns:
+        The ends in nats.
+    """
+    return LEAST_SHOWN, float(10 ** np.ceil(np.log10(max(lost))))
 
 
 def is_within(values: list[float]) -> bool:
@@ -225,7 +237,7 @@ def is_within(values: list[float]) -> bool:
     Returns:
         Whether there is anything to draw.
     """
-    return max(values) >= LOST_RANGE[0]
+    return max(values) >= LEAST_SHOWN
 
 
 def drawn(values: list[float]) -> NDArray:

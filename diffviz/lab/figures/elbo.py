@@ -40,8 +40,8 @@ SHADE_OF = {
     "−ELBO": OTHERS[3],
     "ODE": OTHERS[4],
 }
-# of three points, and of their mean, which is −ELBO up to a constant
-POINT_SHADES = (OTHERS[5], plots.PALETTE[4], OTHERS[7], SHADE_OF["−ELBO"])
+# of three points, and of their mean, which is −ELBO up to a constant; far from those of objectives
+POINT_SHADES = (OTHERS[7], plots.PALETTE[1], plots.PALETTE[9], SHADE_OF["−ELBO"])
 
 
 @figure(
@@ -92,6 +92,7 @@ def augmentation(losses: Divergences | None = None) -> Axes:
         ax.xaxis.set_major_locator(MultipleLocator(5))
     for ax in panels[:2]:
         legend(ax)
+    line_of(panels[2], "mean").set_linewidth(3.5)
     label_ends(panels[2], last_points(panels[2]), shades.__getitem__, size=10)
     for ax in (panels[1], panels[3]):
         _fill_negative(ax, logsnr, laws, mean if ax is panels[3] else np.ones_like(mean))
@@ -157,13 +158,15 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
         {"prior": prior, **ring.terms},
         xlabel=label,
         ylabel="nats",
-        title="two large terms, a small sum",
+        title="two large terms; the sum settles",
         colours=SHADE_OF.__getitem__,
         ax=left,
     )
+    left.set_ylim(bottom=-28)  # room for the frame
     label_ends(left, last_points(left), SHADE_OF.__getitem__, size=10)
     left.axhline(ring.entropy, color=NEUTRAL, ls=":", lw=1.2, gid="entropy", label="entropy")
     legend(left, [line_of(left, "entropy")], loc="upper left")
+    _enlarge_sum(left, ring)
     gaps = {
         "E[−ELBO] − entropy": ring.reconstruction_gap,
         "½ e^(−λ_max) · 200": ring.leading_gap,
@@ -182,17 +185,17 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     line_of(middle, "½ e^(−λ_max) · 200").set(ls="--", lw=1.4)
     told = ["E[−ELBO] − entropy", "½ exp(−$\\lambda_{\\max}$) · 200"]
     legend(middle, [line_of(middle, name) for name in gaps], labels=told, handlelength=3)
-    ends = {"prior term": ring.prior, "prior term − I(x; z_λ_min)": ring.prior_gap}
+    ends = {"prior term": ring.prior, "lost: prior term − I(x; z_λ_min)": ring.prior_gap}
     plots.lines(
         ring.low,
         ends,
         xlabel="$\\lambda_{\\min}$",
         ylabel="nats",
-        title="what is lost at the noise end",
+        title="the prior term, and what of it is lost",
         colours=dict(zip(ends, (SHADE_OF["prior"], NEUTRAL), strict=True)).__getitem__,
         ax=right,
     )
-    told = ["prior term", "prior term − I(x; z) at $\\lambda_{\\min}$"]
+    told = ["prior term", "lost: prior term − I(x; z) at $\\lambda_{\\min}$"]
     legend(right, [line_of(right, name) for name in ends], labels=told, loc="upper left")
     for ax in (middle, right):
         ax.set_yscale("log")
@@ -203,6 +206,19 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     right.set_xticks(range(-14, 1, 2))
     set_gaps((left, middle, right), (1.75, 0.85))  # names stand at the ends of the left one
     return left
+
+
+def _enlarge_sum(ax: Axes, ring: EndPoints) -> None:
+    """Draw −ELBO and the entropy again in a frame, where the one settles at the other."""
+    inset = ax.inset_axes((0.11, 0.09, 0.4, 0.22), label="enlarged")
+    shown = (ring.high >= 4) & (ring.high <= 12)
+    high, total = ring.high[shown], ring.terms["−ELBO"][shown]
+    inset.plot(high, total, color=SHADE_OF["−ELBO"], gid="−ELBO")
+    inset.axhline(ring.entropy, color=NEUTRAL, ls=":", lw=1.2, gid="entropy")
+    inset.set(xlim=(4, 12), ylim=(0, 1.5), xticks=(4, 8, 12), yticks=(0, 1))
+    inset.tick_params(labelsize=9)
+    inset.set_title("−ELBO, enlarged", fontsize=9)
+    inset.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_probes(ax: Axes) -> None:

@@ -1,19 +1,20 @@
 """Figures of masked diffusion: weightings on one axis, exact bounds, trainings, other noises."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from diffviz import plots
 from diffviz.lab.experiments import masked
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, label_ends, last_points, legend, minus, named_lines
-from diffviz.plots.style import FOCUS, OTHERS
+from diffviz.lab.figures.style import NEUTRAL, label_ends, last_points, legend, minus, name_curve
+from diffviz.plots.style import DRAWN, FOCUS, OTHERS
 
 NOISED_LOGSNR = "log-SNR λ = log(α/(1 − α))   [all noised ← → none]"
 SHORT = "log-SNR of masking λ   [masked ← → visible]"
@@ -26,6 +27,7 @@ COLOURS = {  # those that stand in one picture differ in hue
     "simple": plots.PALETTE[4],
     "amused": plots.PALETTE[5],
     "simple-batch": plots.PALETTE[8],
+    "yours": DRAWN,  # what a reader makes
 }
 # Each word with the share of visible words from which on it is one of them.
 SENTENCE = (
@@ -38,8 +40,23 @@ SENTENCE = (
 )
 WORD_LEVELS = range(-8, 9, 2)  # λ in nats, under which the sentence stands
 WORD_BELOW, WORD_LINE = 0.62, 0.15  # inches below the axes, and from one word to the next
-HIGHEST = 2.2  # of the ratios to the ELBO that are shown
-DENSITY = "sigmoid(λ) · floor"
+HIGHEST = 2.6  # of the ratios to the ELBO that are shown
+FLOOR, DENSITY = "C of the exact predictor", "sigmoid(λ) · C"
+NOISE_NAMES: dict[str, tuple[float, tuple[float, float], Literal["left", "center", "right"]]] = {
+    # where the name of a curve stands in λ, how many points from it, and its side
+    "masking": (-1.6, (-7, 0), "right"),
+    "uniform": (2.3, (7, 0), "left"),
+    "half of each": (0.4, (0, 8), "center"),
+}
+DOT: dict[str, Any] = {  # a ring with a white rim, which can be seen on any bar
+    "ls": "",
+    "marker": "o",
+    "ms": 5,
+    "mfc": "white",
+    "mec": "0.2",
+    "mew": 1.2,
+    "path_effects": [withStroke(linewidth=3, foreground="white")],
+}
 BOUND, SAMPLER = "bound in T steps", "sampler in T steps"
 
 
@@ -68,7 +85,7 @@ def masked_weightings() -> Axes:
         colours=colour,
         ax=left,
     )
-    left.set_ylim(0, 4.2)
+    left.set_ylim(-0.2, 4.2)  # room for the names that end at 0
     label_ends(left, _ends(weightings), colour)
     ratios = masked.curves(masked.CLASSES, "elbo")
     plots.lines(
@@ -81,7 +98,7 @@ def masked_weightings() -> Axes:
         colours=colour,
         ax=right,
     )
-    right.set_ylim(0, HIGHEST)
+    right.set_ylim(-0.1, HIGHEST)
     label_ends(right, _ends(ratios), colour)
     _say_where_it_leaves(right, "maskgit", ratios["maskgit"])
     for ax in (left, right):
@@ -127,11 +144,11 @@ def _ends(curves: Mapping[str, NDArray]) -> dict[str, tuple[float, float]]:
 
 
 def _say_where_it_leaves(ax: Axes, name: str, values: NDArray) -> None:
-    """Write beside a curve that leaves the top of the picture how high it rises."""
+    """Write beside a curve that leaves the top of the picture how high it rises, and when."""
     last = np.flatnonzero(values > HIGHEST)[-1]
-    text = minus(f"{name}: {values[0]:.0f} at λ = {masked.LEVELS[0]:g}")
-    place = masked.LEVELS[last] - 0.3, 0.97 * HIGHEST
-    ax.annotate(text, place, ha="right", va="top", color=colour(name), fontsize=9)
+    text = f"{name}: {values[0]:.0f} at λ = {masked.LEVELS[0]:g} (long sequences)"
+    place = masked.LEVELS[last] + 0.4, 0.97 * HIGHEST
+    ax.annotate(minus(text), place, ha="left", va="top", color=colour(name), fontsize=9)
 
 
 @figure(
@@ -146,11 +163,11 @@ def masked_elbo() -> Axes:
     floor = masked.WORLD.floor(masked.LEVELS)
     plots.lines(
         masked.LEVELS,
-        {"floor": floor, DENSITY: density},
+        {FLOOR: floor, DENSITY: density},
         xlabel=SHORT,
         ylabel="nats",
         title=f"the area in grey is the entropy, {masked.WORLD.entropy:.3f} nats",
-        colours={"floor": NEUTRAL, DENSITY: "black"}.__getitem__,
+        colours={FLOOR: NEUTRAL, DENSITY: "black"}.__getitem__,
         ax=left,
     )
     left.fill_between(masked.LEVELS, density, color="0.85", lw=0, gid="area")
@@ -171,29 +188,29 @@ def masked_elbo() -> Axes:
 
 
 def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
-    """What is left to learn by log-SNR: a thin line for each seed, and their mean."""
-    floor = masked.WORLD.floor(seeds[0][0].logsnr)
+    """What is left to learn by log-SNR: the mean over seeds, and a band from least to most."""
+    logsnr = seeds[0][0].logsnr
+    floor = masked.WORLD.floor(logsnr)
     excess = {
         run.name: np.array([runs[number].exact for runs in seeds]) - floor
         for number, run in enumerate(seeds[0])
     }
     plots.lines(
-        seeds[0][0].logsnr,
+        logsnr,
         {name: of_seeds.mean(0) for name, of_seeds in excess.items()},
         xlabel=SHORT,
-        ylabel="nats above the floor   [thin: seeds]",
-        title="elbo: most left to learn, at every λ",
+        ylabel="C above its least, nats   [bands: seeds]",
+        title="elbo has most left at every λ, each seed;\nbelow −3 maskgit or simple has least",
         colours=colour,
         outside=None,
         ax=ax,
     )
     ax.set_yscale("log")
-    ends = last_points(ax)
     for name, of_seeds in excess.items():
-        style: dict[str, Any] = {"color": colour(name), "lw": 0.9, "alpha": 0.55, "zorder": 2}
-        for seed, values in enumerate(of_seeds):
-            ax.plot(seeds[0][0].logsnr, values, gid=f"{name}, seed {seed}", **style)
-    label_ends(ax, ends, colour, leaders=False, apart=0.05)
+        lowest, highest = of_seeds.min(0), of_seeds.max(0)
+        shade, gid = colour(name), f"{name}, seeds"
+        ax.fill_between(logsnr, lowest, highest, color=shade, alpha=0.18, lw=0, gid=gid)
+    label_ends(ax, last_points(ax), colour, leaders=False, apart=0.05)
 
 
 def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
@@ -213,9 +230,9 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
             gid=label,
         )
         for row in values:
-            ax.plot(place + shift, row, "o", ms=4, mfc="white", mec="0.2", mew=1, ls="")
+            ax.plot(place + shift, row, **DOT)
     ax.set_xticks(place, names)
-    title = "any-order is best and elbo worst at each seed (dots)"
+    title = "by bound and likelihood: any-order is best\nand elbo is worst, at each seed (dots)"
     ax.set(ylabel="nats above the entropy", title=title)
     patches = [Patch(color="0.3"), Patch(color="0.3", alpha=0.4)]
     legend(ax, patches, labels=["−ELBO", "−log p"], loc="upper right")
@@ -229,7 +246,7 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
 def masked_training() -> Axes:
     """Draw the excess of each training, its bound and its likelihood; returns the left panel."""
     left, right = plots.axes(11.5, 4.6, columns=2)
-    left.figure.subplots_adjust(wspace=0.38)  # for the names at the ends of lines
+    left.figure.subplots_adjust(wspace=0.38, top=0.86)  # for names at the ends, and two lines
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
     _draw_left(left, seeds)
     _draw_bars(right, seeds)
@@ -253,6 +270,9 @@ def masked_noises() -> Axes:
         ylabel="nats of loss for each nat of λ",
         title=f"three tokens: each area is their entropy, {masked.SMALL.entropy:.2f} nats",
         colours=colours.__getitem__,
+        outside=None,
     )
-    legend(ax, named_lines(ax), labels=list(densities))
+    ax.set_ylim(top=0.72)
+    for name, (at, offset, side) in NOISE_NAMES.items():
+        name_curve(ax, name, at, offset, ha=side)
     return ax

@@ -63,7 +63,7 @@ def test_an_entry_without_the_anchor_is_shown_over_its_largest_value(explorer):
     explorer.set("names", ("mage", "mdlm-geometric"))
     _, w = curve(explorer, "mage")
     assert np.nanmax(w) == pytest.approx(1)
-    assert "negative share 31.9%" in explorer.view.text
+    assert "minus 31.9% (chain 34.3%)" in explorer.view.text
     assert "mage has no weight there" in explorer.view.text
     explorer.set("names", ("mdlm-cosine",))
     assert "no weight" not in explorer.view.text
@@ -91,3 +91,60 @@ def test_no_count_leaves_the_top():
     explorer = MaskedExplorer(names=("amused",), shows="by count", length=64)
     _, w = curve(explorer, "amused")
     assert explorer.view.charts[0].ylim == (0, pytest.approx(w.max())) and w.max() > 3
+
+
+# --- a loss of one's own --------------------------------------------------------------------------
+
+
+def own_words(explorer):
+    """What the table says of the loss that is made."""
+    *_, (name, rate, divisor, masks, words) = explorer.view.panels[1].rows
+    assert (name, masks) == ("yours", "by chance")
+    assert (rate, divisor) == (explorer.state["rate"], explorer.state["divisor"])
+    return words
+
+
+@pytest.mark.parametrize(
+    ("rate", "factor", "divisor", "same"),
+    [
+        ("ρ", "1/m", "length", "llada"),
+        ("ρ", "1", "masked tokens", "elbo"),
+        ("ρ", "1 − m", "masked tokens of the batch", "dplm-linear"),
+        ("1 − ρ^0.5", "1", "length", "dplm-linear"),
+        ("1 − ρ^0.5", "1", "masked tokens", "maskgit-square-root"),
+        ("cosine (MaskGIT)", "1", "masked tokens", "maskgit"),
+        ("cosine (MaskGIT)", "1", "masked tokens of the batch", "muse"),
+    ],
+)
+def test_a_loss_that_is_made_is_the_published_one(explorer, rate, factor, divisor, same):
+    for name, value in {"own": True, "rate": rate, "factor": factor, "divisor": divisor}.items():
+        explorer.set(name, value)
+    x, w = curve(explorer, "yours")
+    _, w_of_same = curve(MaskedExplorer((same,)), same)
+    assert w[x < 6.5] == pytest.approx(w_of_same[x < 6.5], rel=1e-6)
+    words = own_words(explorer)
+    assert words == MaskedExplorer((same,)).view.panels[1].rows[0][-1]
+
+
+def test_weights_by_count_of_a_loss_that_is_made(explorer):
+    """Under a uniform rate the mean of m^k (1 − m)^(L − k + 1) is a beta function."""
+    explorer.set("own", True)
+    explorer.set("factor", "1 − m")
+    explorer.set("shows", "by count")
+    explorer.set("length", 6)
+    k, weights = curve(explorer, "yours")
+    truth = k * (7 - k)
+    assert weights == pytest.approx(truth / truth.mean(), rel=1e-9)
+    _, of_length = curve(explorer, "yours")
+    explorer.set("divisor", "masked tokens of the batch")
+    assert curve(explorer, "yours")[1] == pytest.approx(of_length, rel=1e-12)
+
+
+def test_a_loss_can_be_made_without_any_other(explorer):
+    explorer.set("names", ())
+    explorer.set("own", True)
+    assert not explorer.error and set(explorer.view.charts[0].curves) == {"yours"}
+    explorer.set("shows", "on exact data")
+    x, spent = curve(explorer, "yours")
+    truth = expit(x) * expit(-x) * WORLD.floor(x)
+    assert spent == pytest.approx(truth / np.interp(0.0, x, truth), rel=1e-6)

@@ -14,8 +14,8 @@ from diffviz.lab.explorers.stack import (
     BY_STEPS,
     IN_ALL,
     LAYERS,
+    LEAST_SHOWN,
     LIMIT,
-    LOST_RANGE,
     RING,
     StackExplorer,
 )
@@ -103,10 +103,10 @@ def test_the_curves_over_layers_are_those_of_the_table(explorer):
 
 
 def test_what_lies_below_the_axis_has_no_line_and_no_name(explorer):
-    assert cells(explorer, 1, 0)[0] < LOST_RANGE[0]
+    assert cells(explorer, 1, 0)[0] < LEAST_SHOWN
     assert set(explorer.view.charts[1].curves) == {IN_ALL, BY_STEPS, AT_DATA}
     explorer.set("low", -3.0)
-    assert cells(explorer, 1, 0)[0] > LOST_RANGE[0]
+    assert cells(explorer, 1, 0)[0] > LEAST_SHOWN
     assert set(explorer.view.charts[1].curves) == {IN_ALL, AT_NOISE, BY_STEPS, AT_DATA}
     explorer.set("high", 20.0)
     assert AT_DATA not in explorer.view.charts[1].curves
@@ -142,6 +142,9 @@ def test_no_end_of_a_slider_is_an_error(explorer):
             assert explorer.error == "" and "nan" not in explorer.view.text
             top = explorer.view.charts[0].ylim[1]
             assert curve(explorer, 0, LAYERS)[1].max() < top
+            low, high = explorer.view.charts[1].ylim
+            most = curve(explorer, 1, IN_ALL)[1].max()
+            assert low == LEAST_SHOWN and high / 10 < most <= high
     explorer.set("data", GAUSS)
     assert explorer.view.panels[3].rows[0][1] == "below 1e−9"
 

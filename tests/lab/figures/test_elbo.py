@@ -8,7 +8,7 @@ from scipy.special import expit
 
 import diffviz as dv
 from diffviz.lab import figures
-from diffviz.lab.experiments.elbo import divergence, known
+from diffviz.lab.experiments.elbo import divergence, information_from_entropies, known
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +79,13 @@ def test_single_kl_curves_are_half_the_integral_of_their_errors_and_a_gaussians_
     np.testing.assert_allclose(divergence("gaussian", x, logsnr), closed, atol=1e-7)
 
 
+def test_information_from_entropies_is_that_from_errors():
+    """Between the levels at which either is computed, too."""
+    levels = np.linspace(-19.9, 19.9, 200)
+    found = information_from_entropies("ring8")(levels)
+    np.testing.assert_allclose(found, known("ring8").information(levels), atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["gmm1", "ring8", "gmm2d"])
 def test_information_is_the_entropy_of_z_less_that_of_its_noise(name):
     toy, theory = dv.toy(name), known(name)
@@ -116,9 +123,20 @@ def test_terms_over_the_end_points_are_those_of_the_table(drawn):
     slope = np.polyfit(high[high > 15], diffusion[high > 15], 1)[0]
     assert slope == pytest.approx(1, abs=1e-3)
     shades = {line.get_color() for line in drawn["elbo-terms"].axes[0].lines}
-    assert len(shades) == 5 and not drawn["elbo-terms"].axes[0].child_axes
+    assert len(shades) == 5
     names = {text.get_text() for text in drawn["elbo-terms"].axes[0].texts}
     assert names == {"prior", "diffusion", "reconstruction", "−ELBO"}
+
+
+def test_the_frame_shows_where_the_sum_settles_at_the_entropy(drawn):
+    panel = drawn["elbo-terms"].axes[0]
+    (frame,) = panel.child_axes
+    total, entropy = frame.lines
+    high, nats = data(drawn["elbo-terms"], 0, "−ELBO")
+    assert total.get_ydata() == pytest.approx(np.interp(total.get_xdata(), high, nats))
+    assert entropy.get_ydata() == pytest.approx([known("ring8").entropy] * 2)
+    assert total.get_ydata()[0] < frame.get_ylim()[1]
+    assert total.get_ydata()[-1] - entropy.get_ydata()[0] < 1e-3
 
 
 def test_the_gap_of_the_reconstruction_is_half_the_noise_times_the_fisher_information(drawn):
@@ -131,7 +149,7 @@ def test_the_gap_of_the_reconstruction_is_half_the_noise_times_the_fisher_inform
 
 def test_the_gap_of_the_prior_is_the_divergence_of_the_noisiest_z_from_a_normal(drawn):
     """At λ_min = −2 by quadrature of the density itself."""
-    low, gap = data(drawn["elbo-terms"], 2, "prior term − I(x; z_λ_min)")
+    low, gap = data(drawn["elbo-terms"], 2, "lost: prior term − I(x; z_λ_min)")
     toy, step = dv.toy("ring8"), 0.05
     line = torch.arange(-7, 7, step, dtype=torch.float64)
     z = torch.cartesian_prod(line, line)

@@ -53,7 +53,7 @@ def test_curves_are_named_at_their_ends_and_the_one_that_leaves_is_measured(draw
         places = sorted(names[name].xyann[1] for name in masked.CLASSES)
         assert min(np.diff(places)) > 0.05
     ratio = masked.curves(["maskgit"], "elbo")["maskgit"]
-    assert f"maskgit: {ratio[0]:.0f} at λ = −8" in names
+    assert f"maskgit: {ratio[0]:.0f} at λ = −8 (long sequences)" in names
 
 
 def test_the_trained_objectives_have_colours_of_their_own():
@@ -62,7 +62,7 @@ def test_the_trained_objectives_have_colours_of_their_own():
 
 
 def test_the_grey_area_is_the_entropy(drawn):
-    x, density = data(drawn["masked-elbo"], 0, "sigmoid(λ) · floor")
+    x, density = data(drawn["masked-elbo"], 0, "sigmoid(λ) · C")
     inner = np.trapezoid(density, x)
     tails = masked.WORLD.entropy - inner
     assert 0 < tails < 0.01
@@ -80,7 +80,7 @@ def test_the_bound_falls_by_halves_and_the_sampler_by_quarters(drawn):
 
 
 def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
-    """Means over seeds, whose own values are dots, and thin lines on the left."""
+    """Means over seeds, whose own values are dots, and bands on the left."""
     panel = drawn["masked-training"].axes[1]
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
     bounds = np.array([[run.elbo for run in runs] for runs in seeds]) - masked.WORLD.entropy
@@ -94,17 +94,39 @@ def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
     for values in (bounds, likely):
         assert set(names[values.argmin(1)]) == {"any-order"}
         assert set(names[values.argmax(1)]) == {"elbo"}
-    assert panel.get_title() == "any-order is best and elbo worst at each seed (dots)"
+    assert " ".join(panel.get_title().split()) == (
+        "by bound and likelihood: any-order is best and elbo is worst, at each seed (dots)"
+    )
     run = seeds[0][0]
     _, mean = data(drawn["masked-training"], 0, run.name)
     floor = masked.WORLD.floor(run.logsnr)
     assert mean == pytest.approx(np.mean([runs[0].exact for runs in seeds], axis=0) - floor)
-    for number, runs in enumerate(seeds):
+    title = drawn["masked-training"].axes[0].get_title()
+    assert (
+        title == "elbo has most left at every λ, each seed;\nbelow −3 maskgit or simple has least"
+    )
+    for runs in seeds:
         left = {each.name: each.exact - floor for each in runs}
-        _, thin = data(drawn["masked-training"], 0, f"simple, seed {number}")
-        assert thin == pytest.approx(left["simple"])
         most = np.max([*left.values()], axis=0)
-        assert left["elbo"] == pytest.approx(most)  # as the title says
+        assert left["elbo"] == pytest.approx(most)
+        least = np.min([*left.values()], axis=0)
+        of_two = np.minimum(left["maskgit"], left["simple"])
+        assert of_two[run.logsnr < -3] == pytest.approx(least[run.logsnr < -3])
+
+
+def test_a_band_reaches_from_the_least_to_the_most_of_the_seeds(drawn):
+    panel = drawn["masked-training"].axes[0]
+    seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
+    bands = {band.get_gid(): band.get_paths()[0].vertices for band in panel.collections}
+    assert set(bands) == {f"{name}, seeds" for name in masked.TRAINED}
+    for number, name in enumerate(masked.TRAINED):
+        logsnr = seeds[0][number].logsnr
+        left = np.array([runs[number].exact for runs in seeds]) - masked.WORLD.floor(logsnr)
+        corners = bands[f"{name}, seeds"]
+        for place, values in zip(logsnr, left.T, strict=True):
+            here = corners[np.isclose(corners[:, 0], place), 1]
+            assert here.min() == pytest.approx(values.min())
+            assert here.max() == pytest.approx(values.max())
 
 
 def test_the_moving_loss_is_above_its_floor_within_its_errors(drawn):
@@ -120,5 +142,11 @@ def test_each_noise_has_the_entropy_as_its_area(drawn):
         x, density = data(drawn["masked-noises"], 0, name)
         assert np.trapezoid(density, x) == pytest.approx(masked.SMALL.entropy, abs=0.02)
         assert masked.noise_areas()[name] == pytest.approx(masked.SMALL.entropy, rel=1e-9)
-    legend = [text.get_text() for text in drawn["masked-noises"].axes[0].get_legend().texts]
-    assert legend == [*masked.NOISES]
+    panel = drawn["masked-noises"].axes[0]
+    names = {text.get_text(): text for text in panel.texts}
+    assert set(names) == set(masked.NOISES)
+    for name, text in names.items():
+        (line,) = [line for line in panel.lines if line.get_gid() == name]
+        assert text.get_color() == line.get_color()
+        place, height = text.xy
+        assert np.interp(place, *line.get_data()) == pytest.approx(height)
