@@ -1348,7 +1348,7 @@ def _levels_of_its_own() -> str:
 prediction(
     "width-of-the-floor",
     Choice(
-        "The search looks at all shares from 0 to 2, and at distances that differ 256 times. In "
+        "The search looks at all powers from 0 to 2, and at distances that differ 256 times. In "
         "how much of this box is the visible error within 1 % of the least?",
         {
             "less than a seventh": "The surface is flat near its least, and the box not so large.",
