@@ -596,7 +596,7 @@ prediction(
         "loses one at the lower reward?",
         {
             "FPO": "Its clip lets an action gain only so much from one batch.",
-            "AWR": "It weights actions by the exponential of their advantage, without a clip.",
+            "AWR": "It has no clip, and more draws. The runs do not say which of the two it is.",
             NEITHER: "Nothing in their objectives asks for more than one goal.",
         },
         _first_to_lose_a_goal,

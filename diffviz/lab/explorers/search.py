@@ -235,7 +235,7 @@ class SearchExplorer(ViewExplorer):
             self.powers[crossed],
             dict.fromkeys((GROUND, VALLEY, *dots), np.full(len(near), np.nan)),  # for the legend
             xlabel="power",
-            ylabel="octaves   [nearer ← → farther]",
+            ylabel="octaves   [near ← → far]",
             title="where it lies: grey is the floor",
             xlim=(LEAST_POWER, MOST_POWER),
             ylim=(NEAREST, FARTHEST),
