@@ -151,7 +151,8 @@ def test_what_width_buys(text, small, large):
         "and at λ = 4 by about 4.5 times",
         "gains 6 times",
         "four of the five lines end below 1: all but flow matching have more excess in the wide",
-        "One seed pulls all four down. With every seed it is so only for the ELBO and ε-cosine.",
+        "One seed, the diamonds, pulls all four down. With every seed it is so only for the ELBO "
+        "and ε-cosine.",
         "EDM and SD3 have more weight there than at λ = 4",
         "(Each of these is the median of the five objectives.)",
     )
@@ -718,9 +719,10 @@ def test_what_is_known_of_the_floor_of_images(text):
     assert excess.least[place(2)] > 0.5 * loss[place(2)]
     assert band.method[place(2)] == "Wiener, covariance"
     assert excess.most[place(-4)] < 0.06 * loss[place(-4)]
-    ratio = loss / band.lower
-    assert ratio[place(-4)] < 1.03 and ratio[place(-2)] > 1.15
+    ratios = [loss[place(level)] / band.lower[place(level)] for level in (-4, -2)]
+    assert ratios[0] < 1.03 and ratios[1] > 1.15
     assert band.upper[place(-2)] < 1.05 * band.lower[place(-2)]
+    assert excess.least[place(-2)] > loss[place(-2)] / 8
     assert excess.least[place(-2)] / loss[place(-2)] == pytest.approx(0.14, abs=0.03)
     assert_says(
         text,
