@@ -289,7 +289,7 @@ def test_two_roads_by_their_numbers(text):
     assert_says(
         text,
         "at twice the learning rate",
-        "*FPO*, the orange lines,",
+        "*FPO*, the magenta lines,",
         "It has the weighting of flow matching here, not its default",
     )
     assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()

@@ -1,10 +1,11 @@
 """The figure of two roads to a likelihood: noise of the rules, what it costs, what is learned."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from diffviz import plots
 from diffviz.lab.experiments.forward_process import (
@@ -338,10 +339,12 @@ def forward_process() -> Axes:
         The first panel.
     """
     first, learned_policy, gains = plots.axes(13.3, 4.8, columns=3)
-    grid = first.figure.add_gridspec(1, 3, width_ratios=(1, 1.6, 1), wspace=0.3, **FRAME)
-    for ax, place in zip((first, learned_policy, gains), grid, strict=True):
+    shown = cast(Figure, first.figure)
+    grid = shown.add_gridspec(1, 3, width_ratios=(1, 1.6, 1), wspace=0.3, **FRAME)
+    for column, ax in enumerate((first, learned_policy, gains)):
+        place = grid[0, column]
         ax.set_subplotspec(place)
-        ax.set_position(place.get_position(first.figure))
+        ax.set_position(place.get_position(shown))
     draw_local(first, FIRST)
     draw_local(learned_policy, LEARNED)
     learned_policy.set_ylabel("")  # that of the first panel
