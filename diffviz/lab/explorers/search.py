@@ -333,7 +333,8 @@ def words(state: State, found: Search | None) -> str:
         f"slope of log w from −4 to 2: {middle_slope(state):.2f} (flow matching: −0.50)"
     )
     if found is None:
-        second = "the surface of the search is not known yet: press search (about a minute)"
+        number = state["surface"]
+        second = f"surface {number} of the search is not known yet: press search (about a minute)"
     else:
         surface = surface_of(found, state["surface"])
         (above,) = above_least(surface, np.array([[state["power"], state["octaves"]]]))
