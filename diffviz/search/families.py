@@ -111,7 +111,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "csf-mixture": Family(
         build=EyeWeighting,
-        box=(Parameter("share", 0.0, 2.0), Parameter("octaves", -3.0, 5.0)),
+        box=(Parameter("power", 0.0, 2.0), Parameter("octaves", -3.0, 5.0)),
         needs_images=True,
     ),
 }

@@ -39,14 +39,14 @@ def eye(name: str, pixels_per_degree: float = PIXELS_PER_DEGREE) -> spectra.Impl
 
 @dataclass(frozen=True)
 class EyeWeighting:
-    """A power of the rate-distortion weighting that the eye implies: w(λ) = w_rd(λ)^share.
+    """A power of the rate-distortion weighting that the eye implies: w(λ) = w_rd(λ)^power.
 
-    It is the geometric mixture of the ELBO's weighting (share 0) and the rate-distortion weighting
-    (share 1).
+    It is the geometric mixture of the ELBO's weighting (power 0) and the rate-distortion weighting
+    (power 1).
 
     Args:
         data: "digits" or "fashion".
-        share: The power.
+        power: The exponent.
         octaves: The images are looked at with 30 · 2^octaves pixels per degree.
 
     Raises:
@@ -55,18 +55,18 @@ class EyeWeighting:
     """
 
     data: str
-    share: float = 1.0
+    power: float = 1.0
     octaves: float = 0.0
 
     def __post_init__(self) -> None:
         checks.one_of(self.data, "images", IMAGES)
-        checks.number(self.share, "share")
+        checks.number(self.power, "power")
         checks.number(self.octaves, "octaves")
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The weighting at λ, same shape."""
         implied = eye(self.data, PIXELS_PER_DEGREE * 2.0**self.octaves)
-        return implied.rate_distortion(checks.finite(logsnr, "logsnr")) ** self.share
+        return implied.rate_distortion(checks.finite(logsnr, "logsnr")) ** self.power
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
         ("quarter-power", 3),
         ("paired-interval", (0.01, 0.0029)),
         ("paired-interval", (0.007, 0.01)),
-        ("share-like-fm", 1),
-        ("share-like-fm", 3),
+        ("power-like-fm", 1),
+        ("power-like-fm", 3),
     ],
 )
 def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
@@ -116,7 +116,7 @@ def test_what_is_right_and_what_is_missing_is_said(answer, said, capsys):
         ("paired-interval", (0.007, 0.0058), "the whole interval"),
         ("paired-interval", (0.007, 0.0261), "the seeds are the same"),
         ("paired-interval", 0.007, "two numbers"),
-        ("share-like-fm", 0.5, "a larger share is steeper"),
+        ("power-like-fm", 0.5, "a larger power is steeper"),
     ],
 )
 def test_a_usual_slip_is_named(name, answer, said, capsys):

@@ -151,7 +151,8 @@ def test_what_width_buys(text, small, large):
         "and at λ = 4 by about 4.5 times",
         "gains 6 times",
         "four of the five lines end below 1: all but flow matching have more excess in the wide",
-        "One seed pulls all four down. With every seed it is so only for the ELBO and ε-cosine.",
+        "One seed, the diamonds, pulls all four down. With every seed it is so only for the ELBO "
+        "and ε-cosine.",
         "EDM and SD3 have more weight there than at λ = 4",
         "(Each of these is the median of the five objectives.)",
     )
@@ -228,6 +229,19 @@ def test_the_middle_holds_what_is_left_to_win(text, small):
     weights = beside_the_middle(-6.0).values()
     assert max(low.values()) < 0.01 and max(low.values()) / min(low.values()) < 15
     assert max(weights) / min(weights) == pytest.approx(400, rel=0.1)
+    relative = beside_the_middle(-6.0)
+    ordered = sorted(relative, key=relative.get, reverse=True)
+    assert ordered == ["fm-ot", "sd3", "edm", "elbo", "iddpm-cosine"]
+    forced = {
+        (a, b)
+        for i, a in enumerate(ordered)
+        for b in ordered[i + 1 :]
+        if relative[a] > 15 * relative[b]
+    }
+    rest = ("elbo", "iddpm-cosine")
+    assert forced == {("fm-ot", "edm")} | {(a, b) for a in ("fm-ot", "sd3") for b in rest}
+    steps = [relative[a] / relative[b] for a, b in itertools.pairwise(ordered)]
+    assert max(steps) < 8
     assert high["sd3"] < 1e-5
     assert_says(
         text,
@@ -236,6 +250,9 @@ def test_the_middle_holds_what_is_left_to_win(text, small):
         "hold less than a hundredth of their largest value, and lie within a factor of 15 of one "
         "another, though their weights there differ by a factor of 400",
         "it holds less than a hundred thousandth of its largest value",
+        "the larger weight must have the smaller excess: flow matching against EDM, the ELBO and "
+        "ε-cosine, and SD3 against the ELBO and ε-cosine",
+        "Neighbours differ by less than 8 times in their weight",
     )
 
 
@@ -565,7 +582,8 @@ def test_the_loop_by_hand_learns_what_is_told(text, small, large):
     waves = np.array(loop_excess(WAVES))
     assert plain[2] == pytest.approx(0.92, abs=0.03)
     assert waves[2] == pytest.approx(0.24, abs=0.05)
-    assert (waves > 0.9 * plain)[[0, 1, 3]].all()
+    assert waves[0] > 1.5 * plain[0] and waves[3] > 1.2 * plain[3]
+    assert waves[1] > 0.9 * plain[1]
     assert_says(
         text,
         "comes within a factor of two of `dv.fit`",
@@ -573,6 +591,7 @@ def test_the_loop_by_hand_learns_what_is_told(text, small, large):
         "and at λ = 10 about 20 times",
         "At both levels that is worse than flow matching of width 8 above",
         "falls from 0.92 to 0.24",
+        "At the two ends it costs something in this run",
     )
 
 
@@ -700,7 +719,18 @@ def test_what_is_known_of_the_floor_of_images(text):
     assert excess.least[place(2)] > 0.5 * loss[place(2)]
     assert band.method[place(2)] == "Wiener, covariance"
     assert excess.most[place(-4)] < 0.06 * loss[place(-4)]
-    assert_says(text, "at least half of the loss of 102 is excess", "the bounds nearly meet")
+    ratios = [loss[place(level)] / band.lower[place(level)] for level in (-4, -2)]
+    assert ratios[0] < 1.03 and ratios[1] > 1.15
+    assert band.upper[place(-2)] < 1.05 * band.lower[place(-2)]
+    assert excess.least[place(-2)] > loss[place(-2)] / 8
+    assert excess.least[place(-2)] / loss[place(-2)] == pytest.approx(0.14, abs=0.03)
+    assert_says(
+        text,
+        "at least half of the loss of 102 is excess",
+        "Up to λ = -2 the bounds nearly meet",
+        "up to λ = -4 the network's loss hides them both",
+        "At λ = -2 at least an eighth of its loss is excess",
+    )
     assert own_share(1) < 0.97 < 0.99 < own_share(2)
     assert_says(text, "From λ = 2 on practically each noisy image is nearest to its own original")
     assert excess.most[place(-4)] < band.lower[place(-4)] / 20

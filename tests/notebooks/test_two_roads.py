@@ -1,6 +1,7 @@
 """Every number in the prose of notebook 12 is computed here again, and looked for in the text."""
 
 import re
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -100,7 +101,8 @@ def test_in_ten_steps_more_noise_than_ancestral_is_the_cheapest(text):
         text,
         f"ten steps of a = 1.4 | {etas[0]:.1f} | {etas[4]:.1f} | {etas[-1]:.0f} |",
         f"and ancestral sampling {roads.excess('DDIM, η = 1', 10):.2f} times",
-        "So in ten steps more noise than ancestral is the cheapest",
+        "So in ten steps it is cheapest to add more noise than ancestral sampling, most of it at",
+        "the two ends",
         f"theirs have the variance {found:.2f}, where {alpha**2 + sigma**2:.2f} is right",
         "In few steps more noise than ancestral is cheaper still",
     )
@@ -119,6 +121,68 @@ def test_actions_of_ten_steps_are_not_those_of_the_policy(text):
         "The actions are those that the sampler itself draws",
     )
     assert_says(text, "By the chain rule, ", "So the ratio is never below 1")
+
+
+def ancestral_noise(frame, before, after):
+    return steps.scales(frame, after)[1] * np.sqrt(-np.expm1(before - after))
+
+
+@dataclass(frozen=True)
+class ConstantEuler(steps.NoisyStep):
+    """Euler–Maruyama's mean, with one η for all steps."""
+
+    eta: float = 1.0
+
+    def std(self, before, after):
+        return self.eta * ancestral_noise(self.frame, before, after)
+
+    def mean(self, z, x_hat, before, after):
+        alpha, t = steps.scales(self.frame, before)
+        _, next_t = steps.scales(self.frame, after)
+        eps_hat = (z - alpha * x_hat) / t
+        flow = z - (t - next_t) * (eps_hat - x_hat)
+        return flow - self.std(before, after) ** 2 / (2 * t) * eps_hat
+
+    def released(self, law, state):
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ConstantDDIM(steps._Preserving):
+    """DDIM's mean, with one η for all steps; no step can add more than all of its noise."""
+
+    eta: float = 1.0
+
+    def std(self, before, after):
+        whole = float(steps.scales(self.frame, after)[1])
+        return min(self.eta * ancestral_noise(self.frame, before, after), 0.9999 * whole)
+
+    def released(self, law, state):
+        raise NotImplementedError
+
+
+def variance_of_actions(rule, number=10):
+    levels = roads.levels(number)
+    alpha, sigma = steps.scales(rule.frame, levels[0])
+    variance = alpha**2 + sigma**2
+    for before, after in pairwise(levels):
+        step = roads._linear(rule, before, after)
+        variance = step.slope**2 * variance + step.std**2
+    return variance
+
+
+def test_no_constant_eta_is_as_cheap_as_noise_at_the_ends(text):
+    etas = np.linspace(1, 3, 41)
+    for kind, variance in ((ConstantDDIM, 0.39), (ConstantEuler, 0.99)):
+        costs = np.array([roads.excess_of(kind(eta=eta), 10) for eta in etas])
+        best = etas[costs.argmin()]
+        assert costs.min() > 1.2 > 1.02 > roads.excess_of(steps.FlowGRPOStep(1.4), 10)
+        assert variance_of_actions(kind(eta=best)) == pytest.approx(variance, abs=0.01)
+        assert_says(text, f"| {costs[0]:.2f} | {costs.min():.2f}, ")
+        if kind is ConstantEuler:
+            assert best == pytest.approx(1.7, abs=0.1)
+            assert_says(text, "near η = 1.7")
+    assert_says(text, "But no constant η comes near 1.01", "whose variance should be 0.96")
 
 
 def test_the_clip_of_the_first_road_is_counted_by_the_gain(text):
@@ -225,7 +289,7 @@ def test_two_roads_by_their_numbers(text):
     assert_says(
         text,
         "at twice the learning rate",
-        "*FPO*, the orange lines,",
+        "*FPO*, the magenta lines,",
         "It has the weighting of flow matching here, not its default",
     )
     assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()

@@ -19,7 +19,7 @@ def test_members_of_a_family_are_the_catalogues(family, x, name):
     assert dv.compare(w(GRID), dv.objective(name).weighting(GRID), GRID).same
 
 
-def test_the_whole_share_of_the_eyes_weighting_is_rate_distortion():
+def test_the_whole_power_of_the_eyes_weighting_is_rate_distortion():
     w = families.FAMILIES["csf-mixture"].build("digits", 1.0, 0.0)
     np.testing.assert_allclose(w(GRID), families.published("digits", "rate-distortion")(GRID))
     np.testing.assert_allclose(w(GRID), vision.eye("digits").rate_distortion(GRID))

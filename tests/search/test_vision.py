@@ -34,7 +34,7 @@ def test_the_power_of_the_eyes_weighting_goes_from_the_elbo_to_what_the_eye_impl
     ("arguments", "kind", "message"),
     [
         (("ring8",), ValueError, "unknown images 'ring8'"),
-        (("digits", np.inf), ValueError, "share must be finite"),
+        (("digits", np.inf), ValueError, "power must be finite"),
         (("digits", 1.0, "2"), TypeError, "octaves must hold real numbers"),
     ],
 )

@@ -603,7 +603,7 @@ prediction(
         "loses one at the lower reward?",
         {
             "FPO": "Its clip lets an action gain only so much from one batch.",
-            "AWR": "It weights actions by the exponential of their advantage, without a clip.",
+            "AWR": "It has no clip, and more draws. The runs do not say which of the two it is.",
             NEITHER: "Nothing in their objectives asks for more than one goal.",
         },
         _first_to_lose_a_goal,
@@ -1343,7 +1343,7 @@ def _levels_of_its_own() -> str:
 prediction(
     "width-of-the-floor",
     Choice(
-        "The search looks at all shares from 0 to 2, and at distances that differ 256 times. In "
+        "The search looks at all powers from 0 to 2, and at distances that differ 256 times. In "
         "how much of this box is the visible error within 1 % of the least?",
         {
             "less than a seventh": "The surface is flat near its least, and the box not so large.",

@@ -102,14 +102,14 @@ def visible_goal(answer: Any) -> str:
     return judged(answer, _goal, cases, mistakes, hint)
 
 
-@exercise("share-like-fm")
-def share_like_fm(answer: Any) -> str:
-    """The share at which an eye at octaves 2 weights as steeply as flow matching in the middle."""
-    share = number(answer)
-    if not 0 <= share <= 2:
-        return "The search looks at shares from 0 to 2."
-    slope = slopes(member(share, 2.0))[1]
+@exercise("power-like-fm")
+def power_like_fm(answer: Any) -> str:
+    """The power at which an eye at octaves 2 weights as steeply as flow matching in the middle."""
+    power = number(answer)
+    if not 0 <= power <= 2:
+        return "The search looks at powers from 0 to 2."
+    slope = slopes(member(power, 2.0))[1]
     if abs(slope + 0.5) < 0.01:
         return RIGHT
-    text = f"There the slope from −4 to 2 is {slope:.2f}; a larger share is steeper."
+    text = f"There the slope from −4 to 2 is {slope:.2f}; a larger power is steeper."
     return text.replace("-", "−")

@@ -32,8 +32,8 @@ BATCHES = 9  # that the small search trains: two for each seed, and one when it 
 GAUSSIAN = "the Gaussian denoiser"  # the best for that spectrum, and mean zero
 LINEAR = "linear, knows the mean"
 LEVELS = np.linspace(LOW, HIGH, 37)  # λ in nats at which an error is looked at
-MEMBERS = {  # share and octaves of each, by what is varied
-    "share": ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (2.0, 0.0)),
+MEMBERS = {  # power and octaves of each, by what is varied
+    "power": ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (2.0, 0.0)),
     "octaves": ((1.0, -3.0), (1.0, 0.0), (1.0, 2.0), (1.0, 5.0)),
 }
 
@@ -207,11 +207,11 @@ def _power_by_ring(error: NDArray) -> NDArray:
     return np.bincount(ring.ravel(), power.ravel())[1:]
 
 
-def member(share: float, octaves: float) -> Curve:
+def member(power: float, octaves: float) -> Curve:
     """A weighting of the family that the small search looks in.
 
     Args:
-        share: Power of the rate–distortion weighting.
+        power: Of the rate–distortion weighting, an exponent.
         octaves: The eye is at 30 · 2^octaves pixels per degree.
 
     Returns:
@@ -221,17 +221,17 @@ def member(share: float, octaves: float) -> Curve:
         TypeError: A number is none.
         ValueError: A number is not finite.
     """
-    return vision.EyeWeighting(SMALL["data"], share, octaves)
+    return vision.EyeWeighting(SMALL["data"], power, octaves)
 
 
 def members(varied: str) -> dict[str, Curve]:
     """Weightings of the family that differ in one of their two numbers.
 
     Args:
-        varied: "share" or "octaves".
+        varied: "power" or "octaves".
 
     Returns:
-        Such as "share 0.5" to w(λ).
+        Such as "power 0.5" to w(λ).
 
     Raises:
         ValueError: ``varied`` is neither.

@@ -502,8 +502,7 @@ def captions_of(learned: Learned) -> list[str]:
     """
     pairs = enumerate(zip(learned.reward, learned.goals, strict=True))
     return [
-        f"batch {batch}: {goals} goals kept, reward {reward:.2f}"
-        for batch, (reward, goals) in pairs
+        f"batch {batch}: {goals} goals, reward {reward:.2f}" for batch, (reward, goals) in pairs
     ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from diffviz.lab.experiments import roads
 from diffviz.lab.experiments.policy import DEFAULT
-from diffviz.lab.explorers.colours import REFERENCE
+from diffviz.lab.explorers.colours import BEST, REFERENCE
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.figures.roads import method_colour
@@ -368,7 +368,7 @@ def clip_colours() -> dict[str, str]:
         Name to colour.
     """
     codes = {name: method_colour(name) for name in ("Flow-GRPO", "CPS", "FPO")}
-    return {EXACT: method_colour("DDIM"), **codes, CLIP: REFERENCE}
+    return {EXACT: BEST, **codes, CLIP: REFERENCE}
 
 
 def powers_of(state: State, components: int) -> dict[str, float]:

@@ -1,10 +1,13 @@
 """The explorer of the search: a weighting of the family, and where the surface has it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import RegularGridInterpolator
 
 from diffviz import plots
 from diffviz.lab.experiments import progress
@@ -14,30 +17,42 @@ from diffviz.lab.explorers.colours import REFERENCE, SUBJECT
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import LOGARITHMIC, SHORT_LOGSNR, entry_chips
 from diffviz.lab.explorers.work import Newest
-from diffviz.lab.figures.search import FLOOR, GUESS_COLOUR, GUESS_TEXT, PERCENT, above_least
+from diffviz.lab.figures.search import (
+    BEST,
+    FLOOR,
+    GUESS_COLOUR,
+    GUESS_TEXT,
+    OPTIMUM,
+    PERCENT,
+    Heights,
+    above_least,
+)
 from diffviz.lab.figures.style import minus
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.search.families import FAMILIES
 from diffviz.search.goals import HIGH, LOW
 from diffviz.search.report import Search
+from diffviz.search.smooth import SmoothSurface
+from diffviz.search.surface import SURFACES
 from diffviz.search.vision import PIXELS_PER_DEGREE
 from diffviz.web.description import Action, Chips, Description, Slider, State
 from diffviz.web.pictures import Chart, Note, Panel, View, Working
 
 CHOSEN, GUESS = "chosen", GUESS_TEXT
-GUESSED = (1.0, 0.0)  # share and octaves of theory's guess
-NEAR_SIDE, FAR_SIDE = "the floor, its near side", "the floor, its far side"
+GUESSED = (1.0, 0.0)  # power and octaves of theory's guess
+GROUND = "the floor"
 SLICE, EDGE = "the surface", "the floor: 1 %"
-(_, LEAST_SHARE, MOST_SHARE), (_, NEAREST, FARTHEST) = FAMILIES["csf-mixture"].box
+LEAST, VALLEY = "the least", "the best power at each distance"
+(_, LEAST_POWER, MOST_POWER), (_, NEAREST, FARTHEST) = FAMILIES["csf-mixture"].box
 CONTROLS = (
     Slider(
-        "share",
-        "share",
-        LEAST_SHARE,
-        MOST_SHARE,
+        "power",
+        "power",
+        LEAST_POWER,
+        MOST_POWER,
         0.05,
         1.0,
-        tip="The power of the eye's weighting: 0 is the ELBO.",
+        tip="The exponent of the eye's weighting: 0 is the ELBO.",
     ),
     Slider(
         "octaves",
@@ -56,20 +71,87 @@ CONTROLS = (
         most=4,
         tip="Published objectives to compare with.",
     ),
+    Slider(
+        "surface",
+        "surface",
+        0,
+        SURFACES,
+        1,
+        0,
+        whole=True,
+        tip="0 goes through what was measured; the others are as likely, with noise drawn again.",
+    ),
     Action("search", "search", tip="Trains 102 small networks, unless that has been done before."),
 )
 
 
+@dataclass(frozen=True, eq=False)
+class OtherSurface:
+    """A surface that fits what was measured as well as the one that a search draws.
+
+    Args:
+        measured: The surface of a search over two parameters.
+        number: Which of the likely surfaces, from 1 on.
+    """
+
+    measured: SmoothSurface
+    number: int
+
+    @cached_property
+    def _heights(self) -> NDArray:
+        """The goal on the lattice, shape (m,)."""
+        return self.measured.likely.heights[:, self.number - 1]
+
+    @cached_property
+    def _interpolated(self) -> RegularGridInterpolator:
+        """The goal between the nodes of the lattice."""
+        nodes = self.measured.likely.nodes
+        first, second = (np.unique(column) for column in nodes.T)
+        rows = self._heights.reshape(len(second), len(first))  # the first parameter is the fastest
+        return RegularGridInterpolator((first, second), rows.T)
+
+    def at(self, points: ArrayLike) -> NDArray:
+        """The surface at points of the box.
+
+        Args:
+            points: In the units of the parameters, shape (m, 2).
+
+        Returns:
+            The goal, shape (m,).
+        """
+        return np.asarray(self._interpolated(points))
+
+    def least(self) -> NDArray:
+        """Where the surface is least, shape (2,)."""
+        return self.measured.likely.nodes[self._heights.argmin()]
+
+
+def surface_of(found: Search, number: int) -> Heights:
+    """The surface of a search, or one that is as likely.
+
+    Args:
+        found: What the search found.
+        number: 0 for the surface through what was measured, else which of the others.
+
+    Returns:
+        The surface.
+    """
+    measured = found.surface
+    if number == 0 or not isinstance(measured, SmoothSurface):
+        return measured
+    return OtherSurface(measured, number)
+
+
 class SearchExplorer(ViewExplorer):
-    """What do share and distance do to a weighting, and to what an eye sees of the error?
+    """What do power and distance do to a weighting, and to what an eye sees of the error?
 
     On the left is a weighting of the family in which the small search looks, on the right a map of
     the floor of the surface that it found, where a dot moves with the controls. Below are cuts
-    through the surface at that dot. The surface is in the cache once the search has run; a button
-    runs it.
+    through the surface at that dot. A slider shows other surfaces that fit the trained points as
+    well. The surface is in the cache once the search has run; a button runs it.
 
     Args:
-        **state: Values of controls at first, such as ``share=0.5``.
+        **state: Values of controls at first, such as ``power=0.5``.
 
     Raises:
         TypeError: A value is of the wrong kind.
@@ -77,7 +159,7 @@ class SearchExplorer(ViewExplorer):
     """
 
     grid = np.linspace(LOW, HIGH, 145)  # λ in nats
-    shares = np.linspace(LEAST_SHARE, MOST_SHARE, 81)
+    powers = np.linspace(LEAST_POWER, MOST_POWER, 81)
     distances = np.linspace(NEAREST, FARTHEST, 97)  # in octaves
 
     def __init__(self, **state: Any):
@@ -117,7 +199,7 @@ class SearchExplorer(ViewExplorer):
     def _weightings(self, state: State) -> Chart:
         """log10 of the weighting that is chosen, of theory's guess and of those beside them."""
         curves = {
-            CHOSEN: search_experiments.member(state["share"], state["octaves"]),
+            CHOSEN: search_experiments.member(state["power"], state["octaves"]),
             GUESS: search_experiments.member(*GUESSED),
         }
         curves |= {name: CATALOGUE[name].weighting for name in state["beside"]}
@@ -135,56 +217,69 @@ class SearchExplorer(ViewExplorer):
         )
 
     def _map(self, state: State, found: Search) -> Chart:
-        """The floor in the plane of share and distance, with the weighting that is chosen."""
-        x, y = np.meshgrid(self.shares, self.distances)
-        above = above_least(found.surface, np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
+        """The floor in the plane of power and distance, with the weighting that is chosen."""
+        surface = surface_of(found, state["surface"])
+        x, y = np.meshgrid(self.powers, self.distances)
+        above = above_least(surface, np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
         on_floor = above <= PERCENT * FLOOR
-        crossed = on_floor.any(0)  # shares at which some distance is on the floor
+        crossed = on_floor.any(0)  # powers at which some distance is on the floor
         near = self.distances[on_floor.argmax(0)][crossed]
         far = self.distances[::-1][on_floor[::-1].argmax(0)][crossed]
-        places = {CHOSEN: (state["share"], state["octaves"]), GUESS: GUESSED}
+        places = {
+            LEAST: tuple(surface.least()),
+            CHOSEN: (state["power"], state["octaves"]),
+            GUESS: GUESSED,
+        }
+        dots = {name: (np.array([x]), np.array([y])) for name, (x, y) in places.items()}
         return Chart(
-            self.shares[crossed],
-            {NEAR_SIDE: near, FAR_SIDE: far},
-            xlabel="share",
-            ylabel="octaves   [nearer ← → farther]",
+            self.powers[crossed],
+            dict.fromkeys((GROUND, VALLEY, *dots), np.full(len(near), np.nan)),  # for the legend
+            xlabel="power",
+            ylabel="octaves   [near ← → far]",
             title="where it lies: grey is the floor",
-            xlim=(LEAST_SHARE, MOST_SHARE),
+            xlim=(LEAST_POWER, MOST_POWER),
             ylim=(NEAREST, FARTHEST),
             colours={
-                NEAR_SIDE: REFERENCE,
-                FAR_SIDE: REFERENCE,
+                GROUND: REFERENCE,
+                VALLEY: BEST,
+                LEAST: OPTIMUM,
                 CHOSEN: SUBJECT,
                 GUESS: GUESS_COLOUR,
             },
-            dashes={NEAR_SIDE: 0, FAR_SIDE: 0},
-            bands={NEAR_SIDE: (near, far)},
-            dots={name: (np.array([x]), np.array([y])) for name, (x, y) in places.items()},
+            dashes=dict.fromkeys((GROUND, VALLEY, *dots), 0),
+            bands={GROUND: (near, far)},
+            dots={VALLEY: (self.powers[above.argmin(1)][::3], self.distances[::3]), **dots},
+            under=(VALLEY,),
         )
 
     def _cuts(self, state: State, found: Search) -> tuple[Chart, Chart]:
-        """How far the surface lies above its least, along the share and along the distance."""
-        share, octaves = state["share"], state["octaves"]
-        along_share = np.c_[self.shares, np.full(len(self.shares), octaves)]
-        along_distance = np.c_[np.full(len(self.distances), share), self.distances]
+        """How far the surface lies above its least, along the power and along the distance."""
+        surface = surface_of(found, state["surface"])
+        power, octaves = state["power"], state["octaves"]
+        along_power = np.c_[self.powers, np.full(len(self.powers), octaves)]
+        along_distance = np.c_[np.full(len(self.distances), power), self.distances]
         return (
-            _cut(found, along_share, 0, share, "share", f"along the share, at octaves {octaves:g}"),
             _cut(
-                found,
+                surface, along_power, 0, power, "power", f"along the power, at octaves {octaves:g}"
+            ),
+            _cut(
+                surface,
                 along_distance,
                 1,
                 octaves,
                 "octaves",
-                f"along the distance, at share {share:g}",
+                f"along the distance, at power {power:g}",
             ),
         )
 
 
-def _cut(found: Search, places: NDArray, axis: int, here: float, xlabel: str, title: str) -> Chart:
+def _cut(
+    surface: Heights, places: NDArray, axis: int, here: float, xlabel: str, title: str
+) -> Chart:
     """The surface along a line through the weighting that is chosen.
 
     Args:
-        found: What the search found.
+        surface: The surface.
         places: Points of the line, shape (n, 2).
         axis: Which of the two parameters changes.
         here: Its value of the weighting that is chosen.
@@ -194,7 +289,7 @@ def _cut(found: Search, places: NDArray, axis: int, here: float, xlabel: str, ti
     Returns:
         The chart.
     """
-    x, above = places[:, axis], above_least(found.surface, places)
+    x, above = places[:, axis], above_least(surface, places)
     height = np.interp(here, x, above)
     return Chart(
         x,
@@ -218,7 +313,7 @@ def middle_slope(state: State) -> float:
     Returns:
         The slope; that of flow matching is −0.5.
     """
-    (slope,) = slopes(search_experiments.member(state["share"], state["octaves"]), (-4.0, 2.0))
+    (slope,) = slopes(search_experiments.member(state["power"], state["octaves"]), (-4.0, 2.0))
     return float(slope)
 
 
@@ -230,17 +325,23 @@ def words(state: State, found: Search | None) -> str:
         found: What the search found; None if it has not run.
 
     Returns:
-        Three lines.
+        Three lines, or four.
     """
     rate = PIXELS_PER_DEGREE * 2.0 ** state["octaves"]
     first = (
-        f"an eye at {rate:.3g} pixels per degree, to the power {state['share']:g}\n"
+        f"an eye at {rate:.3g} pixels per degree, to the power {state['power']:g}\n"
         f"slope of log w from −4 to 2: {middle_slope(state):.2f} (flow matching: −0.50)"
     )
     if found is None:
-        second = "the surface of the search is not known yet: press search (about a minute)"
+        number = state["surface"]
+        second = f"surface {number} of the search is not known yet: press search (about a minute)"
     else:
-        (above,) = above_least(found.surface, np.array([[state["share"], state["octaves"]]]))
+        surface = surface_of(found, state["surface"])
+        (above,) = above_least(surface, np.array([[state["power"], state["octaves"]]]))
+        least_power, least_octaves = surface.least()
         place = "on the floor" if above <= PERCENT * FLOOR else "not on the floor"
-        second = f"{above:.1f} % above the least of the surface: {place}"
+        second = (
+            f"{above:.1f} % above the least of the surface: {place}\n"
+            f"least at power {least_power:.2f}, octaves {least_octaves:.2f}"
+        )
     return minus(f"{first}\n{second}")

@@ -45,6 +45,7 @@ RATIO_COLOURS = {
     "FM without noise": plots.colour("fm-ot"),
     "exact ratio": BEST,
 }
+RATIO_LABELS = {"FM without noise": "fm-ot without noise"}
 LABEL_OFFSETS = {  # in points
     "elbo": (-34, -14),
     "min-snr-5-eps": (9, -4),
@@ -343,7 +344,7 @@ def jensen(ax: Axes | None = None) -> Axes:
         mean_ratios(),
         xlabel="draws of (λ, ε) per action",
         ylabel="mean of new / old over actions",
-        title="the mean ratio: averaging first brings it down",
+        title="the mean ratio of fm-ot: averaging first brings it down",
         outside=None,
         colours=RATIO_COLOURS.__getitem__,
         ax=ax or plots.axes(8.0, 4.4, legend=1.4)[0],
@@ -352,7 +353,7 @@ def jensen(ax: Axes | None = None) -> Axes:
     for name in ("FM without noise", "exact ratio"):
         line_of(ax, name).set_linestyle(plots.DASHES[1])
     ax.set_ylim(0.8, 2.8)
-    label_ends(ax, last_points(ax), RATIO_COLOURS.__getitem__, size=10)
+    label_ends(ax, last_points(ax), RATIO_COLOURS.__getitem__, labels=RATIO_LABELS, size=10)
     return ax
 
 
@@ -453,7 +454,7 @@ def _shares(found: NDArray) -> NDArray:
 
 def _draw_actions(ax: Axes, name: str, title: str) -> None:
     """Actions of a policy as dots, the goals as crosses with their shares of what comes near."""
-    ax.plot(*goals().T, "+", ms=20, mew=1.2, color="0.45", gid="goals", zorder=1.5)
+    ax.plot(*goals().T, "+", ms=20, mew=1.5, color="black", gid="goals", zorder=3)
     colour = METHOD_COLOURS.get(name, "0.5")
     ax.plot(*actions(name).T, "o", ms=4, color=colour, alpha=0.5, mew=0, gid=name)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}

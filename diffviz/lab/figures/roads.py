@@ -1,9 +1,11 @@
 """The figure of two roads to a likelihood: noise of the rules, what it costs, what is learned."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from diffviz import plots
 from diffviz.lab.experiments.forward_process import (
@@ -26,7 +28,7 @@ from diffviz.lab.experiments.roads import (
     step_costs,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import SHORT_LOGSNR, draw_under, label_ends, last_points, legend
+from diffviz.lab.figures.style import SHORT_LOGSNR, draw_under, label_ends, legend, named_lines
 from diffviz.plots.style import METHOD_COLOURS
 
 AWM_RELEASED = FORWARD[2]
@@ -50,8 +52,9 @@ PAIRS = {  # roads that are drawn side by side: title to their names
     "losses: tempered, too": ("FPO", "FPO as released"),
 }
 GOALS = 4
-WEIGHTED_AS = {"FPO": DEFAULT, "AWM": "fm-ot"}  # methods with the weighting of that name
-WEIGHTING_LABELS = {"FPO": DEFAULT, "AWM": "AWM: flow matching"}
+WEIGHTING_LABELS = {"FPO": DEFAULT, "AWM": "AWM in the paper: flow matching"}
+FRAME = {"left": 0.06, "right": 0.99, "bottom": 0.24, "top": 0.92}  # of three panels
+PAPER = "AWM"  # drawn dashed, since AWM as released has its colour, too
 ROAD_DASHES = {
     "AWM": plots.DASHES[1],
     "NFT": plots.DASHES[2],
@@ -71,16 +74,6 @@ def method_colour(name: str) -> str:
         The colour.
     """
     return METHOD_COLOURS[name.split(",")[0].removesuffix(" as released")]
-
-
-def _road_colour(name: str) -> str:
-    """The colour of the line of a road: that of flow matching where it has this weighting."""
-    return plots.colour("fm-ot") if name in UNDER_FM else method_colour(name)
-
-
-def _weighting_colour(name: str) -> str:
-    """The colour of a method's weighting: that of a weighting with a name where it is the same."""
-    return plots.colour(WEIGHTED_AS[name]) if name in WEIGHTED_AS else method_colour(name)
 
 
 def draw_noise(
@@ -136,7 +129,7 @@ def draw_excess(ax: Axes, rules: Sequence[str] = RULES, *, at_ends: bool = False
     ax.set(
         xlabel="steps of a trajectory",
         ylabel="KL of trajectories / KL of actions",
-        title="only ancestral sampling comes down to 1",
+        title="of these only ancestral sampling comes down to 1",
         xscale="log",
         yscale="log",
     )
@@ -205,6 +198,9 @@ def tempered() -> Axes:
         draw_learning(ax, names, at_ends=True)
         ax.set_title(title)
     panels[1].set_ylabel("")
+    most = max(ax.get_xlim()[1] for ax in panels)
+    for ax in panels:
+        ax.set_xlim(0, most)  # so that equal slopes are equally fast
     return panels[0]
 
 
@@ -220,7 +216,7 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS, *, at_ends: bool = Fal
     ends: dict[str, tuple[float, float]] = {}
     for name in roads:
         road = learned(name)
-        colour, label = _road_colour(name), UNDER_FM.get(name, name)
+        colour, label = method_colour(name), UNDER_FM.get(name, name)
         dash = ROAD_DASHES.get(name, "-")
         low, high = road.reward.min(0), road.reward.max(0)
         ax.fill_between(road.calls, low, high, color=colour, alpha=0.15, lw=0)
@@ -243,7 +239,7 @@ def _name_roads(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
     """Write each name beside the end of its line, and under it how many goals are kept."""
     ax.set_xlim(0, max(calls for calls, _ in ends.values()))
     labels = {name: f"{name}:\n{_goals_text(name)}" for name in ends}
-    label_ends(ax, ends, _road_colour, labels=labels, leaders=False, size=10, apart=0.13)
+    label_ends(ax, ends, method_colour, labels=labels, leaders=False, size=10, apart=0.13)
 
 
 def _goals_text(name: str) -> str:
@@ -294,14 +290,20 @@ def draw_local(ax: Axes, policy: str = FIRST, methods: Sequence[str] = FORWARD) 
         xlabel=SHORT_LOGSNR,
         ylabel="log₁₀ w on the ε error, 0 at λ = 0",
         title=POLICY_TITLES[policy],
-        colours=_weighting_colour,
+        colours=method_colour,
         outside=None,
         ax=ax,
     )
+    _tell_apart(ax, methods)
+    ax.set(xlim=(LEVELS[0], LEVELS[-1]), ylim=(-1.5, 0.9), xticks=range(-2, 5))
+
+
+def _tell_apart(ax: Axes, methods: Sequence[str]) -> None:
+    """Dash what a paper has, and draw what a code has wide and pale where another lies over it."""
+    for line in named_lines(ax):
+        line.set_linestyle(plots.DASHES[1] if line.get_gid() == PAPER else "-")
     if AWM_RELEASED in methods:
         draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
-    ax.set(xlim=(LEVELS[0], LEVELS[-1]), ylim=(-1.5, 0.9), xticks=range(-2, 5))
-    label_ends(ax, last_points(ax), _weighting_colour, labels=WEIGHTING_LABELS, size=10)
 
 
 def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
@@ -317,15 +319,12 @@ def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
         xlabel="log₁₀ c, c the variance of what changes",
         ylabel="log₁₀ κ(c)/κ(1)",
         title="gain: the released are steepest",
-        colours=_weighting_colour,
+        colours=method_colour,
         outside=None,
         ax=ax,
     )
-    if AWM_RELEASED in methods:
-        draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
+    _tell_apart(ax, methods)
     ax.set_xlim(right=np.log10(SCALES[-1]))
-    ax.set_ylim(top=1.1)  # room for names below the title
-    label_ends(ax, last_points(ax), _weighting_colour, labels=WEIGHTING_LABELS, size=10)
 
 
 @figure(
@@ -339,10 +338,19 @@ def forward_process() -> Axes:
     Returns:
         The first panel.
     """
-    first, learned_policy, gains = plots.axes(13.3, 4.6, columns=3, legend=1.75)
-    first.figure.subplots_adjust(wspace=0.84)
+    first, learned_policy, gains = plots.axes(13.3, 4.8, columns=3)
+    shown = cast(Figure, first.figure)
+    grid = shown.add_gridspec(1, 3, width_ratios=(1, 1.6, 1), wspace=0.3, **FRAME)
+    for column, ax in enumerate((first, learned_policy, gains)):
+        place = grid[0, column]
+        ax.set_subplotspec(place)
+        ax.set_position(place.get_position(shown))
     draw_local(first, FIRST)
     draw_local(learned_policy, LEARNED)
     learned_policy.set_ylabel("")  # that of the first panel
     draw_forward_gains(gains)
+    lines = [line for line in named_lines(first) if line.get_gid() in FORWARD]
+    labels = [WEIGHTING_LABELS.get(str(line.get_gid()), str(line.get_gid())) for line in lines]
+    style: dict[str, Any] = {"loc": "lower center", "ncols": len(lines), "frameon": False}
+    first.figure.legend(lines, labels, fontsize=11, handlelength=3, **style)
     return first

@@ -1,13 +1,13 @@
 """What a search found: the surface with its points and their noise, and the optimum's rivals."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.search import (
@@ -38,6 +38,7 @@ FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
 GUESS_NAME = "rate-distortion"  # the same in the second round
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
+WHITE_EDGE = {"mec": "white", "mew": 1.2}  # of a star on dark shades
 GUESS_COLOUR = OTHERS[5]  # theory's guess, a diamond, in all pictures and in the explorer
 GUESS: dict[str, Any] = {"ms": 9, "color": GUESS_COLOUR, "mec": "black", "gid": "guess"}
 NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 10, "zorder": 5}
@@ -45,7 +46,7 @@ FLOOR_SHADE = "0.87"
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.5, "gid": "optima"}
 RIMMED: dict[str, Any] = {"ms": 5.5, "mec": "white", "mew": 0.9, "alpha": 1.0}
 AXES = {  # what stands at the axis of a parameter, where its name alone would not do
-    "share": "share   [power of the eye's weighting]",
+    "power": "power   [of the eye's weighting]",
     "octaves": "octaves   [nearer ← → farther eye]",
 }
 # of the small search
@@ -55,12 +56,15 @@ GRID = np.linspace(-8, 10, 181)  # λ in nats, the range of the search
 SIDES = 81  # places along each side of the box at which the surface is drawn
 PERCENT = 100.0
 STEPS = (0, 0.5, 1, 2, 3, 4, 6, 8, 10, 12)  # percent above the least, between shades
+SHADES = (0.0, 0.3, 0.47, 0.6, 0.68, 0.75, 0.81, 0.87, 0.93, 1.0)  # on viridis; far apart at first
+OPACITY = 0.8  # of the shades, under which white and coloured marks stand out
 WRITTEN = (0.5, 1.0)  # those of them that are drawn as lines with their numbers
-DOT = 9.0  # area in points² of the dot of one surface's least
+DOT = 5.0  # area in points² of the dot of one surface's least
 GUESS_TEXT = "theory's guess"
 BOTH_FLOOR = "on the floor in both searches: flow matching and two weightings of an eye"
 AHEAD = "two weightings are ahead of the optimum"
 ABOVE = "above the least of the surface   [%]"
+OWN_COLOURS = {"visible-error": OTHERS[0], "projection": OTHERS[1]}
 EYE = OTHERS[0]  # Mannos and Sakrison's, as in the pictures of perception
 LIGHTEST = 0.82  # where on viridis the last of some curves is; beyond, a projector hides it
 GAUSSIAN_DASHES = {GAUSSIAN: plots.DASHES[1], LINEAR: plots.DASHES[2]}
@@ -76,10 +80,20 @@ LABELS = {
     "elbo": "ELBO",
     GAUSSIAN: "Gaussian, mean zero",
     LINEAR: "linear, with the mean",
-    "share 0": "share 0, the ELBO",
+    "power 0": "power 0, the ELBO",
 }
 SAME, OWN = "levels alike", "own levels"
 FILLS = {SAME: True, OWN: False}
+
+
+class Heights(Protocol):
+    """A surface over a box, as searches fit it."""
+
+    def at(self, points: ArrayLike) -> NDArray:
+        """The goal at points of the box, shape (m, d); shape (m,)."""
+
+    def least(self) -> NDArray:
+        """Where it is least, shape (d,)."""
 
 
 def goal_unit(result: search_report.Search) -> str:
@@ -326,7 +340,7 @@ def colour_of(name: str) -> str:
         return REFERENCE
     if name == GUESS_NAME:
         return GUESS_COLOUR
-    return plots.colour(name) if name in CATALOGUE else FOCUS
+    return plots.colour(name) if name in CATALOGUE else OWN_COLOURS.get(name, FOCUS)
 
 
 def mark_of(name: str) -> str:
@@ -407,7 +421,7 @@ def _dash_gaussian(*panels: Axes) -> None:
 
 
 def family(beside: Sequence[str] = ("fm-ot",)) -> Axes:
-    """Draw what share and octaves do to a weighting of the family that is searched.
+    """Draw what power and octaves do to a weighting of the family that is searched.
 
     Args:
         beside: Names of the catalogue, drawn pale and wide.
@@ -416,7 +430,7 @@ def family(beside: Sequence[str] = ("fm-ot",)) -> Axes:
         The left panel.
     """
     panels = plots.axes(12.0, 4.4, columns=2)
-    titles = "the share tilts it (octaves 0)", "the octaves bend it (share 1)"
+    titles = "the power tilts it (octaves 0)", "the octaves bend it (power 1)"
     for ax, varied, title in zip(panels, MEMBERS, titles, strict=True):
         _draw_members(ax, members(varied), beside, title)
     left = panels[0]
@@ -449,7 +463,7 @@ def _draw_members(ax: Axes, curves: Mapping[str, Curve], beside: Sequence[str], 
     label_ends(ax, last_points(ax), colours.__getitem__, labels=LABELS, apart=0.06)
 
 
-def above_least(fitted: Surface | SmoothSurface, places: NDArray) -> NDArray:
+def above_least(fitted: Heights, places: NDArray) -> NDArray:
     """How far a surface of logarithms lies above its least.
 
     Args:
@@ -498,11 +512,12 @@ def trained_surface(result: search_report.Search | None = None) -> Axes:
     fitted = result.surface
     ax = _plane_axes(result, "a wide valley, and theory's guess lies in it", 8.2, 1.2)
     x, y, z = _percent_plane(fitted)
-    shades = ax.contourf(x, y, z, STEPS, cmap="viridis", alpha=0.55, extend="max")
+    shades = ax.contourf(x, y, z, STEPS, colors=colormaps["viridis"](SHADES), extend="max")
+    shades.set_alpha(OPACITY)
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0, 0.03, 1)), format="%g")
     bar.set_label(ABOVE, fontsize=10)
-    edges = ax.contour(x, y, z, WRITTEN, colors=[EDGE], linewidths=1.2, linestyles=(":", "-"))
-    ax.clabel(edges, fmt="%g %%", fontsize=10)
+    edges = ax.contour(x, y, z, WRITTEN, colors="white", linewidths=1.4, linestyles=(":", "-"))
+    ax.clabel(edges, fmt="%g %%", fontsize=11)
     kept = fitted.kept
     ax.plot(
         *fitted.points[kept].T,
@@ -514,7 +529,7 @@ def trained_surface(result: search_report.Search | None = None) -> Axes:
         clip_on=False,
         gid="points",
     )
-    ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
+    ax.plot(*result.optimum[:, None], "*", clip_on=False, **(STAR | WHITE_EDGE))
     _draw_guess(ax, result)
     names = {"points": "trained under three seeds", "optimum": "the least", "guess": GUESS_TEXT}
     handles = [next(line for line in ax.lines if line.get_gid() == gid) for gid in names]
@@ -552,7 +567,7 @@ def floor_map(result: search_report.Search | None = None) -> Axes:
         "optima": f"the least of {len(fitted.optima)} surfaces\nas likely as this one;\n"
         "a larger dot is more\nof them in one place",
         "guess": GUESS_TEXT,
-        "valley": "the best share\nat each distance, with\na 95 % band",
+        "valley": "the best power\nat each distance, with\na 95 % band",
         "floor": f"the floor: within\n{PERCENT * FLOOR:g} % of the least",
     }
     drawn = [*ax.lines, *ax.collections]

@@ -65,7 +65,8 @@ KINDS = (  # which draws of λ: their name, the shift of their dots, their face
 ANCHOR = 4.0  # λ in nats where all five networks lose most
 HIGHEST = 1.7  # of a loss over its floor that is drawn
 SAMPLE_SIZE = 2.6  # points, of a dot
-REACH, SAMPLES_REACH = 2.6, 2.3  # of a panel of samples, from its middle
+SEED_MARKS, SEED_STEP = "osD^v", 0.18  # the mark of each seed; nats between objectives
+REACH, SAMPLES_REACH = 4.5, 2.3  # of a panel of samples, from its middle
 LEAVING, LEAVES = "sd3", 8.8  # whose weighting leaves the frame, and the λ where it is named
 LEFT_DECADES, LEFT_GAP = (-5.0, 0.3), 0.9  # of weight times excess; inches between its panels
 STEEP = {"sd3": (7.6, (6, 6)), "edm": (11.9, (6, 6))}  # named beside their lines: λ, points away
@@ -271,7 +272,7 @@ def left_to_win(
     shares = weighted_excess({name: logs.mean(0) for name, logs in spread.items()})
     peaks = {name: np.log10(share / share.max()) for name, share in shares.items()}
     left, right = plots.axes(LEAST_WIDE, 4.2, columns=2, legend=1.1)
-    titles = {left: "nearly all of it lies in the middle", right: "the same, on a log scale"}
+    titles = {left: "what is left to win lies in the middle", right: "the same, on a log scale"}
     labels = {left: "weight × excess, share per nat", right: "log₁₀ of it, 0 at its largest"}
     for ax, curves in ((left, shares), (right, peaks)):
         plots.lines(
@@ -291,6 +292,7 @@ def left_to_win(
     set_gaps((left, right), (LEFT_GAP,))
     rest = {name: end for name, end in last_points(right).items() if name not in STEEP}
     label_ends(right, rest, plots.colour, size=10)
+    name_curve(left, "elbo", 6.0, (6, 4), ha="left")
     for name, (level, offset) in STEEP.items():
         name_curve(right, name, level, offset, ha="left")
     put_under((left, right), strip)
@@ -304,7 +306,8 @@ def width_gains(
 ) -> Axes:
     """Draw how many times less excess the wider network has, at each noise level.
 
-    Thin lines are single seeds, and thick ones their geometric means.
+    Shades are the range of the seeds, and lines their geometric means. Marks are single seeds at
+    the first level.
 
     Args:
         spread: By width, what ``experiments.training.excesses`` returned, for two widths; 8 and 64
@@ -341,13 +344,23 @@ def width_gains(
         line.set_linestyle("-")
     label_ends(ax, last_points(ax), plots.colour, size=10)
     for name, gain in gains.items():
-        for seed, line in enumerate(10**gain):
-            shade, gid = plots.colour(name), f"{name}: seed {seed}"
-            ax.plot(GRID, line, color=shade, lw=0.8, alpha=0.45, zorder=1.5, gid=gid)
+        shade, factors = plots.colour(name), 10**gain
+        band: dict[str, Any] = {"color": shade, "alpha": 0.13, "lw": 0, "zorder": 1.5}
+        ax.fill_between(GRID, factors.min(0), factors.max(0), gid=f"{name}: seeds", **band)
+        _draw_first_seeds(ax, name, factors[:, 0])
     ax.axhline(1, color=NEUTRAL, lw=0.8, zorder=1, gid="no gain")
-    ax.text(0.98, 0.04, "thin: single seeds", transform=ax.transAxes, ha="right", color=NEUTRAL)
+    words = "shades: range of seeds\ndots: single seeds at λ = −8"
+    ax.text(0.98, 0.04, words, transform=ax.transAxes, ha="right", color=NEUTRAL)
     put_under([ax], strip)
     return ax
+
+
+def _draw_first_seeds(ax: Axes, name: str, factors: NDArray) -> None:
+    """Gains of single seeds at the first level of the grid, each seed in a mark of its own."""
+    place = GRID[0] + SEED_STEP * NAMES.index(name)
+    for seed, (factor, mark) in enumerate(zip(factors, SEED_MARKS, strict=False)):
+        style: dict[str, Any] = {"ms": 5, "color": plots.colour(name), "mec": "white", "mew": 0.6}
+        ax.plot(place, factor, mark, zorder=4, gid=f"{name}: seed {seed}", **style)
 
 
 def _share_heights(panels: Sequence[Axes]) -> None:
@@ -741,7 +754,7 @@ def floor_between(band: Floor) -> Axes:
         )
     ax.text(7, 1, "the floor most likely lies in here", ha="center", color="0.25", fontsize=10)
     ax.annotate(
-        "up to λ = −2 the three\nlie on one another",
+        "up to λ = −4 the three\nlie on one another",
         (-4, np.interp(-4, *np.asarray(line_of(ax, "lower").get_data(), dtype=float))),
         (-40, 40),
         textcoords="offset points",

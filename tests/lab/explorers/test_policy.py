@@ -183,7 +183,7 @@ def test_the_clock_of_actions_says_what_is_kept_at_each_batch():
     assert len(captions) == len(run.actions) == 3
     for batch, caption in enumerate(captions):
         goals, reward = int(run.goals[batch]), run.reward[batch]
-        assert caption == f"batch {batch}: {goals} goals kept, reward {reward:.2f}"
+        assert caption == f"batch {batch}: {goals} goals, reward {reward:.2f}"
 
 
 @pytest.mark.parametrize("method", ["AWR", "DPO", "DDPO"])

@@ -7,11 +7,13 @@ from diffviz.lab.experiments import search as search_experiments
 from diffviz.lab.explorers.search import (
     CHOSEN,
     EDGE,
-    FAR_SIDE,
+    GROUND,
     GUESS,
-    NEAR_SIDE,
+    LEAST,
     SLICE,
+    VALLEY,
     SearchExplorer,
+    surface_of,
 )
 from diffviz.lab.figures.search import GUESS_COLOUR, above_least
 from diffviz.search import experiment as search_experiment
@@ -33,7 +35,7 @@ def explorer(tiny):
     """An explorer that knows the surface of the tiny search."""
     shown = SearchExplorer()
     shown._results.keep("small", tiny)
-    shown.set("share", 0.5)
+    shown.set("power", 0.5)
     return shown
 
 
@@ -55,25 +57,25 @@ def test_the_weighting_is_the_power_of_the_eyes(explorer):
     assert set(chart.curves) == {CHOSEN, GUESS, "elbo", "fm-ot"}
 
 
-def test_at_share_0_it_is_the_elbo(explorer):
-    explorer.set("share", 0.0)
+def test_at_power_0_it_is_the_elbo(explorer):
+    explorer.set("power", 0.0)
     chart = explorer.view.charts[0]
     np.testing.assert_allclose(chart.curves[CHOSEN], chart.curves["elbo"], atol=1e-12)
 
 
-def test_the_surface_is_shown_along_the_share_at_the_distance(explorer, tiny):
+def test_the_surface_is_shown_along_the_power_at_the_distance(explorer, tiny):
     explorer.set("octaves", -1.0)
     chart = explorer.view.charts[2]
-    shares = chart.places(SLICE)
-    expected = above_least(tiny.surface, np.c_[shares, np.full(len(shares), -1.0)])
+    powers = chart.places(SLICE)
+    expected = above_least(tiny.surface, np.c_[powers, np.full(len(powers), -1.0)])
     np.testing.assert_allclose(chart.curves[SLICE], expected)
     assert set(chart.curves[EDGE]) == {1.0}
-    (share,), (height,) = chart.dots[CHOSEN]
-    assert share == 0.5
-    assert height == pytest.approx(np.interp(0.5, shares, expected))
+    (power,), (height,) = chart.dots[CHOSEN]
+    assert power == 0.5
+    assert height == pytest.approx(np.interp(0.5, powers, expected))
 
 
-def test_the_surface_is_shown_along_the_distance_at_the_share(explorer, tiny):
+def test_the_surface_is_shown_along_the_distance_at_the_power(explorer, tiny):
     explorer.set("octaves", 2.0)
     chart = explorer.view.charts[3]
     octaves = chart.places(SLICE)
@@ -82,38 +84,61 @@ def test_the_surface_is_shown_along_the_distance_at_the_share(explorer, tiny):
     (place,), (height,) = chart.dots[CHOSEN]
     assert place == 2.0
     assert height == pytest.approx(np.interp(2.0, octaves, expected))
-    assert chart.title == "along the distance, at share 0.5"
+    assert chart.title == "along the distance, at power 0.5"
 
 
 def test_a_dot_moves_on_the_map_of_the_floor():
     found = search_experiments.small()
     shown = SearchExplorer()
     shown._results.keep("small", found)
-    shown.set("share", 1.5)
+    shown.set("power", 1.5)
     shown.set("octaves", -1.0)
     chart = shown.view.charts[1]
     assert [float(one[0]) for one in chart.dots[CHOSEN]] == [1.5, -1.0]
     assert [float(one[0]) for one in chart.dots[GUESS]] == [1.0, 0.0]
     assert chart.colours[GUESS] == shown.view.charts[0].colours[GUESS] == GUESS_COLOUR
-    shares, (near, far) = chart.places(NEAR_SIDE), chart.bands[NEAR_SIDE]
-    np.testing.assert_array_equal(near, chart.curves[NEAR_SIDE])
-    np.testing.assert_array_equal(far, chart.curves[FAR_SIDE])
+    powers, (near, far) = chart.places(GROUND), chart.bands[GROUND]
+    assert {GROUND, VALLEY, LEAST, CHOSEN, GUESS} == set(chart.curves)  # all in the legend
     for side in (near, far, (near + far) / 2):
-        assert above_least(found.surface, np.c_[shares, side]).max() <= 1 + 1e-9
+        assert above_least(found.surface, np.c_[powers, side]).max() <= 1 + 1e-9
     for side, step in ((near, -0.1), (far, 0.1)):
         beyond = side + step
         inside = (beyond > -3) & (beyond < 5)
-        assert above_least(found.surface, np.c_[shares, beyond][inside]).min() > 1
+        assert above_least(found.surface, np.c_[powers, beyond][inside]).min() > 1
+
+
+def test_another_surface_moves_the_least_the_floor_and_the_line():
+    found = search_experiments.small()
+    shown = SearchExplorer()
+    shown._results.keep("small", found)
+    before = shown.view.charts[1]
+    shown.set("surface", 2)
+    after = shown.view.charts[1]
+    least = [float(one[0]) for one in after.dots[LEAST]]
+    np.testing.assert_array_equal(least, found.surface.optima[1])
+    assert least != [float(one[0]) for one in before.dots[LEAST]]
+    assert not np.array_equal(before.bands[GROUND], after.bands[GROUND])
+    assert not np.array_equal(before.dots[VALLEY], after.dots[VALLEY])
+    for name in (CHOSEN, GUESS):
+        np.testing.assert_array_equal(before.dots[name], after.dots[name])
+    assert f"least at power {least[0]:.2f}, octaves {least[1]:.2f}" in shown.view.text
+
+
+def test_another_surface_has_the_heights_of_a_likely_one(tiny):
+    likely = tiny.surface.likely
+    other = surface_of(tiny, 7)
+    np.testing.assert_allclose(other.at(likely.nodes), likely.heights[:, 6])
+    assert surface_of(tiny, 0) is tiny.surface
 
 
 def test_the_words_say_whether_it_lies_on_the_floor(explorer, tiny):
-    share, octaves = tiny.optimum
-    explorer.set("share", float(share))
+    power, octaves = tiny.optimum
+    explorer.set("power", float(power))
     explorer.set("octaves", float(octaves))
     assert "0.0 % above the least of the surface: on the floor" in explorer.view.text
     chart = explorer.view.charts[2]
     worst = float(chart.places(SLICE)[np.argmax(chart.curves[SLICE])])
-    explorer.set("share", worst)
+    explorer.set("power", worst)
     above = np.max(chart.curves[SLICE])
     assert ("not on the floor" in explorer.view.text) == (above > 1)
 
@@ -134,7 +159,9 @@ def test_the_button_runs_the_search(tiny, monkeypatch):
     assert "above the least" in shown.view.text
 
 
-@pytest.mark.parametrize("wrong", [{"share": 3.0}, {"octaves": 9.0}, {"beside": ("nothing",)}])
+@pytest.mark.parametrize(
+    "wrong", [{"power": 3.0}, {"octaves": 9.0}, {"surface": 201}, {"beside": ("nothing",)}]
+)
 def test_a_wrong_setting_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SearchExplorer(**wrong)

@@ -353,9 +353,10 @@ def test_a_kl_term_keeps_the_goals_that_are_lost_without():
 
 def test_each_mean_ratio_is_named_at_its_end_in_its_colour():
     ax = figures.policy.jensen()
-    shades = {text.get_text(): text.get_color() for text in ax.texts}
+    names = {label: name for name, label in figures.policy.RATIO_LABELS.items()}
+    shades = {names.get(text.get_text(), text.get_text()): text.get_color() for text in ax.texts}
     assert shades == figures.policy.RATIO_COLOURS and ax.get_legend() is None
-    ends = {text.get_text(): text.xy[1] for text in ax.texts}
+    ends = {names.get(text.get_text(), text.get_text()): text.xy[1] for text in ax.texts}
     low, high = ax.get_ylim()
     for name, values in policy_experiments.mean_ratios().items():
         assert ends[name] == pytest.approx((values[-1] - low) / (high - low))

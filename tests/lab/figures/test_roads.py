@@ -22,7 +22,7 @@ def test_two_roads_shows_its_numbers():
     names = [line.get_gid() for line in learning.lines]
     assert names == list(roads.ROADS)
     assert learning.lines[0].get_label() == "FPO under fm-ot"
-    assert learning.lines[0].get_color() == plots.colour("fm-ot")
+    assert learning.lines[0].get_color() == METHOD_COLOURS["FPO"]
     for line in learning.lines:
         road = roads.learned(line.get_gid())
         np.testing.assert_allclose(line.get_ydata(), road.reward.mean(0))
@@ -51,6 +51,7 @@ def test_each_released_ratio_stands_beside_the_one_as_written():
             np.testing.assert_allclose(
                 line.get_ydata(), roads.learned(line.get_gid()).reward.mean(0)
             )
+    assert left.get_xlim() == right.get_xlim()
     released, own = (roads.learned(name).reward for name in ("FPO as released", "FPO"))
     assert released[:, -1].min() > own[:, -1].max() + 0.05
     check_type(left.figure)
@@ -103,15 +104,21 @@ def test_tempered_flow_grpo_learns_faster_as_the_title_says():
     assert released[:, -1].min() > own[:, -1].max() + 0.1
 
 
-def test_what_weights_as_flow_matching_does_has_its_colour():
+def test_each_method_of_the_forward_process_has_its_colour_and_all_are_named_once():
     gains = figures.draw("forward-process").axes[2]
     colours = {line.get_gid(): line.get_color() for line in gains.lines}
-    assert colours["AWM"] == plots.colour("fm-ot")
-    assert colours["FPO"] == plots.colour("FPO's default")
-    assert colours["AWM as released"] == METHOD_COLOURS["AWM"]
-    for panel in gains.figure.axes:
-        said = {text.get_text() for text in panel.texts}
-        assert said == {"FPO's default", "AWM: flow matching", "AWM as released", "NFT as released"}
+    assert colours["AWM"] == colours["AWM as released"] == METHOD_COLOURS["AWM"]
+    assert colours["FPO"] == METHOD_COLOURS["FPO"]
+    assert colours["NFT as released"] == METHOD_COLOURS["NFT"]
+    (legend,) = gains.figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {
+        "FPO's default",
+        "AWM in the paper: flow matching",
+        "AWM as released",
+        "NFT as released",
+    }
+    widths = [panel.get_position().width for panel in gains.figure.axes]
+    assert widths[1] > 1.3 * max(widths[0], widths[2])  # the shoulder is in the middle
     check_nothing_is_cut(gains.figure)
 
 

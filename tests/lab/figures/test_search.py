@@ -48,9 +48,9 @@ def test_few_points_have_their_numbers_beside_them(tiny):
 def test_the_valley_is_the_least_of_each_row(picture):
     """On a finer lattice than the figure's, and only where it is no end of the box."""
     left, s = picture.axes[0], search_experiments.small().surface
-    share = np.linspace(0, 2, 801)
+    power = np.linspace(0, 2, 801)
     for best, octaves in line(left, "valley")[::6]:
-        row = s.at(np.c_[share, np.full(len(share), octaves)])
+        row = s.at(np.c_[power, np.full(len(power), octaves)])
         assert s.at([[best, octaves]])[0] == pytest.approx(row.min(), abs=2e-5)
         assert 0 < best < 2
 
@@ -168,14 +168,14 @@ def test_the_goal_is_drawn_in_three_steps():
 def test_the_family_is_drawn_by_what_is_varied():
     figure = search_figures.family().figure
     left, right = figure.axes
-    shares = [name for name in (one.get_gid() for one in left.lines) if name.startswith("share")]
-    assert len({*shares}) == 8  # four curves, and the dots at their ends
-    flat = line(left, "share 0")
+    powers = [name for name in (one.get_gid() for one in left.lines) if name.startswith("power")]
+    assert len({*powers}) == 8  # four curves, and the dots at their ends
+    flat = line(left, "power 0")
     np.testing.assert_allclose(flat[:, 1], 0, atol=1e-12)
     np.testing.assert_allclose(
-        line(left, "share 2")[:, 1], 2 * line(left, "share 1")[:, 1], atol=1e-9
+        line(left, "power 2")[:, 1], 2 * line(left, "power 1")[:, 1], atol=1e-9
     )
-    np.testing.assert_array_equal(line(left, "share 1"), line(right, "octaves 0"))
+    np.testing.assert_array_equal(line(left, "power 1"), line(right, "octaves 0"))
     check_type(figure)
     check_nothing_is_cut(figure)
 
@@ -210,12 +210,12 @@ def test_the_floor_holds_theorys_guess_and_the_least():
         assert same.sum() == pytest.approx(times)
     said = [text.get_text().replace("\n", " ") for text in ax.get_legend().get_texts()]
     assert said[-1] == "the floor: within 1 % of the least"
-    assert "the best share at each distance, with a 95 % band" in said
+    assert "the best power at each distance, with a 95 % band" in said
     check_type(figure)
     check_nothing_is_cut(figure)
 
 
-def test_the_band_of_the_best_share_is_that_of_surfaces_as_likely():
+def test_the_band_of_the_best_power_is_that_of_surfaces_as_likely():
     """By drawing each of the surfaces along its rows, and by what the reader is told of it."""
     surface = search_experiments.small().surface
     low, high, octaves = search_figures.valley_band(surface)
