@@ -489,46 +489,36 @@ def test_collapse_by_its_numbers(prose):
     )
 
 
-def test_a_kl_term_delays_the_loss_of_a_goal(prose):
-    """Runs of the explorer; which batch it is may differ a little on another machine."""
-    held, free = (
-        policy_experiments.learning(policy_experiments.Learning(keep=keep, batches=batches))
-        for keep, batches in ((0.3, 60), (0.0, 36))
-    )
-    first = [int((run.goals < 4).argmax()) for run in (held, free)]
-    assert first == pytest.approx([38, 20], abs=6)
-    assert first[0] > 1.4 * first[1]
-    assert held.reward[[36, 60]] == pytest.approx([0.61, 0.58], abs=0.04)
-    assert held.goals[-1] == 3 and free.goals[-1] <= 2
-    assert_says(
-        prose,
-        "the first goal is lost at batch 38, just after the picture above ends",
-        "Without a term it is lost at batch 20",
-        "it falls from 0.61 at batch 36 to 0.58 at the end",
-    )
-
-
-def test_at_three_seeds_a_kl_term_makes_it_two_to_four_times_as_long(prose):
+def test_a_kl_term_delays_the_loss_of_a_goal_on_average(prose):
+    """Runs of the explorer. Which batch it is depends on the processor, most of all at one seed."""
     free, held = (
         [
-            int((policy_experiments.learning(run).goals < 4).argmax())
-            for run in (
+            policy_experiments.learning(
                 policy_experiments.Learning(keep=keep, batches=batches, seed=seed)
-                for seed in range(3)
             )
+            for seed in range(3)
         ]
         for keep, batches in ((0.0, 36), (0.3, 60))
     )
-    assert free == pytest.approx([20, 12, 15], abs=6)
-    assert held == pytest.approx([38, 44, 32], abs=6)
-    ratios = np.array(held) / free
-    assert 1.4 < ratios.min() < 2.5 and 3 < ratios.max() < 5
+    mean_free, mean_held = (
+        np.mean([int((run.goals < 4).argmax()) for run in runs]) for runs in (free, held)
+    )
+    assert 1.4 < mean_held / mean_free < 4
+    said = np.array([(20, 12, 15), (38, 44, 32)]).mean(1)
+    assert [mean_free, mean_held] == pytest.approx(said, abs=9)
+    assert all(1 <= 4 - run.goals[-1] <= 3 for run in free)
+    before, after = (np.array([run.reward[batch] for run in held]) for batch in (36, 60))
+    assert (after < before).all()
+    assert [before.mean(), after.mean()] == pytest.approx([0.64, 0.56], abs=0.04)
     assert_says(
         prose,
         "| without a term | 20 | 12 | 15 |",
         "| with a term of 0.3 | 38 | 44 | 32 |",
-        "So the term makes it two to four times as long, and does not prevent the loss",
-        "slows that down, two to four times at three seeds, and costs reward",
+        f"batch {said[1]:.0f} with the term and batch {said[0]:.0f} without",
+        "the term about doubles the time *on average*, and does not prevent the loss",
+        "on average from about 0.64 to 0.56",
+        "Without a term one to three goals are lost by batch 36",
+        "slows that down, about twofold on average, and costs reward",
     )
 
 
