@@ -258,7 +258,7 @@ def test_the_calls_are_those_of_the_table(text):
         f"takes {ab3}: one call a step",
         f"RK4 over the angle takes {both_calls('RK4 on dz/dθ', uniform)}",
         "where Heun and RK4 in λ take more calls than on FM's",
-        "Where RK4 needs 8 calls it is by luck: with twelve its error is above 1e-2 again",
+        "needs 8 calls it is by luck: with twelve its error is above 1e-2 again",
     )
     for data in ("gmm2d", "ring8"):
         for law in sampling_experiments.LAWS:

@@ -76,7 +76,7 @@ def test_where_trajectories_pay(text):
     dance = roads.step_costs(roads.rule("DanceGRPO, η = 0.3"), 10)
     etas = roads.equal_etas("DanceGRPO, η = 0.3", 10)
     assert dance[:6].sum() > 0.8 * dance.sum() and (etas[:6] < 0.35).all()
-    assert (dance[-2:] < 0.15).all() and etas[-1] > 4
+    assert (dance[-2:] < 0.15).all()
     for name in ("DDIM, η = 1", "CPS, η = 0.5"):
         costs = roads.step_costs(roads.rule(name), 10)
         assert costs.argmax() == 9
@@ -84,7 +84,8 @@ def test_where_trajectories_pay(text):
     assert_says(
         text,
         "DanceGRPO pays in its first six steps",
-        "In the last steps its noise is large, and costs next to nothing",
+        f"In the last step its noise is {etas[-1]:.1f} times the ancestral one, and costs next to "
+        "nothing",
         "Ancestral sampling and CPS pay most in their last step",
         "there its trajectories pay",
     )
