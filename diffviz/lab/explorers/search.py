@@ -42,7 +42,7 @@ CHOSEN, GUESS = "chosen", GUESS_TEXT
 GUESSED = (1.0, 0.0)  # power and octaves of theory's guess
 GROUND = "the floor"
 SLICE, EDGE = "the surface", "the floor: 1 %"
-LEAST, VALLEY = "the least", "the best power at each distance"
+LEAST, VALLEY = "the least", "best power"
 (_, LEAST_POWER, MOST_POWER), (_, NEAREST, FARTHEST) = FAMILIES["csf-mixture"].box
 CONTROLS = (
     Slider(
@@ -236,7 +236,7 @@ class SearchExplorer(ViewExplorer):
             dict.fromkeys((GROUND, VALLEY, *dots), np.full(len(near), np.nan)),  # for the legend
             xlabel="power",
             ylabel="octaves   [near ← → far]",
-            title="where it lies: grey is the floor",
+            title="the floor, in grey",
             xlim=(LEAST_POWER, MOST_POWER),
             ylim=(NEAREST, FARTHEST),
             colours={
