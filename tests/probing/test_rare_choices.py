@@ -314,10 +314,14 @@ def test_generators_are_reached_by_their_methods_and_by_functions_that_use_them(
 
 
 def test_a_weight_that_cannot_be_replayed_is_refused(x):
+    """One for each sample: of a single one two draws could come out nearly alike."""
     source = random.SystemRandom()
 
     def loss(model, x):
-        return (0.5 + source.random()) * flow(model, x)
+        t, eps = torch.rand(len(x)), torch.randn_like(x)
+        z = (1 - wide(t, x)) * x + wide(t, x) * eps
+        weights = torch.tensor([0.5 + source.random() for _ in x])
+        return (wide(weights, x) * (model(z, t) - (eps - x)).square()).mean()
 
     with pytest.raises(ValueError, match="the loss draws what cannot be replayed"):
         probe(loss, x, draws=4000)
