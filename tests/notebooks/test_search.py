@@ -334,8 +334,8 @@ def test_what_is_said_of_the_best_power_is_backed_by_likely_surfaces(text, same_
         text,
         "and in its band lie 95 % of the 200 surfaces",
         "In nearly all of the 200 surfaces the best power at octaves -2 is above that at octaves 2",
-        "the best power falls up to octaves 2, and rises from there to 4, each in nearly all of the "
-        "surfaces, taken one by one. The rule is not",
+        "the best power falls up to octaves 2, and rises from there to 4, each in nearly all of "
+        "the surfaces, taken one by one. The rule is not",
         "From the second row to the third the rule would more than double the power",
         "its step at octaves 0 may be noise, and at the upper end the best power may be 1 or 2",
     )
