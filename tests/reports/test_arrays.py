@@ -72,7 +72,8 @@ def test_the_example_of_the_docs_reads_jax():
         "import diffviz as dv; import jax; import jax.numpy as jnp\n"
         "data = jax.random.normal(jax.random.key(0), (64, 8))\n"
     )
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    # no bar of progress, which a probe shows on a slow machine
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "TQDM_DISABLE": "1"}
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", start + example],
         cwd=ROOT,
