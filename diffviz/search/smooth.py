@@ -56,6 +56,12 @@ class Likely(NamedTuple):
     nodes: NDArray
     heights: NDArray
 
+    @property
+    def grid(self) -> tuple[NDArray, NDArray, NDArray]:
+        """Values of two parameters, (n₁,) and (n₂,), and the heights there, (n₂, n₁, 200)."""
+        first, second = (np.unique(column) for column in self.nodes.T)
+        return first, second, self.heights.reshape(len(second), len(first), -1)
+
 
 @dataclass(frozen=True, eq=False)
 class SmoothSurface:

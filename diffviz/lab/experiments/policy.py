@@ -180,17 +180,19 @@ def drawn(name: str, change: str = "coarse") -> dict[int, NDArray]:
     Raises:
         ValueError: A name is unknown.
     """
+    return {m: _single_draws(name, change, m, m) for m in DRAWS}
+
+
+def _single_draws(name: str, change: str, m: int, seed: int | tuple[int, int]) -> NDArray:
+    """Draws of a surrogate at n actions from a seed, shape (m, n)."""
     from diffviz.policy import surrogates
 
     entry = WEIGHTINGS[one_of(name, "weighting", WEIGHTINGS)]
     old, new, x = _policies()
     policy = new[one_of(change, "change", CHANGES)]
-    by_count = {}
-    for m in DRAWS:
-        at = surrogates.draws(entry, x, m, np.random.default_rng(m))
-        loss = surrogates.losses(old, x, at) - surrogates.losses(policy, x, at)
-        by_count[m] = loss.numpy()
-    return by_count
+    at = surrogates.draws(entry, x, m, np.random.default_rng(seed))
+    loss = surrogates.losses(old, x, at) - surrogates.losses(policy, x, at)
+    return loss.numpy()
 
 
 def counted(ratio: float) -> float:
@@ -270,19 +272,12 @@ def spread_of_draws(name: str, change: str = "both", sets: int = 8) -> NDArray:
         TypeError: ``sets`` is no whole number.
         ValueError: A name is unknown, or ``sets`` is not positive.
     """
-    from diffviz.policy import surrogates
-
-    entry = WEIGHTINGS[one_of(name, "weighting", WEIGHTINGS)]
-    old, new, x = _policies()
-    policy = new[one_of(change, "change", CHANGES)]
-    exact = changes()[change].exact
-    correlations = np.empty((count(sets, "sets"), len(DRAWS)))
-    for place, (row, m) in enumerate(np.ndindex(correlations.shape)):
-        rng = np.random.default_rng((DRAWS[m], 1 + row))
-        at = surrogates.draws(entry, x, DRAWS[m], rng)
-        loss = surrogates.losses(old, x, at) - surrogates.losses(policy, x, at)
-        correlations.flat[place] = np.corrcoef(loss.numpy().mean(0), exact)[0, 1]
-    return correlations
+    numbers = range(1, 1 + count(sets, "sets"))
+    exact = changes()[one_of(change, "change", CHANGES)].exact
+    by_set = [[_single_draws(name, change, m, (m, number)) for m in DRAWS] for number in numbers]
+    return np.array(
+        [[np.corrcoef(draws.mean(0), exact)[0, 1] for draws in by_count] for by_count in by_set]
+    )
 
 
 class Above(NamedTuple):

@@ -98,17 +98,10 @@ class OtherSurface:
     number: int
 
     @cached_property
-    def _heights(self) -> NDArray:
-        """The goal on the lattice, shape (m,)."""
-        return self.measured.likely.heights[:, self.number - 1]
-
-    @cached_property
     def _interpolated(self) -> RegularGridInterpolator:
         """The goal between the nodes of the lattice."""
-        nodes = self.measured.likely.nodes
-        first, second = (np.unique(column) for column in nodes.T)
-        rows = self._heights.reshape(len(second), len(first))  # the first parameter is the fastest
-        return RegularGridInterpolator((first, second), rows.T)
+        first, second, heights = self.measured.likely.grid
+        return RegularGridInterpolator((first, second), heights[..., self.number - 1].T)
 
     def at(self, points: ArrayLike) -> NDArray:
         """The surface at points of the box.
@@ -123,7 +116,8 @@ class OtherSurface:
 
     def least(self) -> NDArray:
         """Where the surface is least, shape (2,)."""
-        return self.measured.likely.nodes[self._heights.argmin()]
+        nodes, heights = self.measured.likely
+        return nodes[heights[:, self.number - 1].argmin()]
 
 
 def surface_of(found: Search, number: int) -> Heights:
@@ -191,10 +185,11 @@ class SearchExplorer(ViewExplorer):
     def _show(self, state: State) -> View:
         """The view of a state."""
         found = self._results.found("small", search_experiments.small)
+        surface = None if found is None else surface_of(found, state["surface"])
         panels: tuple[Panel, ...] = (self._weightings(state),)
-        if found is not None:
-            panels += (self._map(state, found), *self._cuts(state, found))
-        return View((*panels, Note(words(state, found))), columns=2)
+        if surface is not None:
+            panels += (self._map(state, surface), *self._cuts(state, surface))
+        return View((*panels, Note(words(state, surface))), columns=2)
 
     def _weightings(self, state: State) -> Chart:
         """log10 of the weighting that is chosen, of theory's guess and of those beside them."""
@@ -216,9 +211,8 @@ class SearchExplorer(ViewExplorer):
             dashes={GUESS: 1},
         )
 
-    def _map(self, state: State, found: Search) -> Chart:
+    def _map(self, state: State, surface: Heights) -> Chart:
         """The floor in the plane of power and distance, with the weighting that is chosen."""
-        surface = surface_of(found, state["surface"])
         x, y = np.meshgrid(self.powers, self.distances)
         above = above_least(surface, np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
         on_floor = above <= PERCENT * FLOOR
@@ -252,9 +246,8 @@ class SearchExplorer(ViewExplorer):
             under=(VALLEY,),
         )
 
-    def _cuts(self, state: State, found: Search) -> tuple[Chart, Chart]:
+    def _cuts(self, state: State, surface: Heights) -> tuple[Chart, Chart]:
         """How far the surface lies above its least, along the power and along the distance."""
-        surface = surface_of(found, state["surface"])
         power, octaves = state["power"], state["octaves"]
         along_power = np.c_[self.powers, np.full(len(self.powers), octaves)]
         along_distance = np.c_[np.full(len(self.distances), power), self.distances]
@@ -317,12 +310,12 @@ def middle_slope(state: State) -> float:
     return float(slope)
 
 
-def words(state: State, found: Search | None) -> str:
+def words(state: State, surface: Heights | None) -> str:
     """What the weighting is, and where it lies on the surface.
 
     Args:
         state: A value for each control.
-        found: What the search found; None if it has not run.
+        surface: The surface that is shown; None if the search has not run.
 
     Returns:
         Three lines, or four.
@@ -332,11 +325,10 @@ def words(state: State, found: Search | None) -> str:
         f"an eye at {rate:.3g} pixels per degree, to the power {state['power']:g}\n"
         f"slope of log w from −4 to 2: {middle_slope(state):.2f} (flow matching: −0.50)"
     )
-    if found is None:
+    if surface is None:
         number = state["surface"]
         second = f"surface {number} of the search is not known yet: press search (about a minute)"
     else:
-        surface = surface_of(found, state["surface"])
         (above,) = above_least(surface, np.array([[state["power"], state["octaves"]]]))
         least_power, least_octaves = surface.least()
         place = "on the floor" if above <= PERCENT * FLOOR else "not on the floor"

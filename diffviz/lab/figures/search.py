@@ -186,10 +186,8 @@ def valley_band(fitted: SmoothSurface) -> tuple[NDArray, NDArray, NDArray]:
         The 2.5th and the 97.5th percentile of the first parameter, and the values of the second,
         each of shape (33,).
     """
-    nodes, heights = fitted.likely
-    first, second = (np.unique(column) for column in nodes.T)
-    rows = heights.reshape(len(second), len(first), -1)  # the first parameter is the fastest
-    best = first[rows.argmin(1)]
+    first, second, heights = fitted.likely.grid
+    best = first[heights.argmin(1)]
     low, high = np.quantile(best, OUTER, axis=1)
     return low, high, second
 
