@@ -34,7 +34,7 @@ test quick suite callbacks browser notebooks site site-check: export OMP_NUM_THR
 test quick suite callbacks browser notebooks: export OMP_WAIT_POLICY = passive
 
 test:  ## lint, types, pages, tests, notebooks, a look in a real browser
-	$(MAKE) -j 2 $(TEST) $(PEERS) $(OTHERS) $(NODE)
+	$(MAKE) -j 2 $(TEST) $(PEERS) $(NODE)
 	$(MAKE) -j 2 suite lint docs callbacks
 
 # Four processes for two cores, since many tests wait: for a browser, for a kernel, for processes of their own. The one with
@@ -95,12 +95,15 @@ locks: $(UV)  ## write the files of hashes anew, from pyproject.toml, constraint
 notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	$(BIN)/python notebooks/build.py
 
+# A newer pip first: that of Python 3.11 takes twice as long over the rest.
+#
 # A CPU build of torch unless CUDA=1: from a local wheel directory (PIP_FIND_LINKS) if it is there, else from PyTorch's CPU index.
 # Where neither has it, pip takes the build of PyPI. On Linux that is the one for CUDA, which is not loaded without NVIDIA's
 # packages.
-.venv/torch: constraints.txt
+.venv/torch: constraints.txt locks/pip.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("diffviz needs Python 3.11 or newer, and this is " + sys.version + "; name another with PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
+	$(if $(LOCKED),$(HASHED) -r locks/pip.txt,$(PIP) -r locks/pip.in) || echo "pip stays as Python brings it"
 	$(if $(CUDA),,$(PIP) --no-deps --no-index '$(TORCH)' 2>/dev/null || \
 	  $(PIP) --no-deps '$(TORCH)' --extra-index-url $(CPU_INDEX))
 	@if PIP_QUIET=0 $(BIN)/python -m pip check | grep -q '^torch .* nvidia-'; then \

@@ -24,7 +24,11 @@ BUILD = "hatchling\neditables\n"  # what builds the package itself
 OF_TORCH = re.compile(r"torch==|triton==|nvidia-|cuda-")
 HEAD = "# Hashes of what `make` installs, from {source}. Written by `make locks`; do not edit.\n"
 EXTRAS = {"test": "test.txt", "lab": "lab.txt"}  # the larger one first: both take the same versions
-LISTS = {"tests/peers.txt": "peers.txt", "tests/others.txt": "others.txt"}
+LISTS = {
+    "locks/pip.in": "pip.txt",
+    "tests/peers.txt": "peers.txt",
+    "tests/others.txt": "others.txt",
+}
 
 
 def blocks(text):
@@ -49,7 +53,7 @@ def compiled(sources, out, *options):
 
 
 def main():
-    """Write all four files."""
+    """Write all files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--upgrade", action="store_true", help="take the newest releases")
     upgrade = ["--upgrade"] if parser.parse_args().upgrade else []

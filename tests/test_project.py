@@ -124,10 +124,13 @@ def test_the_hashes_are_of_what_pyproject_and_constraints_name(extra):
     assert not {name for name in versions if re.match("torch$|nvidia|cuda|triton", name)}
 
 
-@pytest.mark.parametrize("name", ["lab", "test", "peers", "others"])
+LOCKED = {"lab": 100, "test": 150, "peers": 9, "others": 20, "pip": 1}  # packages, at least
+
+
+@pytest.mark.parametrize("name", LOCKED)
 def test_each_locked_package_has_one_release_with_its_hashes(name):
     entries = locked(name)
-    assert len(entries) > 8
+    assert len(entries) >= LOCKED[name]
     for requirement, hashes in entries:
         assert re.fullmatch(r"==[^,*]+", str(requirement.specifier)), requirement
         assert hashes and all(re.fullmatch("sha256:[0-9a-f]{64}", one) for one in hashes)
@@ -138,14 +141,14 @@ def test_lab_and_tests_take_the_same_releases():
     assert lab.items() <= test.items() and len(lab) < len(test)
 
 
-@pytest.mark.parametrize("name", ["peers", "others"])
-def test_the_hashes_are_of_the_lists_for_single_tests(name):
-    lines = (ROOT / "tests" / f"{name}.txt").read_text().splitlines()
+@pytest.mark.parametrize("source", ["tests/peers.txt", "tests/others.txt", "locks/pip.in"])
+def test_the_hashes_are_of_the_lists_that_pip_gets(source):
+    lines = (ROOT / source).read_text().splitlines()
     listed = [Requirement(line) for line in lines if line and not line.startswith("#")]
     expected = {
         canonicalize_name(one.name): {str(one.specifier).removeprefix("==")} for one in listed
     }
-    assert locked_versions(name) == expected
+    assert locked_versions(Path(source).stem) == expected
 
 
 def needed_here(requirements):
@@ -193,7 +196,9 @@ def planned(*options):
 def test_make_checks_hashes_but_where_it_is_told_not_to(option):
     plan = planned(option)
     is_locked = option == "LOCKED=yes"
-    assert ("--require-hashes -r locks/test.txt" in plan) == is_locked
+    for name in ("pip", "test"):
+        assert (f"--require-hashes -r locks/{name}.txt" in plan) == is_locked
+    assert ("-r locks/pip.in" in plan) == (not is_locked)
     assert ("-c constraints.txt -e '.[test]'" in plan) == (not is_locked)
 
 
@@ -218,6 +223,7 @@ def test_torch_for_cuda_gets_the_packages_without_which_it_is_not_loaded(
         pytest.skip("there is no make")
     for name in ("Makefile", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(LOCKS, tmp_path / LOCKS.name)
     python = tmp_path / "python"
     python.write_text(FAKE_PYTHON, encoding="utf-8")
     python.chmod(0o755)
