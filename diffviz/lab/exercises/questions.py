@@ -784,7 +784,7 @@ def _early_grid() -> str:
 def _other_variable() -> str:
     """By which factor the error of three steps of RK4 falls when they are taken in the angle."""
     in_logsnr, in_angle = (
-        sampling.rms(solver, "FM, uniform t", "gmm2d", 3)[0] for solver in ("RK4", "RK4 on dz/dθ")
+        sampling.rms(solver, "FM, uniform t", "gmm2d", 3)[0] for solver in ("RK4 in λ", "RK4 in θ")
     )
     factor = in_logsnr / in_angle
     return FAR_MORE if factor > 1000 else TEN if factor > 3 else HARDLY
