@@ -302,7 +302,7 @@ function verdictCells({ logsnr, w }, { known }) {
   const verdicts = Object.values(known).map(({ information }) =>
     verdictOf(logsnr, w, undefined, (level) => Math.exp(splineAt(information, level))),
   );
-  if (verdicts[0].monotone) return ["monotone: an ELBO", ...verdicts.map(() => "0")];
+  if (verdicts[0].monotone) return ["monotone: a sum of ELBOs", ...verdicts.map(() => "0")];
   const peak = Math.round(100 * verdicts[0].peak) / 100 + 0;
   const shares = verdicts.map(({ negativeShare }) => percent(negativeShare, 2));
   return [`not monotone: peak ${minus(peak.toFixed(2))}`, ...shares];

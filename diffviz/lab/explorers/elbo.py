@@ -414,7 +414,7 @@ def verdict_cells(mixture: SignedMixture) -> tuple[str, ...]:
     """
     verdicts = [mixture.verdict(data) for data in all_data()]
     if verdicts[0].monotone:
-        return "monotone: an ELBO", *("0" for _ in verdicts)
+        return "monotone: a sum of ELBOs", *("0" for _ in verdicts)
     peak = f"{round(verdicts[0].peak, 2) + 0.0:.2f}".replace("-", "−")
     return f"not monotone: peak {peak}", *(f"{one.negative_share:.2%}" for one in verdicts)
 

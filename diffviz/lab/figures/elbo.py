@@ -47,7 +47,7 @@ POINT_SHADES = (OTHERS[7], plots.PALETTE[1], plots.PALETTE[9], SHADE_OF["−ELBO
 @figure(
     "augmentation",
     "Two weightings, their signed laws of noise −w′, L(λ; x) on gmm1, and the product −w′ · L: a "
-    "falling weighting is a mean of ELBOs, EDM's a signed one",
+    "falling weighting is a sum of ELBOs, EDM's a mixture with a minus",
 )
 def augmentation(losses: Divergences | None = None) -> Axes:
     """Draw two weightings, their slopes, L(λ; x) of points, and what each ELBO adds to the loss.

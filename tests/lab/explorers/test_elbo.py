@@ -78,7 +78,7 @@ def test_a_slider_moves_the_law_to_that_of_its_closed_form(explorer):
     x, law = curve(explorer, 0, LAW)
     wanted = expit(-1 - x) * expit(1 + x)  # of w = sigmoid(b − λ)
     np.testing.assert_allclose(law, wanted / wanted.max(), atol=2e-3)
-    assert cells(explorer, 0, 0)[1] == "monotone: an ELBO"
+    assert cells(explorer, 0, 0)[1] == "monotone: a sum of ELBOs"
     assert np.isnan(curve(explorer, 0, NEGATIVE)[1]).all()
 
 
@@ -134,7 +134,7 @@ def test_holding_w_at_its_peak_makes_it_monotone_and_costs_what_the_closed_form_
     x, w = curve(explorer, 0, W)
     held = dv.objective("edm-monotonic").weighting(x)
     np.testing.assert_allclose(w, held / held.max(), rtol=2e-3)
-    assert cells(explorer, 0, 0)[1] == "monotone: an ELBO"
+    assert cells(explorer, 0, 0)[1] == "monotone: a sum of ELBOs"
     plain, mmse = dv.objective("edm").weighting(x), known("gmm1").mmse(x)
     added = (
         np.trapezoid(held / held.max() * plain.max() * mmse, x) / np.trapezoid(plain * mmse, x) - 1
@@ -187,7 +187,7 @@ def test_objectives_beside_have_their_own_laws_and_verdicts(explorer):
     assert chart.dashes["sd3"] != chart.dashes[LAW]
     table = explorer.view.panels[2]
     assert [row[0] for row in table.rows] == ["EDM", "sd3", "fm-ot"]
-    assert table.rows[2][1] == "monotone: an ELBO" and table.rows[1][3] != table.rows[0][3]
+    assert table.rows[2][1] == "monotone: a sum of ELBOs" and table.rows[1][3] != table.rows[0][3]
     assert table.colours[1] == dv.plots.colour("sd3")
 
 
@@ -204,7 +204,10 @@ def test_a_pasted_table_is_looked_at_and_a_missing_one_is_asked_for(explorer):
     assert explorer.error and curve(explorer, 0, LAW)[1] is not None
     fresh = ElboExplorer()
     fresh.set("table", "\n".join(rows))
-    assert fresh.state["weighting"] == OWN_TABLE and cells(fresh, 0, 0)[1] == "monotone: an ELBO"
+    assert (
+        fresh.state["weighting"] == OWN_TABLE
+        and cells(fresh, 0, 0)[1] == "monotone: a sum of ELBOs"
+    )
 
 
 def test_no_choice_and_no_end_of_a_slider_is_an_error(explorer):
