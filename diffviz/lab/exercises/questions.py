@@ -497,10 +497,10 @@ prediction(
 prediction(
     "beat-the-bound",
     Choice(
-        "Data N(0, 1), the perfect denoiser, x = 2. Can −ELBO(x) be smaller than −log p(x)?",
+        "Data N(0, 1), the perfect denoiser, x = 2. Can −ELBO(x) be below −log p_data(x)?",
         {
-            YES: "The model's density is p smoothed by the noise at λ_max, larger in the tails.",
-            NO: "The bound holds for the model's own density, which is not exactly p.",
+            YES: "The stack's density is smoothed by noise, and larger than p_data in the tails.",
+            NO: "The bound holds for the stack's own density, which is not exactly p_data.",
         },
         _beats_the_bound,
     ),

@@ -59,7 +59,7 @@ PAPER = {
     "loss": (error_losses.SQUARED,),
 }
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
-AS_DRAWN = "; drawn as it is"  # behind the label of an axis with one that is not anchored
+AS_DRAWN = "; drawn: not shifted"  # behind the label of an axis with one that is not anchored
 FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w at λ < 0", "loss at λ < 0")
 
@@ -724,7 +724,7 @@ def drawn_text(objective: Objective | None, monotone: bool) -> str:
         return "The drawn w never rises with λ: its loss is a sum of ELBOs of noised data."
     rises = [f"[{low:.2f}, {high:.2f}]" for low, high in verdict.rises]
     more = f" and {len(rises) - FEW} more stretches" if len(rises) > FEW else ""
-    where = f"{', '.join(rises[:FEW])}{more}"
+    where = f"{', '.join(rises[:FEW])}{more}".replace("-", "−")
     return f"The drawn w rises with λ on {where}: there ELBOs of noised data count with a minus."
 
 

@@ -82,10 +82,30 @@ def test_a_slider_moves_the_law_to_that_of_its_closed_form(explorer):
     assert np.isnan(curve(explorer, 0, NEGATIVE)[1]).all()
 
 
+def test_what_is_negative_of_the_shares_is_drawn_so_that_it_can_be_seen(explorer):
+    """EDM's red would be a hundredth of the axis high; a spike's needs no enlargement."""
+    chart = explorer.view.charts[1]
+    (name,) = [one for one in chart.curves if one.startswith(NEGATIVE)]
+    times = int(name.removeprefix(f"{NEGATIVE} × "))
+    _, added = curve(explorer, 1, MIXED)
+    _, red = curve(explorer, 1, name)
+    bottom, top = chart.ylim
+    assert np.nanmin(red) == pytest.approx(times * added.min())
+    assert top / 6 < -np.nanmin(red) <= top / 2 <= -bottom
+    explorer.set("weighting", "fm-ot")
+    assert NEGATIVE in explorer.view.charts[1].curves
+    explorer.set("weighting", "Laplace")
+    explorer.set("scale", 0.2)
+    assert NEGATIVE in explorer.view.charts[1].curves
+
+
 def test_red_lies_where_the_law_is_negative(explorer):
     _, law = curve(explorer, 0, LAW)
     _, red = curve(explorer, 0, NEGATIVE)
-    assert (np.isfinite(red) == (law < 0)).all()
+    drawn = np.isfinite(red)
+    assert drawn[law < 0].all()
+    assert red[drawn] == pytest.approx(np.minimum(law, 0)[drawn])
+    assert 0 <= drawn.sum() - (law < 0).sum() <= 2  # down to 0 at both ends
     assert np.nanmin(red) == pytest.approx(law.min(), abs=1e-3)
     low, high = explorer.view.charts[0].bands[NEGATIVE]
     np.testing.assert_array_equal(low, np.minimum(law, 0))

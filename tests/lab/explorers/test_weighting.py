@@ -296,7 +296,7 @@ def test_a_rise_is_held_if_the_reader_wants(explorer):
     explorer.set("drawn", ((-4.0, 0.0), (-2.0, 1.0), (4.0, -1.0)))
     assert "it is held" not in explorer.view.text
     assert (
-        "rises with λ on [-4.00, -2.00]: there ELBOs of noised data count with a minus"
+        "rises with λ on [−4.00, −2.00]: there ELBOs of noised data count with a minus"
         in explorer.view.text
     )
     explorer.set("monotone", True)
