@@ -380,7 +380,7 @@ function axesOf(state, data, points) {
       ...shared,
       xlabel: "x̂₁",
       ylabel: "x̂₂",
-      title: "x̂, the exact denoiser's answer; in grey the data, colours by where a point ends",
+      title: "exact x̂ (grey: data, colour: end)",
       points: { [BEHIND]: points },
       colours: { [BEHIND]: data.colours.data },
       xlim: [-sampleReach, sampleReach],

@@ -83,7 +83,7 @@ def sampler_controls() -> tuple[Control, ...]:
         ),
         Slider(
             "place",
-            "0 linear, 1 VP, 2 VE",
+            "0 linear – 2 VE",
             0,
             2,
             0.05,
@@ -371,7 +371,7 @@ def _right(state: State, setting: walks.Setting) -> Cloud:
         {BEHIND: walks.data_points(setting)},
         xlabel="x̂₁",
         ylabel="x̂₂",
-        title="x̂, the exact denoiser's answer; in grey the data, colours by where a point ends",
+        title="exact x̂ (grey: data, colour: end)",
         colours={BEHIND: walks.GREY},
         xlim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
         ylim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),

@@ -28,7 +28,7 @@ from diffviz.plots.style import BLUES, FOCUS, OTHERS
 NOISED_LOGSNR = "log-SNR λ = log(α/(1 − α))   [all noised ← → none]"
 SHORT = "log-SNR of masking λ   [masked ← → visible]"
 COLOURS = {  # those that stand in one picture differ in hue
-    "elbo": "black",
+    "elbo": plots.colour("elbo"),
     "any-order": plots.PALETTE[0],
     "maskgit": plots.PALETTE[1],
     "maskgit-square-root": plots.PALETTE[2],

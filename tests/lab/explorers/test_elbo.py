@@ -95,7 +95,7 @@ def test_what_is_negative_of_the_shares_is_drawn_so_that_it_can_be_seen(explorer
     explorer.set("weighting", "fm-ot")
     assert NEGATIVE in explorer.view.charts[1].curves
     explorer.set("weighting", "Laplace")
-    explorer.set("scale", 0.2)
+    explorer.set("laplace_scale", 0.2)
     assert NEGATIVE in explorer.view.charts[1].curves
 
 
