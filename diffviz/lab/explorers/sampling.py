@@ -83,7 +83,7 @@ def sampler_controls() -> tuple[Control, ...]:
         ),
         Slider(
             "place",
-            "0 linear – 2 VE",
+            "linear to VE",
             0,
             2,
             0.05,
