@@ -458,7 +458,7 @@ def test_the_exact_denoiser_is_early_done_as_is_said(text):
     begins = sampling_experiments.settled_photos(GRIDS[EDM], 64)[0]
     assert_says(
         text,
-        "they have nearly 0.9 of the variance of photographs at 64², and EDM's grid has 0.6",
+        "they have nearly 0.9 of the variance of the smaller photographs, and EDM's grid has 0.6",
         "Flow matching's grid is early, and the **cosine grid is earlier still**",
         f"$R^2$ is smaller: {true[FM]:.2f} on flow matching's grid after 30 % of the steps, "
         f"in place of {small[FM]:.2f}",
