@@ -260,9 +260,9 @@ def verdict(item: Any) -> str:
     """
     rises = ", ".join(f"[{first:.2f}, {last:.2f}]" for first, last in item.rises[:3])
     more = " ..." if len(item.rises) > 3 else ""
-    outcome = (
-        "monotone: a sum of ELBOs of noised data" if item.monotone else "not monotone: no ELBO"
-    )
+    outcome = "not monotone: some ELBOs of noised data count with a minus"
+    if item.monotone:
+        outcome = "monotone: a sum of ELBOs of noised data"
     rows: list[Row] = [
         ("verdict", outcome),
         ("rises on λ in", rises + more),

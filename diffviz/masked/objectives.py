@@ -12,7 +12,7 @@ dλ = dalpha/(alpha m), it has under every schedule
     w(λ) = sigmoid(λ).
 
 The *relative* weighting r(λ) = w(λ)/sigmoid(λ) has the place that w has for Gaussian noise: it is
-constant for the ELBO, and where it falls with λ the loss is a mixture of ELBOs of masked data.
+constant for the ELBO, and where it never rises the loss is a sum of ELBOs of masked data.
 
 How a code averages matters. "sum" and "length" do not depend on the mask. "masked" divides by the
 number of masked tokens of each sequence, which in long sequences is m times their length, so that

@@ -3,7 +3,7 @@
 
 import { verdict } from "./analysis.js";
 import { uniform } from "./laws.js";
-import { LOGARITHMIC } from "./looks.js";
+import { LOGARITHMIC, minus } from "./looks.js";
 import { objective } from "./objectives.js";
 import { COSINE } from "./paths.js";
 import { EPS } from "./targets.js";
@@ -135,5 +135,6 @@ export function drawnText(recipe, isHeld) {
   const texts = rises.map(([low, high]) => `[${low.toFixed(2)}, ${high.toFixed(2)}]`);
   const more = texts.length > FEW ? ` and ${texts.length - FEW} more stretches` : "";
   const listed = texts.slice(0, FEW).join(", ");
-  return `The drawn w rises with λ on ${listed}${more}: its loss is no ELBO.`;
+  const where = minus(`${listed}${more}`);
+  return `The drawn w rises with λ on ${where}: there ELBOs of noised data count with a minus.`;
 }

@@ -52,6 +52,8 @@ const LAW = "−dw/dλ";
 const W = "w";
 const NEGATIVE = "negative";
 const MIXED = "−w′·L";
+const TIMES = [2, 5, 10, 20, 50, 100, 200, 500, 1000]; // what is below 0 may be drawn
+const ROUNDING = 1e-9; // of the axis: what is less below 0 is not drawn larger
 const DIRECT = "½w·mmse";
 const OVER_HIGH = "λₘₐₓ moves";
 const OVER_LOW = "λₘᵢₙ moves";
@@ -164,12 +166,14 @@ function negativeElbo(known, low, high) {
 // --- the charts -------------------------------------------------------------------------------
 
 /**
- * The part of a curve below 0, NaN elsewhere.
+ * The part of a curve below 0 with the next point on each side, which is 0; NaN elsewhere.
  * @param {Float64Array} values
  * @returns {Float64Array}
  */
 function negative(values) {
-  return values.map((value) => (value < 0 ? value : NaN));
+  const isNear = (/** @type {number} */ index) =>
+    [index - 1, index, index + 1].some((place) => values[place] < 0);
+  return values.map((value, index) => (isNear(index) ? Math.min(value, 0) : NaN));
 }
 
 /**
@@ -219,15 +223,25 @@ function lawChart(mixture, besides, xlim, { label, colours }) {
 }
 
 /**
- * Ends of the vertical axis in powers of two, so that a slider seldom moves them.
+ * The upper end of the vertical axis, a power of two, so that a slider seldom moves it.
  * @param {Float64Array[]} curves
- * @returns {[number, number]}
+ * @returns {number}
  */
-function steadyLimits(curves) {
+function steadyTop(curves) {
   const most = Math.max(...curves.map((curve) => Math.max(...curve)));
-  const least = Math.min(...curves.map((curve) => Math.min(...curve)));
-  const top = 0.1 * 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(most, 1e-9) / 0.095)));
-  return [least > -top / 9 ? -top / 8 : -top, top];
+  return 0.1 * 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(most, 1e-9) / 0.095)));
+}
+
+/**
+ * How many times what is below 0 is drawn, so that it can be seen below the axis.
+ * @param {Float64Array} values
+ * @param {number} top The upper end of the vertical axis.
+ * @returns {number}
+ */
+function enlargement(values, top) {
+  const depth = -Math.min(...values);
+  if (depth < ROUNDING * top) return 1;
+  return Math.max(1, ...TIMES.filter((times) => times * depth <= top / 2));
 }
 
 /**
@@ -241,17 +255,23 @@ function sharesChart(mixture, xlim, { label, colours }) {
   const { logsnr, w, augmentation, information, mmse, loss } = mixture;
   const asElbos = augmentation.map((value, index) => (value * information[index]) / loss);
   const asErrors = w.map((value, index) => (value * mmse[index]) / 2 / loss);
+  const top = steadyTop([asElbos, asErrors]);
+  const times = enlargement(asElbos, top);
+  const below = times === 1 ? NEGATIVE : `${NEGATIVE} × ${times}`;
+  const enlarged = asElbos.map((value) => times * value);
+  const least = Math.min(...enlarged);
+  const bottom = least > -top / 9 ? -top / 8 : -Math.max(top / 2, -1.1 * least);
   return chart({
     x: logsnr,
-    curves: { [DIRECT]: asErrors, [MIXED]: asElbos, [NEGATIVE]: negative(asElbos) },
+    curves: { [DIRECT]: asErrors, [MIXED]: asElbos, [below]: negative(enlarged) },
     xlabel: label,
     ylabel: "share per nat of λ",
     title: "what each level adds to the loss",
     xlim,
-    ylim: steadyLimits([asElbos, asErrors]),
-    colours,
-    dashes: { [DIRECT]: 1, [MIXED]: 0, [NEGATIVE]: 0 },
-    bands: { [NEGATIVE]: bandBelow(asElbos) },
+    ylim: [bottom, top],
+    colours: { ...colours, [below]: colours[NEGATIVE] },
+    dashes: { [DIRECT]: 1, [MIXED]: 0, [below]: 0 },
+    bands: { [below]: bandBelow(enlarged) },
   });
 }
 
@@ -302,7 +322,7 @@ function verdictCells({ logsnr, w }, { known }) {
   const verdicts = Object.values(known).map(({ information }) =>
     verdictOf(logsnr, w, undefined, (level) => Math.exp(splineAt(information, level))),
   );
-  if (verdicts[0].monotone) return ["monotone: an ELBO", ...verdicts.map(() => "0")];
+  if (verdicts[0].monotone) return ["monotone: a sum of ELBOs", ...verdicts.map(() => "0")];
   const peak = Math.round(100 * verdicts[0].peak) / 100 + 0;
   const shares = verdicts.map(({ negativeShare }) => percent(negativeShare, 2));
   return [`not monotone: peak ${minus(peak.toFixed(2))}`, ...shares];

@@ -305,7 +305,7 @@ def _place_legend_below(ax: Axes, names: list[str]) -> None:
         borderaxespad=LEGEND_DROP,
         frameon=False,
         fontsize=LEGEND_SIZE,
-        handlelength=2.5,
+        handlelength=3.6,
         columnspacing=1.2,
     )
 

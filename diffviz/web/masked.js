@@ -22,6 +22,7 @@ import { expit } from "./special.js";
  * @property {Float64Array} floor Loss of the exact predictor on short sequences.
  * @property {Curves} [counts] By entry: the weights by count, for one length after the other.
  * @property {Record<string, string[]>} rows Of the table, by entry.
+ * @property {Record<string, string>} limits By entry: in which limit it is a weighting, or "".
  * @property {string[]} head Of the table.
  * @property {string} label Of the axis of λ.
  * @property {Record<string, string>} colours
@@ -32,6 +33,7 @@ const SPENT = "on exact data";
 const OVER_ELBO = "over ELBO";
 const OWN = "yours"; // the loss that a reader makes
 const LENGTH = "length";
+const LIMITS = ["long sequences", "large batches"]; // in which a mean is a weighting over λ
 const BATCH = "masked tokens of the batch";
 const RATIO = "the ratio r to the ELBO's weighting";
 /** @type {Record<string, string>} */
@@ -79,7 +81,7 @@ function withOwn(state, data) {
   const { rate, factor, divisor, names } = state;
   const key = `${rate} ${factor} ${divisor}`;
   const byCount = `${rate} ${factor} ${divisor === BATCH ? LENGTH : divisor}`; // in proportion
-  const { weightings, inside, rows, counts } = data;
+  const { weightings, inside, rows, limits, counts } = data;
   return [
     { ...state, names: [...names, OWN] },
     {
@@ -87,6 +89,7 @@ function withOwn(state, data) {
       weightings: { ...weightings, [OWN]: weightings[key] },
       inside: { ...inside, [OWN]: inside[key] },
       rows: { ...rows, [OWN]: rows[key] },
+      limits: { ...limits, [OWN]: limits[key] },
       ...(counts ? { counts: { ...counts, [OWN]: counts[byCount] } } : {}),
     },
   ];
@@ -175,6 +178,10 @@ function where({ names, shows, anchor }, data) {
       (/** @type {string} */ name) =>
         `${name} has no weight there, and is shown over its largest value.`,
     ),
+    ...LIMITS.flatMap((limit) => {
+      const drawn = names.filter((/** @type {string} */ name) => data.limits[name] === limit);
+      return drawn.length ? [`In the limit of ${limit}: ${drawn.join(", ")}.`] : [];
+    }),
   ].join(" ");
 }
 

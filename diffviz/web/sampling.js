@@ -73,7 +73,7 @@ function endsOf({ data: name, drawing, width }, data) {
     const [low, high] = data.range;
     const fine = Array.from({ length: quick + 1 }, (_, k) => low + ((high - low) * k) / quick);
     const start = data.start.subarray(0, 2 * compared);
-    const { z } = sample(exactDenoiser(mixture), fine, "RK4", start);
+    const { z } = sample(exactDenoiser(mixture), fine, "RK4 in λ", start);
     ends = { mixture, end: z[quick], points: mixture.means };
   }
   lastDrawn = { key, ends };
@@ -380,7 +380,7 @@ function axesOf(state, data, points) {
       ...shared,
       xlabel: "x̂₁",
       ylabel: "x̂₂",
-      title: "x̂, the exact denoiser's answer",
+      title: "exact x̂ (grey: data, colour: end)",
       points: { [BEHIND]: points },
       colours: { [BEHIND]: data.colours.data },
       xlim: [-sampleReach, sampleReach],

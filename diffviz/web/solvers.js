@@ -205,9 +205,9 @@ const SOLVERS = {
   Heun: heun,
   "DPM++ 2M": dpm2m,
   "DPM++ 2S": dpm2s,
-  "AB3 on dz/dθ": ab3,
-  RK4: rk4,
-  "RK4 on dz/dθ": rk4InAngle,
+  "AB3 in θ": ab3,
+  "RK4 in λ": rk4,
+  "RK4 in θ": rk4InAngle,
 };
 
 /**

@@ -40,7 +40,7 @@ import { note, table } from "./records.js";
  */
 
 const DRAWN = "drawn"; // name of the weighting that is drawn by hand
-const AS_DRAWN = "; drawn as it is"; // behind the label of an axis where it is not anchored
+const AS_DRAWN = "; drawn: not shifted"; // behind the label of an axis where it is not anchored
 const HEIGHT = 4; // decades on either side of 0 in which it is drawn, at least
 
 /**

@@ -51,9 +51,10 @@ def write(folders: Folders, selection: Selection, bodies: dict[str, str]) -> Non
         "catalogue/index.md",
         markdown.WIDE + "# Catalogue\n\n"
         f"{len(rows)} objectives as their papers and code state them. Every weighting follows from "
-        "its recipe. The *negative share* says how far a loss is from an ELBO, and is 0 where its "
-        "weighting never rises. The last column is the share of the loss on data from N(0, I) at "
-        "levels with more noise than data. A click on a heading sorts.\n\n" + listed,
+        "its recipe. The *negative share* says how far a loss is from a sum of ELBOs of noised "
+        "data, and is 0 where its weighting never rises. The last column is the share of the loss "
+        "on data from N(0, I) at levels with more noise than data. A click on a heading sorts.\n\n"
+        + listed,
     )
     for name in selection.objectives:
         folders.write(f"catalogue/{name}.md", bodies[name])

@@ -208,7 +208,7 @@ def test_routes_differ_by_thousandths_of_a_nat(text):
     bend = abs(np.diff(log_density, 2))
     assert all(abs(gap.argmax() - bend.argmax() - 1) <= 3 for gap in gaps)
     assert -1.5 < x[bend.argmax() + 1] < 0.5
-    assert_says(text, "between the two modes, where $\\log p$ bends most")
+    assert_says(text, "between the two modes, where $\\log p_{\\mathrm{data}}$ bends most")
     parts = zip(toy.law.weights.tolist(), toy.law.means[:, 0].tolist(), strict=True)
     width = np.sqrt(np.asarray(toy.law.std, dtype=float) ** 2 + np.exp(-10))
     density = sum(
@@ -223,7 +223,8 @@ def test_routes_differ_by_thousandths_of_a_nat(text):
     assert gaps[0][dip] > gaps[1][dip]
     assert_says(
         text,
-        "is $p$ smoothed by $e^{-10}$. That alone makes up to 0.007 nats, which is nearly all",
+        "is $p_{\\mathrm{data}}$ smoothed by $e^{-10}$. "
+        "That alone makes up to 0.007 nats, which is nearly all",
         "Between the modes the ELBO's is larger",
     )
 
@@ -331,6 +332,11 @@ def test_the_share_grows_with_the_width_and_with_narrow_clusters_as_told(text):
         f"EDM has {percents[1.0]:.2f} % on N(0, 1), and {percents[4.0]:.2f} % on N(0, 4)",
         f"On it EDM has {percents[2.0]:.2f} %, and on the ring more",
     )
+    for c in (1.0, 2.0, 4.0):
+        assert f"edm on N(0, {c:g}): {percents[c]:.2f}%" in printed(NOTEBOOK)
+    default = dv.verdict(dv.objective("edm")).logsnr
+    assert (default[0], default[-1]) == pytest.approx((-20, 20))
+    assert_says(text, "Here $\\lambda$ goes from -20 to 20")
 
 
 def test_the_term_at_the_noise_end_is_small_as_told(text):
@@ -388,8 +394,8 @@ def test_minus_elbo_bounds_the_smoothed_density_at_every_x_as_told(text):
     assert (bound > smoothed).all() and (bound < exact).any()
     assert_says(
         text,
-        "model's density is therefore $p$ smoothed by $2e^{-\\lambda_{\\max}}$",
-        "a bound at every $x$ for the density of the stack",
+        "$p_{\\mathrm{stack}}$ is therefore $p_{\\mathrm{data}}$ smoothed by",
+        "For $p_{\\mathrm{stack}}$ $-\\mathrm{ELBO}(x)$ is a bound at every $x$",
     )
 
 
@@ -445,7 +451,7 @@ def test_the_catalogue_is_counted_by_negative_share(text):
     assert_says(
         text,
         f"the catalogue's {len(shares)} recipes divide on N(0, 1)",
-        f"| none, the weighting is monotone | {none} | | below 1 % | {below_1} |",
+        f"| none, a sum of ELBOs | {none} | | below 1 % | {below_1} |",
         f"| 1 to 10 % | {to_10} | | above 10 % | {above} |",
         f"`sd3-mode-1.75`, with {100 * shares.max():.1f} %",
     )
@@ -594,6 +600,7 @@ def test_the_two_worst_rows_lose_where_it_is_said(text, output, retrained):
     flat = lost_by_level(retrained.bounds["elbo"], retrained.ideal)
     assert worst[3] / sum(worst) == pytest.approx(0.75, abs=0.1)
     assert flat[1] / sum(flat) == pytest.approx(0.75, abs=0.1)
+    assert max(abs(float(pieces[0])) for _, *pieces, _ in rows) < 0.0005
     others = [ratio for name, ratio in ratios.items() if name != "min-snr-5-eps"]
     assert ratios["min-snr-5-eps"] > 100 * max(others)
     assert ratios["min-snr-5-eps"] == pytest.approx(16_000, rel=0.03)
@@ -603,6 +610,7 @@ def test_the_two_worst_rows_lose_where_it_is_said(text, output, retrained):
         "its weighting is 16,000 times less than in the middle",
         "more than a hundred times further down",
         "The ELBO loses three quarters between λ = −3 and 3",
+        "and there every row loses next to nothing (first column)",
     )
 
 

@@ -86,13 +86,13 @@ def test_the_shares_on_the_chain_are_as_told(text):
         assert masked.share_on_chain(dv.masked_objective(name)) == pytest.approx(share, rel=1e-4)
         independent = dv.verdict(dv.masked_objective(name)).negative_share
         assert independent < share
-        told = f"minus {independent:.0%} (chain {share:.0%})"
+        told = f"mixture, minus {independent:.0%} (chain {share:.0%})"
         assert told in printed(NOTEBOOK)
     first, second = (f"{100 * share:.1f} %" for share in shares.values())
     assert_says(
         text,
         f"The shares are then {first} and {second}",
-        "the last tokens are easier, so $-\\mathrm{ELBO}_a$ is more than this",
+        "the last tokens are easier, so $-\\mathrm{ELBO}_a$ is more than $a$ times the whole",
         "the assumption makes them a little too small",
     )
     assert (bound(np.linspace(0.1, 0.9, 9)) > np.linspace(0.1, 0.9, 9) * bound(1)).all()
@@ -167,12 +167,14 @@ def test_below_minus_3_the_least_is_left_by_what_counts_it_more(text):
             spent = expit(level) * values
             assert spent[level > -2].sum() > 0.9 * spent.sum()
     for name in ("maskgit", "simple"):
-        assert (np.diff(relative_weights(dv.masked_objective(name), 6)) > 0).all()
+        relative = relative_weights(dv.masked_objective(name), 6)
+        assert (np.diff(relative) > 0).all() and relative[0] < 1
     assert_says(
         text,
         "Below λ = -3 it is otherwise: at each seed the least is left by `maskgit` or `simple`",
         "All this is decided above λ = -2",
         "both count more where much is masked",
+        "At high λ both count less than `elbo`, and yet have less left",
     )
 
 
@@ -278,6 +280,8 @@ def test_the_areas_of_three_noises_are_the_entropy_that_is_stated(text):
     for noise in masked.NOISES.values():
         np.testing.assert_allclose(noises.exact_elbo(masked.SMALL, noise), truth, rtol=1e-12)
     assert_says(text, r"For a single sequence the integral is $-\log p(x)$")
+    gaps = re.findall(r"largest gap of any sequence (\S+)$", printed(NOTEBOOK), re.M)
+    assert len(gaps) == 1 + len(masked.NOISES) and max(map(float, gaps)) < 1e-12
 
 
 def test_what_is_printed_is_right():

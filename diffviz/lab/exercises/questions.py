@@ -497,10 +497,10 @@ prediction(
 prediction(
     "beat-the-bound",
     Choice(
-        "Data N(0, 1), the perfect denoiser, x = 2. Can −ELBO(x) be smaller than −log p(x)?",
+        "Data N(0, 1), the perfect denoiser, x = 2. Can −ELBO(x) be below −log p_data(x)?",
         {
-            YES: "The model's density is p smoothed by the noise at λ_max, larger in the tails.",
-            NO: "The bound holds for the model's own density, which is not exactly p.",
+            YES: "The stack's density is smoothed by noise, and larger than p_data in the tails.",
+            NO: "The bound holds for the stack's own density, which is not exactly p_data.",
         },
         _beats_the_bound,
     ),
@@ -784,7 +784,7 @@ def _early_grid() -> str:
 def _other_variable() -> str:
     """By which factor the error of three steps of RK4 falls when they are taken in the angle."""
     in_logsnr, in_angle = (
-        sampling.rms(solver, "FM, uniform t", "gmm2d", 3)[0] for solver in ("RK4", "RK4 on dz/dθ")
+        sampling.rms(solver, "FM, uniform t", "gmm2d", 3)[0] for solver in ("RK4 in λ", "RK4 in θ")
     )
     factor = in_logsnr / in_angle
     return FAR_MORE if factor > 1000 else TEN if factor > 3 else HARDLY

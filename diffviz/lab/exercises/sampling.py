@@ -52,14 +52,14 @@ def twelve_calls(answer: Any) -> str:
 
 @exercise("slow-down")
 def slow_down(answer: Any) -> str:
-    """The shift under which half of a photograph is settled after half of the steps."""
+    """The shift under which R² of a photograph is ¾ after half of the steps."""
     shift = number(answer)
     if not 1 <= shift <= 100:
         return "A shift above 1 spends more steps on noise; try between 1 and 20."
     reached = settled_photos(paths.shifted(paths.LINEAR, shift))[50]
-    if abs(reached - 0.5) < 0.01:
+    if abs(reached - 0.75) < 0.005:
         return RIGHT
-    way = "A larger" if reached > 0.5 else "A smaller"
+    way = "A larger" if reached > 0.75 else "A smaller"
     return f"With this shift R² is {reached:.3f} after half of the steps. {way} one is needed."
 
 

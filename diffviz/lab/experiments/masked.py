@@ -95,7 +95,7 @@ class Row:
 
     Attributes:
         names: Names of its members.
-        verdict: Whether it is the ELBO, a mixture of ELBOs, or one with a minus, in words.
+        verdict: Whether it is the ELBO, a sum of ELBOs, or a mixture with a minus, in words.
     """
 
     names: tuple[str, ...]
@@ -113,7 +113,7 @@ def with_minus(entry: MaskedObjective, digits: int = 1) -> str:
         The words.
     """
     alone, on_chain = verdict(entry).negative_share, share_on_chain(entry)
-    return f"minus {alone:.{digits}%} (chain {on_chain:.{digits}%})"
+    return f"mixture, minus {alone:.{digits}%} (chain {on_chain:.{digits}%})"
 
 
 def classes() -> list[Row]:
@@ -128,7 +128,7 @@ def classes() -> list[Row]:
         if is_elbo(found):
             words = "the ELBO"
         elif found.monotone:
-            words = "a mixture of ELBOs"
+            words = "a sum of ELBOs"
         else:
             words = with_minus(group[0], digits=0)
         names = tuple(member.name for member in group)

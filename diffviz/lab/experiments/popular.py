@@ -332,7 +332,7 @@ class PopularRow:
     Args:
         setting: The settings.
         quartiles: λ below which a quarter, half and three quarters of the draws lie, in nats.
-        is_monotone: Whether the weighting never rises, so that the loss is an ELBO.
+        is_monotone: Whether the weighting never rises, so that the loss is a sum of ELBOs.
         negative_share: Share of the ELBOs with a negative sign.
         below: Share of the loss on N(0, I) below λ = 0.
         nearest: Nearest entry of the catalogue; None if no entry has weight over the levels.

@@ -516,24 +516,33 @@ def spectrum(size: int = 64) -> NDArray:
 
 
 def share_of_spectrum(power: ArrayLike, grid: ArrayLike) -> NDArray:
-    """R² = 1 − mmse/Var along a grid, for Gaussian data and its exact denoiser.
+    """R² of x_hat with the end of DDIM's own walk, for Gaussian data and its exact denoiser.
+
+    Walks start at noised data. Every coefficient is scaled at each step, so no samples are drawn.
+    In y = z/alpha and s = exp(−λ/2) a coefficient of variance c has x_hat = c y/(c + s²), and a
+    step to s' keeps (c + s s')/(c + s²) of y.
 
     Args:
         power: Variances of the coefficients, any shape.
-        grid: λ in nats, shape (n,).
+        grid: λ in nats, noise first, shape (n,).
 
     Returns:
-        R², shape (n,).
+        R², shape (n,); the last is 1.
 
     Raises:
         ValueError: A number is not finite, or the grid has another shape.
     """
     power, grid = array(power, "power").ravel(), array(grid, "grid", ndim=1)
-    return (power / (1 + np.exp(-grid)[:, None] / power)).sum(1) / power.sum()
+    s = noise_ratio(grid)[:, None]
+    total = power + s**2
+    kept = (power + s[:-1] * s[1:]) / total[:-1]
+    y = np.sqrt(total[0]) * np.cumprod(np.vstack([np.ones_like(power), kept]), axis=0)
+    x_hat = power / total * y
+    return 1 - ((x_hat - x_hat[-1]) ** 2).sum(1) / (x_hat[-1] ** 2).sum()
 
 
 def settled_photos(path: Path, size: int = 64, steps: int = 100) -> NDArray:
-    """R² along the steps of a grid, for images with the spectrum of photographs.
+    """R² with the own end along DDIM's steps, for images with the spectrum of photographs.
 
     Args:
         path: Path that carries the grid.
@@ -550,7 +559,7 @@ def settled_photos(path: Path, size: int = 64, steps: int = 100) -> NDArray:
 
 
 def settled_bands(steps: int = 100) -> dict[tuple[str, str], NDArray]:
-    """R² along the steps in bands of spatial frequency, for the grids of ``BANDED``.
+    """R² with the own end in bands of spatial frequency, for the grids of ``BANDED``.
 
     Args:
         steps: Number of steps.
@@ -640,12 +649,12 @@ SOLVERS = {
     "DDIM": "ddim",
     "Heun": "heun",
     "DPM++ 2M": "dpm++2m",
-    "RK4": "rk4",
-    "RK4 on dz/dθ": "rk4",
-    "AB3 on dz/dθ": "ab3",
+    "RK4 in λ": "rk4",
+    "RK4 in θ": "rk4",
+    "AB3 in θ": "ab3",
 }
 IN_ANGLE: Mapping[str, Any] = {"std": 1.0}  # of data of unit variance
-OPTIONS = {"RK4 on dz/dθ": IN_ANGLE, "AB3 on dz/dθ": IN_ANGLE}
+OPTIONS = {"RK4 in θ": IN_ANGLE, "AB3 in θ": IN_ANGLE}
 FINE = 1000
 EVEN, MEASURED = "uniform in λ", "even measured error"
 BY_RHO = "Karras ρ = 7"  # between the ends of ``RANGE``; "EDM's grid" has those of the paper
@@ -824,9 +833,9 @@ FEW_STEPS: Mapping[str, tuple[int, ...]] = {
     "DDIM": (12,),
     "Heun": (4, 6),
     "DPM++ 2M": (12,),
-    "RK4": (2, 3),
-    "RK4 on dz/dθ": (2, 3),
-    "AB3 on dz/dθ": (12,),
+    "RK4 in λ": (2, 3),
+    "RK4 in θ": (2, 3),
+    "AB3 in θ": (12,),
 }
 
 

@@ -97,9 +97,9 @@ SOLVERS: dict[str, SolverOption] = {
     "Heun": SolverOption("heun", "churn"),
     "DPM++ 2M": SolverOption("dpm++2m"),
     "DPM++ 2S": SolverOption("dpm++2s"),
-    "AB3 on dz/dθ": SolverOption("ab3", std=1.0),
-    "RK4": SolverOption("rk4"),
-    "RK4 on dz/dθ": SolverOption("rk4", std=1.0),
+    "AB3 in θ": SolverOption("ab3", std=1.0),
+    "RK4 in λ": SolverOption("rk4"),
+    "RK4 in θ": SolverOption("rk4", std=1.0),
 }
 LAWS: dict[str, Any] = {
     name: unit_grid(name).schedule for name in GRIDS if not name.startswith("EDM")

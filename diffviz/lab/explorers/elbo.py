@@ -57,6 +57,8 @@ RANGE = (-20.0, 20.0)  # λ in nats
 # curves: the names in the legends
 LAW, W, NEGATIVE = "−dw/dλ", "w", "negative"
 MIXED, DIRECT = "−w′·L", "½w·mmse"
+TIMES = 2, 5, 10, 20, 50, 100, 200, 500, 1000  # what is below 0 may be drawn
+ROUNDING = 1e-9  # of the axis: what is less below 0 is not drawn larger
 OVER_HIGH, OVER_LOW = "λₘₐₓ moves", "λₘᵢₙ moves"
 COLOURS = {
     W: REFERENCE,
@@ -256,7 +258,7 @@ def mixture_of(objective: Objective, state: State) -> SignedMixture:
 
 
 def negative(values: NDArray) -> NDArray:
-    """The part of a curve below 0, NaN elsewhere.
+    """The part of a curve below 0 with the next point on each side, which is 0; NaN elsewhere.
 
     Args:
         values: The curve, shape (n,).
@@ -264,7 +266,11 @@ def negative(values: NDArray) -> NDArray:
     Returns:
         The part, shape (n,).
     """
-    return np.where(values < 0, values, np.nan)
+    below = values < 0
+    near = below.copy()
+    near[1:] |= below[:-1]
+    near[:-1] |= below[1:]
+    return np.where(near, np.minimum(values, 0), np.nan)
 
 
 def band_below(values: NDArray) -> tuple[NDArray, NDArray]:
@@ -324,17 +330,22 @@ def shares_chart(mixture: SignedMixture, ends: Limits, shade: str = SUBJECT) -> 
     """
     as_elbos = mixture.augmentation * mixture.information / mixture.loss
     as_errors = mixture.w * mixture.mmse / 2 / mixture.loss
+    top = steady_top(np.concatenate([as_elbos, as_errors]))
+    times = enlargement(as_elbos, top)
+    below = NEGATIVE if times == 1 else f"{NEGATIVE} × {times}"
+    enlarged = times * as_elbos
+    bottom = -top / 8 if enlarged.min() > -top / 9 else -max(top / 2, -1.1 * enlarged.min())
     return Chart(
         mixture.logsnr,
-        {DIRECT: as_errors, MIXED: as_elbos, NEGATIVE: negative(as_elbos)},
+        {DIRECT: as_errors, MIXED: as_elbos, below: negative(enlarged)},
         xlabel=plots.LOGSNR,
         ylabel="share per nat of λ",
         title="what each level adds to the loss",
         xlim=ends,
-        ylim=steady_limits(np.concatenate([as_elbos, as_errors])),
-        colours=COLOURS | {MIXED: shade},
-        dashes={DIRECT: 1, MIXED: 0, NEGATIVE: 0},
-        bands={NEGATIVE: band_below(as_elbos)},
+        ylim=(float(bottom), top),
+        colours=COLOURS | {MIXED: shade, below: COLOURS[NEGATIVE]},
+        dashes={DIRECT: 1, MIXED: 0, below: 0},
+        bands={below: band_below(enlarged)},
     )
 
 
@@ -366,18 +377,33 @@ def gap_chart(state: State) -> Chart:
     )
 
 
-def steady_limits(values: NDArray) -> Limits:
-    """Ends of the vertical axis in powers of two, so that a slider seldom moves them.
+def steady_top(values: NDArray) -> float:
+    """The upper end of the vertical axis, a power of two, so that a slider seldom moves it.
 
     Args:
         values: All values that are drawn, shape (n,).
 
     Returns:
-        The ends.
+        The end.
     """
-    top = 0.1 * 2 ** max(0.0, np.ceil(np.log2(max(values.max(), 1e-9) / 0.095)))
-    bottom = -top / 8 if values.min() > -top / 9 else -top
-    return float(bottom), float(top)
+    return float(0.1 * 2 ** max(0.0, np.ceil(np.log2(max(values.max(), 1e-9) / 0.095))))
+
+
+def enlargement(values: NDArray, top: float) -> int:
+    """How many times what is below 0 is drawn, so that it can be seen below the axis.
+
+    Args:
+        values: The curve, shape (n,).
+        top: The upper end of the vertical axis.
+
+    Returns:
+        One of ``TIMES``: the largest that leaves the part within half of the upper end. 1 where
+        nothing is below 0 but for rounding.
+    """
+    depth = -float(values.min())
+    if depth < ROUNDING * top:
+        return 1
+    return max((times for times in TIMES if times * depth <= top / 2), default=1)
 
 
 # --- the texts ------------------------------------------------------------------------------------
@@ -414,7 +440,7 @@ def verdict_cells(mixture: SignedMixture) -> tuple[str, ...]:
     """
     verdicts = [mixture.verdict(data) for data in all_data()]
     if verdicts[0].monotone:
-        return "monotone: an ELBO", *("0" for _ in verdicts)
+        return "monotone: a sum of ELBOs", *("0" for _ in verdicts)
     peak = f"{round(verdicts[0].peak, 2) + 0.0:.2f}".replace("-", "−")
     return f"not monotone: peak {peak}", *(f"{one.negative_share:.2%}" for one in verdicts)
 

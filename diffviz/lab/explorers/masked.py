@@ -40,6 +40,7 @@ DIVISORS = {  # of the cross-entropy that is summed over masked tokens
     "masked": "masked tokens",
     "batch": "masked tokens of the batch",
 }
+LIMITS = {"masked": "long sequences", "batch": "large batches"}  # by what the sum is divided by
 HEAD = ("", "rate (ρ uniform)", "sum divided by", "masks", "what it is")
 LENGTHS = range(2, 65)  # of sequences
 OWN = "yours"  # the loss that a reader makes
@@ -182,6 +183,7 @@ class MaskedExplorer(ViewExplorer):
             "factors": {label: base_factor(base, levels) for label, base in BASES.items()},
             "floor": experiments.WORLD.floor(levels),
             "rows": {name: recipe(entry) for name, entry in shown.items()},
+            "limits": {name: limit_of(entry) for name, entry in shown.items()},
             "head": HEAD,
             "label": XLABEL,
             "colours": {entry.name: colour(entry.name) for entry in entries} | {OWN: colour(OWN)},
@@ -384,7 +386,25 @@ def where(state: State, entries: list[MaskedObjective]) -> str:
         w = experiments.inside(entry, experiments.LEVELS)
         if not np.interp(anchor, experiments.LEVELS, w) > 0:
             text += f" {entry.name} has no weight there, and is shown over its largest value."
+    for limit in LIMITS.values():
+        drawn = [entry.name for entry in entries if limit_of(entry) == limit]
+        if drawn:
+            text += f" In the limit of {limit}: {', '.join(drawn)}."
     return text
+
+
+def limit_of(entry: MaskedObjective) -> str:
+    """In which limit the loss of an objective is a weighting over λ.
+
+    Args:
+        entry: A masked objective.
+
+    Returns:
+        A value of ``LIMITS``, or "" if it is one for all sequences and batches.
+    """
+    if experiments.is_elbo(verdict(entry)) and entry.average == "masked":
+        return ""  # a uniform rate makes it the ELBO at every length
+    return LIMITS.get(entry.average, "")
 
 
 def recipes(entries: list[MaskedObjective]) -> Table:
@@ -410,7 +430,7 @@ def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
         Its row of the table.
     """
     found = verdict(entry)
-    words = "the ELBO" if experiments.is_elbo(found) else "a mixture of ELBOs"
+    words = "the ELBO" if experiments.is_elbo(found) else "a sum of ELBOs"
     if not found.monotone:
         words = experiments.with_minus(entry)
     return (

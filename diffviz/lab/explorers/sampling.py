@@ -83,7 +83,7 @@ def sampler_controls() -> tuple[Control, ...]:
         ),
         Slider(
             "place",
-            "linear–VE",
+            "linear to VE",
             0,
             2,
             0.05,
@@ -371,7 +371,7 @@ def _right(state: State, setting: walks.Setting) -> Cloud:
         {BEHIND: walks.data_points(setting)},
         xlabel="x̂₁",
         ylabel="x̂₂",
-        title="x̂, the exact denoiser's answer",
+        title="exact x̂ (grey: data, colour: end)",
         colours={BEHIND: walks.GREY},
         xlim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
         ylim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),

@@ -16,7 +16,7 @@ from diffviz.lab.experiments.elbo import (
     layer_costs,
     stack_costs,
 )
-from diffviz.lab.explorers.colours import REFERENCE
+from diffviz.lab.explorers.colours import BEST, REFERENCE
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.elbo import DATA, all_data, known_data
 from diffviz.lab.explorers.view import Changed, ViewExplorer
@@ -44,7 +44,7 @@ COLOURS = {
     AT_NOISE: OTHERS[2],
     BY_STEPS: OTHERS[0],
     AT_DATA: PALETTE[0],
-    IN_ALL: OTHERS[3],
+    IN_ALL: BEST,
 }
 
 

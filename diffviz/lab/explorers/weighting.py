@@ -59,7 +59,7 @@ PAPER = {
     "loss": (error_losses.SQUARED,),
 }
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
-AS_DRAWN = "; drawn as it is"  # behind the label of an axis with one that is not anchored
+AS_DRAWN = "; drawn: not shifted"  # behind the label of an axis with one that is not anchored
 FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w at λ < 0", "loss at λ < 0")
 
@@ -333,7 +333,7 @@ def drawing_controls() -> tuple[Control, ...]:
         Switch(
             "monotone",
             "no rise",
-            tip="Hold the drawn w where it would rise with λ, so that its loss is an ELBO.",
+            tip="Hold the drawn w where it would rise with λ: its loss is then a sum of ELBOs.",
             when=PAPER | {"drawing": (True,)},
         ),
     )
@@ -724,7 +724,8 @@ def drawn_text(objective: Objective | None, monotone: bool) -> str:
         return "The drawn w never rises with λ: its loss is a sum of ELBOs of noised data."
     rises = [f"[{low:.2f}, {high:.2f}]" for low, high in verdict.rises]
     more = f" and {len(rises) - FEW} more stretches" if len(rises) > FEW else ""
-    return f"The drawn w rises with λ on {', '.join(rises[:FEW])}{more}: its loss is no ELBO."
+    where = f"{', '.join(rises[:FEW])}{more}".replace("-", "−")
+    return f"The drawn w rises with λ on {where}: there ELBOs of noised data count with a minus."
 
 
 def chosen_objectives(state: State, passed: Mapping[str, Objective]) -> dict[str, Objective]:

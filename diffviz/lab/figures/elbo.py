@@ -30,24 +30,24 @@ from diffviz.lab.figures.style import (
     line_of,
     set_gaps,
 )
-from diffviz.plots.style import NEGATIVE
+from diffviz.plots.style import BEST, NEGATIVE
 
 # One colour for one quantity in all pictures of this file.
 SHADE_OF = {
     "diffusion": OTHERS[0],
     "reconstruction": plots.PALETTE[0],
     "prior": OTHERS[2],
-    "−ELBO": OTHERS[3],
+    "−ELBO": BEST,
     "ODE": OTHERS[4],
 }
 # of three points, and of their mean, which is −ELBO up to a constant; far from those of objectives
-POINT_SHADES = (OTHERS[7], plots.PALETTE[1], plots.PALETTE[9], SHADE_OF["−ELBO"])
+POINT_SHADES = (plots.PALETTE[0], plots.PALETTE[1], plots.PALETTE[9], SHADE_OF["−ELBO"])
 
 
 @figure(
     "augmentation",
     "Two weightings, their signed laws of noise −w′, L(λ; x) on gmm1, and the product −w′ · L: a "
-    "falling weighting is a mean of ELBOs, EDM's a signed one",
+    "falling weighting is a sum of ELBOs, EDM's a mixture with a minus",
 )
 def augmentation(losses: Divergences | None = None) -> Axes:
     """Draw two weightings, their slopes, L(λ; x) of points, and what each ELBO adds to the loss.
@@ -272,13 +272,14 @@ def ode_likelihood(found: Routes | None = None) -> Axes:
     draw_under(left, "exact −log p")
     line_of(left, "ODE").set(ls="-", lw=1.2)
     line_of(left, "−ELBO").set(ls=plots.DASHES[1], lw=2)
-    legend(left, [line_of(left, name) for name in nats], labels=list(nats), handlelength=3)
+    told = ["exact −log $p_{\\mathrm{data}}$", "ODE", "−ELBO"]
+    legend(left, [line_of(left, name) for name in nats], labels=told, handlelength=3)
     thousandths = {"ODE": 1e3 * (ode - exact), "−ELBO": 1e3 * (bound - exact)}
     plots.lines(
         x,
         thousandths,
         xlabel="x",
-        ylabel="10⁻³ nats above −log p(x)",
+        ylabel="10⁻³ nats above −log $p_{\\mathrm{data}}$",
         title="their difference, λ ≤ 10",
         colours=colours.__getitem__,
         ax=middle,

@@ -1,6 +1,6 @@
 """Figures of masked diffusion: weightings on one axis, exact bounds, trainings, other noises."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,13 +13,22 @@ from scipy.special import expit
 from diffviz import plots
 from diffviz.lab.experiments import masked
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, label_ends, last_points, legend, minus, name_curve
-from diffviz.plots.style import DRAWN, FOCUS, OTHERS
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    label_ends,
+    last_points,
+    legend,
+    line_of,
+    minus,
+    name_curve,
+    set_gaps,
+)
+from diffviz.plots.style import BLUES, FOCUS, OTHERS
 
 NOISED_LOGSNR = "log-SNR λ = log(α/(1 − α))   [all noised ← → none]"
 SHORT = "log-SNR of masking λ   [masked ← → visible]"
 COLOURS = {  # those that stand in one picture differ in hue
-    "elbo": "black",
+    "elbo": plots.colour("elbo"),
     "any-order": plots.PALETTE[0],
     "maskgit": plots.PALETTE[1],
     "maskgit-square-root": plots.PALETTE[2],
@@ -27,7 +36,7 @@ COLOURS = {  # those that stand in one picture differ in hue
     "simple": plots.PALETTE[4],
     "amused": plots.PALETTE[5],
     "simple-batch": plots.PALETTE[8],
-    "yours": DRAWN,  # what a reader makes
+    "yours": FOCUS,  # what a reader makes
 }
 # Each word with the share of visible words from which on it is one of them.
 SENTENCE = (
@@ -166,11 +175,11 @@ def masked_elbo() -> Axes:
         {FLOOR: floor, DENSITY: density},
         xlabel=SHORT,
         ylabel="nats",
-        title=f"the area in grey is the entropy, {masked.WORLD.entropy:.3f} nats",
+        title=f"the area in blue is the entropy, {masked.WORLD.entropy:.3f} nats",
         colours={FLOOR: NEUTRAL, DENSITY: "black"}.__getitem__,
         ax=left,
     )
-    left.fill_between(masked.LEVELS, density, color="0.85", lw=0, gid="area")
+    left.fill_between(masked.LEVELS, density, color=BLUES[2], alpha=0.6, lw=0, gid="area")
     found = masked.gaps()
     plots.lines(
         found.steps,
@@ -187,30 +196,43 @@ def masked_elbo() -> Axes:
     return left
 
 
-def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
-    """What is left to learn by log-SNR: the mean over seeds, and a band from least to most."""
-    logsnr = seeds[0][0].logsnr
-    floor = masked.WORLD.floor(logsnr)
-    excess = {
-        run.name: np.array([runs[number].exact for runs in seeds]) - floor
-        for number, run in enumerate(seeds[0])
-    }
+def _draw_seed(ax: Axes, runs: list[masked.TrainedMasked]) -> None:
+    """What is left to learn by log-SNR in the trainings of one seed."""
+    floor = masked.WORLD.floor(runs[0].logsnr)
     plots.lines(
-        logsnr,
-        {name: of_seeds.mean(0) for name, of_seeds in excess.items()},
-        xlabel=SHORT,
-        ylabel="C above its least, nats   [bands: seeds]",
-        title="elbo has most left at every λ, each seed;\nbelow −3 maskgit or simple has least",
+        runs[0].logsnr,
+        {run.name: run.exact - floor for run in runs},
+        xlabel="λ   [masked ← → visible]",
+        ylabel="",
         colours=colour,
         outside=None,
         ax=ax,
     )
+    for run in runs:
+        line_of(ax, run.name).set_linestyle("-")  # the colours tell them apart
     ax.set_yscale("log")
-    for name, of_seeds in excess.items():
-        lowest, highest = of_seeds.min(0), of_seeds.max(0)
-        shade, gid = colour(name), f"{name}, seeds"
-        ax.fill_between(logsnr, lowest, highest, color=shade, alpha=0.18, lw=0, gid=gid)
-    label_ends(ax, last_points(ax), colour, leaders=False, apart=0.05)
+
+
+def _draw_seeds(panels: Sequence[Axes], seeds: list[list[masked.TrainedMasked]]) -> None:
+    """A panel for each seed on one scale, with the names at the ends of the last."""
+    for ax, seed, runs in zip(panels, masked.SEEDS, seeds, strict=True):
+        _draw_seed(ax, runs)
+        ax.set_title(f"seed {seed}", fontsize=11)
+    limits = np.array([ax.get_ylim() for ax in panels])
+    for ax in panels:
+        ax.set_ylim(limits.min(), limits.max())
+    for ax in panels[1:]:
+        ax.set_yticklabels([])
+    panels[0].set_ylabel("C above its least, nats")
+    label_ends(panels[-1], last_points(panels[-1]), colour, leaders=False, apart=0.06)
+    panels[len(panels) // 2].annotate(
+        "elbo has most left at every λ; below −3 maskgit or simple has least",
+        (0.5, 1.13),
+        xycoords="axes fraction",
+        ha="center",
+        fontsize=12,
+        annotation_clip=False,
+    )
 
 
 def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
@@ -231,9 +253,9 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
         )
         for row in values:
             ax.plot(place + shift, row, **DOT)
-    ax.set_xticks(place, names)
-    title = "by bound and likelihood: any-order is best\nand elbo is worst, at each seed (dots)"
-    ax.set(ylabel="nats above the entropy", title=title)
+    ax.set_xticks(place, [name.replace("-", "-\n") for name in names])
+    ax.set_ylabel("nats above the entropy")
+    ax.set_title("any-order is best and elbo worst,\nat each seed (dots)", fontsize=12)
     patches = [Patch(color="0.3"), Patch(color="0.3", alpha=0.4)]
     legend(ax, patches, labels=["−ELBO", "−log p"], loc="upper right")
 
@@ -244,13 +266,14 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
     "log-SNR, and its bound and likelihood, for three seeds",
 )
 def masked_training() -> Axes:
-    """Draw the excess of each training, its bound and its likelihood; returns the left panel."""
-    left, right = plots.axes(11.5, 4.6, columns=2)
-    left.figure.subplots_adjust(wspace=0.38, top=0.86)  # for names at the ends, and two lines
+    """Draw what is left in each training, its bound and its likelihood; returns the first panel."""
+    panels = plots.axes(14.0, 4.6, columns=4)
+    panels[0].figure.subplots_adjust(top=0.82)
+    set_gaps(panels, (0.25, 0.25, 1.75))
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
-    _draw_left(left, seeds)
-    _draw_bars(right, seeds)
-    return left
+    _draw_seeds(panels[:-1], seeds)
+    _draw_bars(panels[-1], seeds)
+    return panels[0]
 
 
 @figure(

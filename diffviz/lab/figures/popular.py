@@ -23,8 +23,8 @@ def _dots(ax: Axes, at: Sequence[float], table: Sequence[PopularRow], gid: str) 
     values = np.asarray(at, dtype=float)
     monotone = np.array([row.is_monotone for row in table])
     for chosen, colour, marker, name in (
-        (monotone, MONOTONE, "o", "monotone: an ELBO"),
-        (~monotone, RISING, "D", "rises somewhere: no ELBO"),
+        (monotone, MONOTONE, "o", "monotone: a sum of ELBOs"),
+        (~monotone, RISING, "D", "rises somewhere: some ELBOs with a minus"),
     ):
         ax.plot(
             values[chosen],

@@ -1,6 +1,6 @@
 """Figures of frames, straightness, solvers, grids, and when a sample is settled."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +58,10 @@ from diffviz.theory.paths import COSINE, LINEAR
 if TYPE_CHECKING:
     from diffviz.sampling.integrate import Trajectory
 
-FRAMES = {
+FRAMES = {  # of titles
     "linear frame: paths go to the middle, then apart": LINEAR,
-    "VP frame, cosine time: the same paths, bent late": COSINE,
+    "VP frame: the same paths over the same t, bent late": COSINE,
 }
-
-TIMES = dict(zip(FRAMES, (TIME, TIME.replace("time t", "cosine time t")), strict=True))
 FRAME_SHARES = {"Euler, linear frame": 0.0, "Euler, half way": 0.5, "Euler, VP frame": 1.0}
 OBJECTIVE_OF_GRID = dict(
     zip(GRIDS, ("fm-ot", "sd3", "v-cosine", "ddpm-linear", "edm"), strict=True)
@@ -77,17 +75,13 @@ GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
 BAND_COLOURS = *BLUES[:2], LINE_BLUE  # coarse to fine; no colour of a grid
-BAND_NAMES = {  # of bands: where on the cosine grid's line, and how far from it, in points
-    "below 2": (0.26, (38, -12)),
-    "2 to 8": (0.4, (36, -31)),
-    "8 to 32": (0.7, (37, -18)),
-}
+BAND_NAMES = {"below 2": 0.2, "2 to 8": 0.32, "8 to 32": 0.62}  # where on FM's line each stands
 CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[1]}
-RK4, RK4_IN_ANGLE = "RK4", "RK4 on dz/dθ"  # one method, so that they have one colour
+RK4, RK4_IN_ANGLE = "RK4 in λ", "RK4 in θ"  # one method in two variables
 SOLVER_COLOURS = dict(
-    zip(SOLVERS, (*OTHERS[:4], OTHERS[3], plots.PALETTE[4]), strict=True), DDPM=OTHERS[6]
+    zip(SOLVERS, (*OTHERS[:3], plots.PALETTE[0], VIVID[2], plots.PALETTE[4]), strict=True),
+    DDPM=OTHERS[6],
 )
-IN_SHORT = {RK4: "RK4 in λ", RK4_IN_ANGLE: "RK4 in θ", "AB3 on dz/dθ": "AB3 in θ"}
 EULER = "Euler"
 EULER_SHADES = *LIGHTER, OTHERS[5]  # from the linear frame to the VP frame
 CHURN_NAMES = {  # of lines of 100 steps: at which step, and how far from them, in points
@@ -97,6 +91,8 @@ CHURN_NAMES = {  # of lines of 100 steps: at which step, and how far from them, 
 }
 NOISE = "0.5"  # what is added on the way; no solver
 VARIANCE_SHADES = ("0.64", "0.45", "0.25")  # from the least variance to the largest
+ASKED = 0.3  # the share of the steps at which grids are compared
+SMALL = FontProperties(size=9)
 INSET, FRAME = 0.03, VIVID[2]  # of what marks a cell of the table
 CALLS_ASKED = (12, 100)  # the calls at which the notebook asks for the best solver
 MOST_CALLS = 1024  # where all lines of solvers end
@@ -121,7 +117,7 @@ def grid_colour(name: str) -> str:
     "where they end",
 )
 def two_frames(flow: "Trajectory | None" = None) -> Axes:
-    """Draw the same paths in two frames, with chords, coloured by the cluster that they end in.
+    """Draw the same paths in two frames over one time, coloured by the cluster they end in.
 
     Args:
         flow: A trajectory on the line, such as ``dv.sample`` returns; by default eleven points of
@@ -132,10 +128,11 @@ def two_frames(flow: "Trajectory | None" = None) -> Axes:
     """
     panels = plots.axes(10.5, 4.2, columns=2)
     flow = line_flow() if flow is None else flow
+    times, _ = flow.on(LINEAR)
     for ax, (name, path) in zip(panels, FRAMES.items(), strict=True):
-        times, z = flow.on(path)
+        _, z = flow.on(path)
         _draw_frame(ax, times, np.asarray(z)[..., 0])
-        ax.set(title=name, xlabel=TIMES[name])
+        ax.set(title=name, xlabel=TIME)
         ax.set_ylim(-2.3, 2.9)  # room for the legend
     panels[0].set_ylabel("z")
     legend(panels[0], _cluster_handles(), loc="upper center", ncols=3, columnspacing=1.2)
@@ -313,7 +310,7 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
 
 def _churn_colours(curves: Iterable[str]) -> Callable[[str], str]:
     """DDIM and DDPM in their own colours, what lies between in those of no solver."""
-    others = cycle(("0.5", OTHERS[7], plots.PALETTE[0]))
+    others = cycle(("0.5", OTHERS[7], plots.PALETTE[2]))
     shades = {name: SOLVER_COLOURS.get(name.split(",")[0]) or next(others) for name in curves}
     return shades.__getitem__
 
@@ -394,7 +391,7 @@ def _draw_bands(ax: Axes) -> None:
         np.linspace(0, 1, 101),
         curves,
         xlabel=STEPS,
-        ylabel="R² of x̂ by cycles per image",
+        ylabel="R² in bands of cycles per image",
         title="photographs: coarse first",
         colours=colours.__getitem__,
         outside=None,
@@ -403,31 +400,32 @@ def _draw_bands(ax: Axes) -> None:
     for grid, band in bands:
         line_of(ax, f"{band}, {grid[:2]}").set_linestyle(GRID_DASHES[grid])
     for band, share in band_shares().items():
-        at, offset = BAND_NAMES[band]
         label = f"{band}\n({share:.0%})"
-        name_curve(ax, f"{band}, VP", at, offset, label=label)
+        name_curve(ax, f"{band}, FM", BAND_NAMES[band], (9, -14), label=label, ha="left")
     grids = dict.fromkeys(grid for grid, _ in bands)
     keys = [
         Line2D([], [], color=NEUTRAL, lw=2, ls=GRID_DASHES[grid], label=grid.split(",")[0])
         for grid in grids
     ]
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.3, 0.31)}
-    legend(ax, keys, **place, borderpad=0, borderaxespad=0, handlelength=2, handletextpad=0.5)
+    legend(ax, keys, loc="lower right", handlelength=2.5)
 
 
-def _name_by_place(ax: Axes, names: Sequence[str]) -> None:
-    """A legend in the order in which curves reach one half, each name in the curve's colour."""
+def _name_by_share(ax: Axes, names: Mapping[str, str], handlelength: float) -> None:
+    """A legend from the earliest grid to the latest, with R² after ``ASKED`` of the steps."""
 
-    def place(name: str) -> float:
+    def share(name: str) -> float:
         x, y = (np.asarray(values, dtype=float) for values in line_of(ax, name).get_data())
-        return float(np.interp(0.5, y, x))
+        return float(np.interp(ASKED, x, y))
 
-    ordered = sorted(names, key=place)
+    ordered = sorted(names, key=share, reverse=True)
     lines = [line_of(ax, name) for name in ordered]
-    drawn = legend(ax, lines, labels=ordered, loc="lower right", handlelength=3)
-    drawn.set_title("from the left here, at R² = ½", prop=FontProperties(size=9))
+    labels = [f"{share(name):.2f}  {names[name]}" for name in ordered]
+    place: dict[str, Any] = {"loc": "lower right", "handlelength": handlelength}
+    drawn = legend(ax, lines, labels=labels, handletextpad=handlelength / 4, **place)
+    drawn.set_title(f"R² after {ASKED:.0%} of the steps".replace("%", " %"), prop=SMALL)
     for text, line in zip(drawn.get_texts(), lines, strict=True):
         text.set_color(line.get_color())
+    ax.axvline(ASKED, color=NEUTRAL, ls=":", lw=1, gid="asked")
 
 
 @figure(
@@ -450,7 +448,7 @@ def early_commitment(size: int = 64) -> Axes:
         np.linspace(0, 1, 101),
         {name: settled_photos(path, size) for name, path in GRIDS.items()},
         xlabel=STEPS,
-        ylabel="R² of x̂, of a true image",
+        ylabel="R² of x̂ with the end of the walk",
         title=f"photographs {size}²: two are early",
         colours=grid_colour,
         outside=None,
@@ -460,7 +458,7 @@ def early_commitment(size: int = 64) -> Axes:
         np.linspace(0, 1, 61),
         {name: settled("digits", name) for name in GRIDS},
         xlabel=STEPS,
-        ylabel="R² of x̂, of the own end",
+        ylabel="",
         title="digits: the same two are early",
         colours=grid_colour,
         outside=None,
@@ -469,8 +467,11 @@ def early_commitment(size: int = 64) -> Axes:
     for name in GRIDS:  # one dash for one grid, in both panels
         for ax in (photos, digits):
             line_of(ax, name).set_linestyle(GRID_DASHES[name])
-    _name_by_place(photos, tuple(GRIDS))
-    digits.text(0.56, 0.3, f"{EDMS},\nmoved", color=grid_colour(EDMS), fontsize=9)
+    for ax in (photos, digits):
+        line_of(ax, EDMS).set(lw=3.5, zorder=1.9)  # seen under the dashes that lie on it
+    names = {name: name for name in GRIDS}
+    _name_by_share(photos, names, handlelength=3)
+    _name_by_share(digits, names | {EDMS: f"{EDMS}, moved"}, handlelength=0)  # short of room
     _draw_bands(bands)
     for ax in panels:
         ax.set_ylim(-0.02, 1.02)
@@ -514,11 +515,38 @@ def solver_orders(data: str = "gmm2d") -> Axes:
         for calls in CALLS_ASKED:
             ax.axvline(calls, color=NEUTRAL, ls=":", lw=1)
         ax.set(xscale="log", yscale="log", xlim=(7, MOST_CALLS), ylim=(1e-11, 100))
+        _mark_calls(ax, records, CALLS_ASKED[0])
         _name_ends(ax, records)
     for ax in (panels[1], panels[3]):
         ax.set_ylabel("")
+    _explain_dashes(panels[0])
     panels[0].figure.subplots_adjust(hspace=0.34, wspace=0.62, right=0.84)
     return panels[0]
+
+
+def _mark_calls(ax: Axes, records: dict[str, Convergence], calls: int) -> None:
+    """A dot for each solver at one number of calls, the smaller ones in front."""
+    for k, (name, record) in enumerate(sorted(records.items(), key=_is_in_front)):
+        errors = record.errors[record.calls == calls]
+        size = 70 - 9 * k
+        colour = SOLVER_COLOURS[name]
+        ax.scatter([calls], errors, s=size, color=colour, gid=f"{name}, {calls} calls", zorder=3)
+
+
+def _is_in_front(record: tuple[str, Convergence]) -> bool:
+    """Whether the dot of a solver lies before the others."""
+    return record[0] == RK4_IN_ANGLE
+
+
+def _explain_dashes(ax: Axes) -> None:
+    """A legend of the two lines of RK4, and of the dots."""
+    keys = [
+        Line2D([], [], color=SOLVER_COLOURS[RK4], lw=2.5, ls=plots.DASHES[1], label=RK4),
+        Line2D([], [], color=SOLVER_COLOURS[RK4_IN_ANGLE], lw=2.5, label=RK4_IN_ANGLE),
+        Line2D([], [], color="0.4", marker="o", ls="", label=f"at {CALLS_ASKED[0]} calls"),
+    ]
+    drawn = legend(ax, keys, loc="lower left", bbox_to_anchor=(0.12, 0), handlelength=4)
+    drawn.set_title("one method", prop=SMALL)
 
 
 def _winners(records: dict[str, Convergence]) -> str:
@@ -531,7 +559,7 @@ def _winners(records: dict[str, Convergence]) -> str:
             if one.calls[0] <= calls
         }
         name = min(errors, key=lambda name: errors[name])
-        best.append(IN_SHORT.get(name, name))
+        best.append(name)
     few, many = best
     fewest, most = CALLS_ASKED
     if few == many:
@@ -545,10 +573,7 @@ def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
         name: (MOST_CALLS, float(record.errors[record.calls == MOST_CALLS].item()))
         for name, record in records.items()
     }
-    labels = {
-        name: f"{IN_SHORT.get(name, name)}: order {record.order:.2f}"
-        for name, record in records.items()
-    }
+    labels = {name: f"{name}: order {record.order:.2f}" for name, record in records.items()}
     colours = SOLVER_COLOURS.__getitem__
     label_ends(ax, ends, colours, labels=labels, apart=0.08, size=10)
 

@@ -116,7 +116,7 @@ def test_the_table_of_the_pages_is_this_one(table):
 def test_what_the_page_says_in_words_is_so(table):
     prose = (DOCS / "popular.md").read_text(encoding="utf-8")
     count = sum(not one.is_monotone for one in table)
-    assert f"{count} of the {len(table)} settings are no ELBO" in prose
+    assert f"{count} of the {len(table)} settings count some ELBOs with a minus sign" in prose
     assert max(one.negative_share for one in table) < 0.04
     assert row(table, "FLUX.1 dev", "diffusers-flow").median == pytest.approx(0, abs=0.01)
     assert row(table, "FLUX.1 dev", "ai-toolkit").median == pytest.approx(0, abs=0.01)

@@ -78,14 +78,34 @@ def test_a_slider_moves_the_law_to_that_of_its_closed_form(explorer):
     x, law = curve(explorer, 0, LAW)
     wanted = expit(-1 - x) * expit(1 + x)  # of w = sigmoid(b − λ)
     np.testing.assert_allclose(law, wanted / wanted.max(), atol=2e-3)
-    assert cells(explorer, 0, 0)[1] == "monotone: an ELBO"
+    assert cells(explorer, 0, 0)[1] == "monotone: a sum of ELBOs"
     assert np.isnan(curve(explorer, 0, NEGATIVE)[1]).all()
+
+
+def test_what_is_negative_of_the_shares_is_drawn_so_that_it_can_be_seen(explorer):
+    """EDM's red would be a hundredth of the axis high; a spike's needs no enlargement."""
+    chart = explorer.view.charts[1]
+    (name,) = [one for one in chart.curves if one.startswith(NEGATIVE)]
+    times = int(name.removeprefix(f"{NEGATIVE} × "))
+    _, added = curve(explorer, 1, MIXED)
+    _, red = curve(explorer, 1, name)
+    bottom, top = chart.ylim
+    assert np.nanmin(red) == pytest.approx(times * added.min())
+    assert top / 6 < -np.nanmin(red) <= top / 2 <= -bottom
+    explorer.set("weighting", "fm-ot")
+    assert NEGATIVE in explorer.view.charts[1].curves
+    explorer.set("weighting", "Laplace")
+    explorer.set("laplace_scale", 0.2)
+    assert NEGATIVE in explorer.view.charts[1].curves
 
 
 def test_red_lies_where_the_law_is_negative(explorer):
     _, law = curve(explorer, 0, LAW)
     _, red = curve(explorer, 0, NEGATIVE)
-    assert (np.isfinite(red) == (law < 0)).all()
+    drawn = np.isfinite(red)
+    assert drawn[law < 0].all()
+    assert red[drawn] == pytest.approx(np.minimum(law, 0)[drawn])
+    assert 0 <= drawn.sum() - (law < 0).sum() <= 2  # down to 0 at both ends
     assert np.nanmin(red) == pytest.approx(law.min(), abs=1e-3)
     low, high = explorer.view.charts[0].bands[NEGATIVE]
     np.testing.assert_array_equal(low, np.minimum(law, 0))
@@ -134,7 +154,7 @@ def test_holding_w_at_its_peak_makes_it_monotone_and_costs_what_the_closed_form_
     x, w = curve(explorer, 0, W)
     held = dv.objective("edm-monotonic").weighting(x)
     np.testing.assert_allclose(w, held / held.max(), rtol=2e-3)
-    assert cells(explorer, 0, 0)[1] == "monotone: an ELBO"
+    assert cells(explorer, 0, 0)[1] == "monotone: a sum of ELBOs"
     plain, mmse = dv.objective("edm").weighting(x), known("gmm1").mmse(x)
     added = (
         np.trapezoid(held / held.max() * plain.max() * mmse, x) / np.trapezoid(plain * mmse, x) - 1
@@ -187,7 +207,7 @@ def test_objectives_beside_have_their_own_laws_and_verdicts(explorer):
     assert chart.dashes["sd3"] != chart.dashes[LAW]
     table = explorer.view.panels[2]
     assert [row[0] for row in table.rows] == ["EDM", "sd3", "fm-ot"]
-    assert table.rows[2][1] == "monotone: an ELBO" and table.rows[1][3] != table.rows[0][3]
+    assert table.rows[2][1] == "monotone: a sum of ELBOs" and table.rows[1][3] != table.rows[0][3]
     assert table.colours[1] == dv.plots.colour("sd3")
 
 
@@ -204,7 +224,10 @@ def test_a_pasted_table_is_looked_at_and_a_missing_one_is_asked_for(explorer):
     assert explorer.error and curve(explorer, 0, LAW)[1] is not None
     fresh = ElboExplorer()
     fresh.set("table", "\n".join(rows))
-    assert fresh.state["weighting"] == OWN_TABLE and cells(fresh, 0, 0)[1] == "monotone: an ELBO"
+    assert (
+        fresh.state["weighting"] == OWN_TABLE
+        and cells(fresh, 0, 0)[1] == "monotone: a sum of ELBOs"
+    )
 
 
 def test_no_choice_and_no_end_of_a_slider_is_an_error(explorer):

@@ -22,7 +22,7 @@ def curve(explorer, name):
 def test_the_first_view_has_the_weightings_anchored_at_zero(explorer):
     x, w = curve(explorer, "simple")
     assert w == pytest.approx(4 * expit(x) * expit(-x), rel=1e-6)
-    assert "the ELBO" in explorer.view.text and "a mixture of ELBOs" in explorer.view.text
+    assert "the ELBO" in explorer.view.text and "a sum of ELBOs" in explorer.view.text
 
 
 def test_the_base_changes_the_curve(explorer):
@@ -67,6 +67,18 @@ def test_an_entry_without_the_anchor_is_shown_over_its_largest_value(explorer):
     assert "mage has no weight there" in explorer.view.text
     explorer.set("names", ("mdlm-cosine",))
     assert "no weight" not in explorer.view.text
+
+
+def test_a_curve_that_is_a_limit_is_said_to_be_one(explorer):
+    for shows in ("over λ", "on exact data"):
+        explorer.set("shows", shows)
+        assert "In the limit of long sequences: maskgit." in explorer.view.text
+    explorer.set("names", ("simple", "masked-mean", "dplm-linear", "simple-batch"))
+    text = explorer.view.text
+    assert "In the limit of large batches: dplm-linear, simple-batch." in text
+    assert "long sequences" not in text  # under a uniform rate the mean is the ELBO at every length
+    explorer.set("shows", "by count")
+    assert "limit" not in explorer.view.text
 
 
 def test_no_entry_and_too_many_are_met_in_words(explorer):

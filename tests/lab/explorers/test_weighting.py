@@ -295,7 +295,10 @@ def test_a_rise_is_held_if_the_reader_wants(explorer):
     assert "Drag over the chart" in explorer.view.text
     explorer.set("drawn", ((-4.0, 0.0), (-2.0, 1.0), (4.0, -1.0)))
     assert "it is held" not in explorer.view.text
-    assert "rises with λ on [-4.00, -2.00]: its loss is no ELBO" in explorer.view.text
+    assert (
+        "rises with λ on [−4.00, −2.00]: there ELBOs of noised data count with a minus"
+        in explorer.view.text
+    )
     explorer.set("monotone", True)
     assert "never rises with λ" in explorer.view.text
     w = explorer.objectives()["drawn"].weighting([-4.0, -2.0, 1.0, 4.0])

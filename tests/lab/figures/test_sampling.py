@@ -175,7 +175,7 @@ def test_early_commitment_orders_the_grids(drawn):
     for panel, at in ((0, 30), (1, 18)):
         row = {name: data(figure, panel, name)[1][at] for name in sampling_experiments.GRIDS}
         late = [row[name] for name in ("DDPM linear β", "EDM's grid")]
-        assert row["VP cosine"] > row["FM, uniform t"] > row["FM, shift 3"] + 0.2 > max(late) + 0.2
+        assert row["VP cosine"] > row["FM, uniform t"] > row["FM, shift 3"] + 0.1 > max(late) + 0.1
     coarse, middle, fine = (data(figure, 2, f"{band}, FM")[1] for band in sampling_figures.BANDS)
     assert (coarse[5:95] > middle[5:95]).all() and (middle[5:95] > fine[5:95]).all()
 
@@ -203,25 +203,47 @@ def test_digits_are_drawn_on_the_levels_of_the_networks(drawn):
         assert data(drawn["early-commitment"], 1, name)[1] == pytest.approx(shares)
 
 
-def test_grids_are_named_in_the_order_in_which_they_are_met(drawn):
-    panel = drawn["early-commitment"].axes[0]
+@pytest.mark.parametrize(("place", "at"), [(0, 30), (1, 18)])
+def test_grids_are_named_from_the_earliest_with_their_share(drawn, place, at):
+    panel = drawn["early-commitment"].axes[place]
     lines = {str(line.get_gid()): line for line in panel.lines}
-    names = [text.get_text() for text in panel.get_legend().get_texts()]
+    texts = panel.get_legend().get_texts()
+    rows = [text.get_text().split("  ") for text in texts]
+    names = [name.removesuffix(", moved") for _, name in rows]
     assert sorted(names) == sorted(sampling_experiments.GRIDS)
-    steps = [np.flatnonzero(lines[name].get_ydata() >= 0.5)[0] for name in names]
-    assert steps == sorted(steps)
+    shares = [lines[name].get_ydata()[at] for name in names]
+    assert shares == sorted(shares, reverse=True)
+    assert [float(share) for share, _ in rows] == pytest.approx(shares, abs=0.0051)
     assert names[:3] == ["VP cosine", "FM, uniform t", "FM, shift 3"]
-    for text in panel.get_legend().get_texts():
-        assert text.get_color() == lines[text.get_text()].get_color()
+    for text, name in zip(texts, names, strict=True):
+        assert text.get_color() == lines[name].get_color()
 
 
-def test_the_share_of_a_spectrum_is_one_minus_mmse_over_variance():
+def test_the_share_of_a_spectrum_is_that_of_walks():
+    """The sampler's own walks from noised data, one coefficient at a time."""
     power = np.array([[4.0, 1.0], [1.0, 0.25]])
-    for level in (-3.0, 0.0, 2.0):
-        mmse = (power / (1 + math.exp(level) * power)).sum()  # of a Gaussian: 1/(1/c + SNR)
-        assert sampling_experiments.share_of_spectrum(power, np.array([level]))[0] == pytest.approx(
-            1 - mmse / power.sum()
-        )
+    levels = np.linspace(-6, 8, 12)
+    wanted = 0.0
+    ends = 0.0
+    for variance in power.ravel():
+        data = dv.mixture([[0.0]], math.sqrt(variance))
+        scale = math.sqrt((variance + math.exp(6)) / (1 + math.exp(6)))  # z of the VP frame
+        start = torch.full((1, 1), scale, dtype=torch.float64)
+        x_hat = dv.sample(data, levels, solver="ddim", start=start).x_hat[:, 0, 0].numpy()
+        wanted = wanted + (x_hat - x_hat[-1]) ** 2
+        ends += x_hat[-1] ** 2
+    found = sampling_experiments.share_of_spectrum(power, levels)
+    assert found == pytest.approx(1 - wanted / ends, abs=1e-9)
+    assert found[-1] == 1
+
+
+def test_the_share_of_a_spectrum_has_a_limit_of_many_steps():
+    """Along the exact flow x_hat is √(c/(c + s²)) times the end."""
+    power = np.array([4.0, 1.0, 0.25])
+    levels = np.linspace(-16, 16, 4001)
+    kept = np.sqrt(power / (power + np.exp(-levels)[:, None]))
+    limit = 1 - (power * (1 - kept) ** 2).sum(1) / power.sum()
+    assert sampling_experiments.share_of_spectrum(power, levels) == pytest.approx(limit, abs=5e-3)
 
 
 def orders_beside(ax):
@@ -241,7 +263,7 @@ def test_solver_orders_have_the_slopes(drawn):
             )
             assert found["AB3 in θ"] == pytest.approx(3, abs=0.15)
         assert found["RK4 in θ"] == pytest.approx(4, abs=0.2)
-    for name, fewest in (("Heun", 8), ("RK4", 8)):
+    for name, fewest in (("Heun", 8), ("RK4 in λ", 8)):
         calls, error = data(figure, 1, name)
         assert calls[0] == fewest
         assert error[0] > 0.5
@@ -297,19 +319,34 @@ def test_paths_of_a_variance_are_not_black_which_is_the_elbos(drawn):
 
 def test_colours_of_solvers_differ():
     colours = sampling_figures.SOLVER_COLOURS
-    assert len(set(colours.values())) == len(colours) - 1
-    assert colours["RK4"] == colours["RK4 on dz/dθ"]  # one method in two variables
+    assert len(set(colours.values())) == len(colours)
 
 
 def test_one_method_in_two_variables_is_told_apart_by_dashes(drawn):
     for ax in drawn["solver-orders"].axes:
         lines = {line.get_gid(): line for line in ax.lines}
         dashed = [name for name in sampling_experiments.SOLVERS if lines[name].is_dashed()]
-        assert dashed == ["RK4"]
+        assert dashed == ["RK4 in λ"]
+    key = drawn["solver-orders"].axes[0].get_legend()
+    names = [text.get_text() for text in key.get_texts()]
+    assert names == ["RK4 in λ", "RK4 in θ", "at 12 calls"]
+    assert [handle.is_dashed() for handle in key.legend_handles[:2]] == [True, False]
+
+
+def test_a_dot_marks_each_solver_at_twelve_calls(drawn):
+    for ax, grid in zip(drawn["solver-orders"].axes, sampling_experiments.LAWS, strict=True):
+        records = sampling_experiments.convergence(grid, "gmm2d")
+        dots = {str(dot.get_gid()): dot for dot in ax.collections}
+        assert set(dots) == {f"{name}, 12 calls" for name in records}
+        for name, record in records.items():
+            ((calls, error),) = dots[f"{name}, 12 calls"].get_offsets()
+            assert calls == 12 and error == record.errors[record.calls == 12][0]
+        sizes = {name: float(dot.get_sizes()[0]) for name, dot in dots.items()}
+        assert min(sizes, key=sizes.get) == "RK4 in θ, 12 calls"  # which lies in front
 
 
 def test_the_fewest_calls_are_the_fewest():
-    for solver, grid in (("DPM++ 2M", "uniform in λ"), ("AB3 on dz/dθ", "FM, uniform t")):
+    for solver, grid in (("DPM++ 2M", "uniform in λ"), ("AB3 in θ", "FM, uniform t")):
         n = sampling_experiments.calls_to(solver, grid, "gmm2d")
         assert (
             sampling_experiments.rms(solver, grid, "gmm2d", n)[0]
@@ -408,7 +445,7 @@ def test_one_flow_in_two_frames_has_the_same_colours_and_ends(drawn):
     assert len(colours) == 2
     assert left.get_xlim() == right.get_xlim() == (1, 0)
     labels = [ax.get_xlabel().split("   ")[0] for ax in (left, right)]
-    assert labels == ["time t", "cosine time t"]
+    assert labels == ["time t", "time t"]
 
 
 def test_a_grid_has_one_dash_in_all_panels(drawn):
@@ -494,8 +531,7 @@ def test_the_key_of_the_bands_has_the_dashes_of_their_lines(drawn):
 def test_the_orders_beside_a_panel_are_its_own_and_its_title_names_the_best(drawn):
     for ax, grid in zip(drawn["solver-orders"].axes, sampling_experiments.LAWS, strict=True):
         records = sampling_experiments.convergence(grid, "gmm2d")
-        short = sampling_figures.IN_SHORT
-        wanted = {short.get(name, name): round(one.order, 2) for name, one in records.items()}
+        wanted = {name: round(one.order, 2) for name, one in records.items()}
         assert orders_beside(ax) == wanted
         heights = [text.xyann[1] for text in ax.texts]
         assert np.diff(np.sort(heights)).min() > 0.0799  # of the height: names do not touch
@@ -510,16 +546,14 @@ def test_the_name_of_a_solver_stands_where_its_line_leaves_the_panel(drawn, pane
     for name in sampling_experiments.SOLVERS:
         calls, errors = data(drawn["solver-orders"], panel, name)
         end = shares((sampling_figures.MOST_CALLS, errors[calls == sampling_figures.MOST_CALLS][0]))
-        short = sampling_figures.IN_SHORT.get(name, name)
-        assert points[short] == pytest.approx(tuple(end))
+        assert points[name] == pytest.approx(tuple(end))
 
 
 def test_edms_grid_is_called_moved_on_the_digits(drawn):
     photos, digits, _ = drawn["early-commitment"].axes
-    (words,) = [text for text in digits.texts if text.get_text()]
-    assert words.get_text() == "EDM's grid,\nmoved"
-    (line,) = [line for line in photos.lines if line.get_gid() == "EDM's grid"]
-    assert words.get_color() == line.get_color()
+    for ax, name in ((photos, "EDM's grid"), (digits, "EDM's grid, moved")):
+        (words,) = [text for text in ax.get_legend().get_texts() if "EDM" in text.get_text()]
+        assert words.get_text().endswith(f"  {name}")
 
 
 def test_the_columns_of_the_table_are_named(drawn):
