@@ -24,6 +24,7 @@ export function chart(parts) {
     bands: {},
     dots: {},
     under: [],
+    symbols: {},
     xticks: [],
     yticks: [],
     strokes: "",

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.patches import Patch
 
 from diffviz import plots
 from diffviz.web.figures import FEW_TRAILS, figure
@@ -278,6 +279,35 @@ def test_dots_lie_over_curves_unless_they_are_said_to_lie_under():
     chart = Chart(X, {"edm": X}, "x", "y", dots=dots, under=("cloud",))
     order = {line.get_gid(): line.get_zorder() for line in figure(View((chart,))).axes[0].lines}
     assert order["cloud"] < order["edm"] < order["seen"]
+
+
+def test_the_legend_shows_dots_and_bands_where_a_name_has_no_curve():
+    nothing = np.full(len(X), np.nan)
+    names = ("edm", "floor", "guess", "least", "empty")
+    chart = Chart(
+        X,
+        {name: X if name == "edm" else nothing for name in names},
+        "x",
+        "y",
+        bands={"floor": (X, X + 1)},
+        dots={"edm": ([0.5], [0.5]), "guess": ([0.5], [1.0]), "least": ([0.2], [1.0])},
+        symbols={"edm": "disc", "guess": "diamond", "least": "star"},
+    )
+    for columns in (1, 2):
+        ax = figure(View([chart, replace(CLOUD)][:columns], columns=columns)).axes[0]
+        legend = ax.get_legend()
+        labels = [text.get_text() for text in legend.get_texts()]
+        handles = dict(zip(labels, legend.legend_handles, strict=True))
+        edm, floor, guess, least, empty = (handles[name] for name in names)
+        assert (edm.get_linestyle(), edm.get_marker()) == ("-", "None")
+        assert isinstance(floor, Patch)
+        assert [one.get_marker() for one in (guess, least)] == ["D", "*"]
+        assert guess.get_linestyle() == "None" and empty.get_linestyle() == "-"
+
+
+def test_an_unknown_symbol_is_refused():
+    with pytest.raises(ValueError, match="unknown symbol 'square'"):
+        Chart(X, {"edm": X}, "x", "y", dots={"a": ([0], [0])}, symbols={"a": "square"})
 
 
 def test_a_chart_has_the_ticks_it_asks_for():
