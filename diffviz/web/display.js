@@ -94,10 +94,18 @@ export class Display {
     const widths = !isNarrow && this.widths.length === columns ? this.widths : alike;
     this.pictures.style.gridTemplateColumns = widths.map((w) => `minmax(0, ${w}fr)`).join(" ");
     const rows = Math.max(1, Math.ceil(this.pictures.children.length / columns));
+    this.widen(columns);
     const height = this.rowHeight(rows, isNarrow);
     for (const panel of this.panels) {
       if (panel.resize) panel.resize(panel.element.clientWidth, height);
     }
+  }
+
+  /** Give a last row of images alone all of its width. */
+  widen(columns) {
+    const pictures = this.kinds.filter(isPicture);
+    const isAlone = pictures.at(-1) === "images" && (pictures.length - 1) % columns === 0;
+    this.pictures.lastElementChild?.classList.toggle("dv-wide", isAlone);
   }
 
   /** Measure the room for the pictures anew. */

@@ -58,6 +58,9 @@ MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
 TICKS, NARROW_TICKS = 9, 5  # most intervals of an axis, and where three charts share the width
 TICK_STEPS = (1, 2, 5, 10)  # no quarters
+IMAGE_GAP = 0.05  # between two small images, in widths of one
+IMAGE_LABEL = 0.2  # room for a label above each, in heights of one
+ROW_NAME = 14  # characters of the name of a row of images in a line
 LEGEND_NAME = 16  # characters of names of which two stand side by side
 
 
@@ -437,16 +440,28 @@ def _draw_images(
     """Draw small images in rows."""
     pixels = np.asarray(images.pixels, dtype=float)
     columns = images.columns or min(len(pixels), 8) or 1
-    rows = -(-len(pixels) // columns) or 1
-    grid = GridSpecFromSubplotSpec(rows, columns, cell, wspace=0.05)
+    count = -(-len(pixels) // columns) or 1
+    height, width = pixels.shape[1:3]
+    gap = IMAGE_GAP * width
+    above = IMAGE_LABEL * height if images.labels else 0.0
+    ax = drawing.add_subplot(cell)
+    ax.set_axis_off()
+    ax.set_title(images.title, fontsize=title_size)
     for number, image in enumerate(pixels):
-        ax = drawing.add_subplot(grid[number // columns, number % columns])
-        ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        ax.set_axis_off()
+        row, column = divmod(number, columns)
+        left, top = column * (width + gap), row * (height + gap + above)
+        extent = (left, left + width, top + height, top)
+        ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent)
         if number < len(images.labels):
-            ax.set_title(images.labels[number], fontsize=TEXT_SIZE)
-        elif number == 0 and images.title:
-            ax.set_title(images.title, fontsize=title_size)
+            middle = left + width / 2
+            style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": TEXT_SIZE}
+            ax.text(middle, top - gap / 2, images.labels[number], **style)
+    for row, name in enumerate(images.rows):
+        middle = row * (height + gap + above) + height / 2
+        text = "\n".join(wrap(name, ROW_NAME))
+        ax.text(-2 * gap, middle, text, ha="right", va="center", fontsize=TEXT_SIZE)
+    right, bottom = columns * (width + gap) - gap, count * (height + gap + above) - gap - above
+    ax.set(xlim=(0, right), ylim=(bottom, -above), anchor="N")
 
 
 def _wrapped(note: Note) -> list[str]:

@@ -175,12 +175,14 @@ class Images:
         pixels: Grey images (n, h, w) or images in colour (n, h, w, 3), values in [0, 1].
         labels: What stands under each image.
         columns: Images in a row; 0 for as many as fit.
+        rows: What stands to the left of each row, where ``columns`` are given.
         title: What stands above.
     """
 
     pixels: ArrayLike
     labels: Sequence[str] = ()
     columns: int = 0
+    rows: Sequence[str] = ()
     title: str = ""
 
 
