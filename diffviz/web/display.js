@@ -101,11 +101,12 @@ export class Display {
     }
   }
 
-  /** Give a last row of images alone all of its width. */
+  /** Give several images that are alone in the last row all of its width. */
   widen(columns) {
     const pictures = this.kinds.filter(isPicture);
     const isAlone = pictures.at(-1) === "images" && (pictures.length - 1) % columns === 0;
-    this.pictures.lastElementChild?.classList.toggle("dv-wide", isAlone);
+    const last = this.pictures.lastElementChild;
+    last?.classList.toggle("dv-wide", isAlone && last.classList.contains("dv-strip"));
   }
 
   /** Measure the room for the pictures anew. */

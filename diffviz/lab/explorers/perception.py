@@ -26,7 +26,7 @@ from diffviz.web.description import Chips, Control, Description, Menu, Slider, S
 from diffviz.web.pictures import Chart, Images, Note, Table, View, as_bytes
 
 SENSITIVITY_NAMES = {label: name for name, label in perception_experiments.NAMES.items()}
-START_BESIDE = ("elbo", "fm-ot", "sd3")
+START_BESIDE = ("elbo", "fm-ot")  # more would not fit on a telephone
 MOST_BESIDE = 5
 RATE_DISTORTION, PROJECTION = "rate–distortion", "projection of ε"
 PROJECTION_OF_X = "projection of x"
