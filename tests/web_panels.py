@@ -226,6 +226,7 @@ def _assert_same_chart(got, expected, about):
     names = ("xlabel", "ylabel", "xscale", "yscale", "title", "strokes", "dashes", "faint")
     _assert_same_fields(got, expected, names, about)
     assert got["marks"] == pytest.approx(expected.marks, rel=1e-12), about
+    assert got["symbols"] == dict(expected.symbols), about
     assert list(got["curves"]) == list(expected.curves), about
     for name, curve in expected.curves.items():
         places = got["x"][name] if isinstance(got["x"], Mapping) else got["x"]

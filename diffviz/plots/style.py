@@ -59,6 +59,7 @@ OTHERS = (
 UNIFORM = OTHERS[2]  # of a law or a grid with λ spread evenly
 BLUES = "#2B4C6F", PALETTE[0], "#9DB9D6"  # from dark to pale, for what has an order
 LINE_BLUE = "#6C9ACB"  # paler than the second of BLUES, and dark enough for a line
+SIZE_BLUES = "#12263A", *BLUES[:2], LINE_BLUE  # of sizes, from the largest to the smallest
 VIVID = "#2255DD", "#11AA33", "#DD2266", "#EE9900"  # what lies between is mixed of them
 LIGHTER = "#D9A383", "#BD7048"  # shades of the sixth of OTHERS, for its variants
 NEGATIVE = "#CC3311"  # parts of a density below 0

@@ -8,7 +8,12 @@ const DASHES = [[], [6, 2], [2, 1.5], [7, 2, 1.5, 2]]; // as in diffviz.plots.st
 const LINE_WIDTH = 2;
 const ALIKE = 0.25; // share of a curve that hides another, from which on one of them is dashed
 const FAINT = 0.4;
+const BAND = 0.2; // opacity
 const DOT_RADIUS = 3; // px
+const RIM = 1; // px, of the symbols that are no dots
+/** Corners of a symbol about its middle, in px; y points down, as on a screen. */
+const CORNERS = { diamond: corners([7]), star: corners([8.5, 3.4], 10) };
+const DISC_RADIUS = 5; // px
 const MARGINS = { x: 44, y: 70 }; // px of a chart that a label in the middle of its axis cannot use
 /** What a key moves: places of the curves, and a share of the vertical axis. */
 const KEYS = {
@@ -222,7 +227,8 @@ export class ChartPanel {
     this.placeLabels(this.size);
     const outside = [this.xlabel, this.ylabel].map((label) => label.textContent !== "");
     const axes = [xscale, yscale, xticks, yticks, this.direction, outside];
-    const structure = JSON.stringify([axes, names, shades, this.dashes, strokes, dark]);
+    const samples = names.map((name) => sampleOf(this.chart, name));
+    const structure = JSON.stringify([axes, names, shades, this.dashes, samples, strokes, dark]);
     if (structure === this.structure) {
       this.uplot.batch(() => {
         this.uplot.setData(this.table, false);
@@ -315,19 +321,13 @@ export class ChartPanel {
     };
   }
 
-  /** The legend: a sample of each line, its name, and room for its value. */
+  /** The legend: a sample of each line, dot or band, its name, and room for its value. */
   drawLegend(names, dark) {
     if (String(names) !== String(Object.keys(this.values))) this.legend.style.minHeight = "";
     this.values = {};
     const items = names.map((name) => {
       const shade = readable(this.chart.colours[name], dark);
-      const dash = this.dashes[name].join(" ");
-      const sample = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      sample.setAttribute("width", "26");
-      sample.setAttribute("height", "8");
-      sample.innerHTML =
-        `<line x1="0" y1="4" x2="26" y2="4" stroke="${shade}" ` +
-        `stroke-width="${LINE_WIDTH}" stroke-dasharray="${dash}"/>`;
+      const sample = drawSample(sampleOf(this.chart, name), shade, this.dashes[name]);
       this.values[name] = make("output.dv-value");
       const label = make("span.dv-name", {}, name);
       return make("span.dv-entry", { title: name }, sample, label, this.values[name]);
@@ -389,7 +389,7 @@ export class ChartPanel {
       for (let k = 0; k < low.length; k++) points.push([places[k], low[k]]);
       for (let k = high.length - 1; k >= 0; k--) points.push([places[k], high[k]]);
       ctx.save();
-      ctx.globalAlpha = 0.2;
+      ctx.globalAlpha = BAND;
       ctx.fillStyle = readable(this.chart.colours[name], dark);
       ctx.beginPath();
       for (const [x, y] of points) {
@@ -402,9 +402,11 @@ export class ChartPanel {
 
   /** The dots of some names. */
   drawDots(plot, dark, isDrawn) {
+    const rim = getComputedStyle(this.element).getPropertyValue("--dv-ink").trim();
     for (const [name, [x, y]] of Object.entries(this.chart.dots).filter(([one]) => isDrawn(one))) {
       const shade = readable(this.chart.colours[name], dark);
-      for (let k = 0; k < x.length; k++) drawDot(plot, x[k], y[k], shade);
+      const symbol = this.chart.symbols[name];
+      for (let k = 0; k < x.length; k++) drawDot(plot, x[k], y[k], shade, symbol, rim);
     }
   }
 
@@ -508,14 +510,87 @@ function clipTo({ ctx, bbox }) {
   ctx.clip();
 }
 
-/** A dot at a place of the axes. */
-function drawDot(plot, x, y, colour) {
+/** A dot, or another symbol, at a place of the axes. */
+function drawDot(plot, x, y, colour, symbol = "dot", rim = colour) {
   const { ctx } = plot;
   const [left, top] = [plot.valToPos(x, "x", true), plot.valToPos(y, "y", true)];
   ctx.fillStyle = colour;
   ctx.beginPath();
-  ctx.arc(left, top, DOT_RADIUS * devicePixelRatio, 0, 7);
+  if (symbol in CORNERS) {
+    for (const [right, down] of CORNERS[symbol]) {
+      ctx.lineTo(left + right * devicePixelRatio, top + down * devicePixelRatio);
+    }
+    ctx.closePath();
+  } else {
+    ctx.arc(left, top, radiusOf(symbol) * devicePixelRatio, 0, 7);
+  }
   ctx.fill();
+  if (symbol === "dot") return;
+  ctx.setLineDash([]); // the last curve has left its own
+  ctx.strokeStyle = rim;
+  ctx.lineWidth = RIM * devicePixelRatio;
+  ctx.stroke();
+}
+
+/**
+ * Corners at even angles, the first at the top.
+ *
+ * @param {number[]} radii px, which take turns
+ * @param {number} count
+ * @returns {number[][]} places about the middle
+ */
+function corners(radii, count = 4) {
+  return Array.from({ length: count }, (_, k) => {
+    const [angle, radius] = [(2 * Math.PI * k) / count, radii[k % radii.length]];
+    return [radius * Math.sin(angle), -radius * Math.cos(angle)];
+  });
+}
+
+/** @param {string} symbol "dot" or "disc" */
+function radiusOf(symbol) {
+  return symbol === "disc" ? DISC_RADIUS : DOT_RADIUS;
+}
+
+/**
+ * What the legend shows of a name: its line, or where that has no value its dots or its band.
+ *
+ * @param {ChartRecord} chart
+ * @param {string} name
+ * @returns {string} "line", "band" or a symbol
+ */
+export function sampleOf(chart, name) {
+  if (chart.curves[name].some(Number.isFinite)) return "line";
+  if (name in chart.dots) return chart.symbols[name] ?? "dot";
+  return name in chart.bands ? "band" : "line";
+}
+
+/**
+ * A sample of a line, a dot or a band.
+ *
+ * @param {string} kind what `sampleOf` says
+ * @param {string} shade
+ * @param {number[]} dashes px, of a line
+ * @returns {SVGElement}
+ */
+function drawSample(kind, shade, dashes) {
+  const isDot = kind !== "line" && kind !== "band";
+  const [width, height] = isDot ? [17, 17] : [26, kind === "band" ? 12 : 8];
+  const sample = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  sample.setAttribute("width", String(width));
+  sample.setAttribute("height", String(height));
+  if (kind === "line") {
+    sample.innerHTML =
+      `<line x1="0" y1="4" x2="26" y2="4" stroke="${shade}" ` +
+      `stroke-width="${LINE_WIDTH}" stroke-dasharray="${dashes.join(" ")}"/>`;
+  } else if (kind === "band") {
+    sample.innerHTML = `<rect width="26" height="12" fill="${shade}" fill-opacity="${BAND}"/>`;
+  } else {
+    const rim = kind === "dot" ? "" : `stroke="var(--dv-ink)" stroke-width="${RIM}"`;
+    const round = `circle r="${radiusOf(kind)}"`;
+    const shape = kind in CORNERS ? `polygon points="${CORNERS[kind].join(" ")}"` : round;
+    sample.innerHTML = `<g transform="translate(8.5 8.5)"><${shape} fill="${shade}" ${rim}/></g>`;
+  }
+  return sample;
 }
 
 /** What uPlot is told of an axis: how its ticks are written, and where a chart wants them. */

@@ -94,10 +94,19 @@ export class Display {
     const widths = !isNarrow && this.widths.length === columns ? this.widths : alike;
     this.pictures.style.gridTemplateColumns = widths.map((w) => `minmax(0, ${w}fr)`).join(" ");
     const rows = Math.max(1, Math.ceil(this.pictures.children.length / columns));
+    this.widen(columns);
     const height = this.rowHeight(rows, isNarrow);
     for (const panel of this.panels) {
       if (panel.resize) panel.resize(panel.element.clientWidth, height);
     }
+  }
+
+  /** Give several images that are alone in the last row all of its width. */
+  widen(columns) {
+    const pictures = this.kinds.filter(isPicture);
+    const isAlone = pictures.at(-1) === "images" && (pictures.length - 1) % columns === 0;
+    const last = this.pictures.lastElementChild;
+    last?.classList.toggle("dv-wide", isAlone && last.classList.contains("dv-strip"));
   }
 
   /** Measure the room for the pictures anew. */

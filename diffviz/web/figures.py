@@ -12,6 +12,7 @@ from textwrap import wrap
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -44,12 +45,22 @@ TITLE_SIZE = 10  # points, where panels share the width
 TITLE_WIDTH = 96  # characters of a title over the whole width
 LEGEND_SIZE = 8  # points
 FEW_TRAILS = 24  # trajectories up to which each is drawn well to be seen
+SYMBOLS: dict[str, dict[str, Any]] = {  # all but the dot have a rim
+    "dot": {"marker": "o", "ms": 4},
+    "disc": {"marker": "o", "ms": 7, "mec": "black"},
+    "diamond": {"marker": "D", "ms": 7, "mec": "black"},
+    "star": {"marker": "*", "ms": 12, "mec": "black"},
+}
+BAND = 0.2  # opacity of a band
 UNDER, OVER = 2, 5  # order of dots and of crosses; curves have 3 and more
 CROSS_SIZE, CROSS_WIDTH = 120, 2  # of a cross: points squared, and points
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
 TICKS, NARROW_TICKS = 9, 5  # most intervals of an axis, and where three charts share the width
 TICK_STEPS = (1, 2, 5, 10)  # no quarters
+IMAGE_GAP = 0.05  # between two small images, in widths of one
+IMAGE_LABEL = 0.2  # room for a label above each, in heights of one
+ROW_NAME = 14  # characters of the name of a row of images in a line
 LEGEND_NAME = 16  # characters of names of which two stand side by side
 
 
@@ -234,19 +245,17 @@ def _draw_chart(ax: Axes, chart: Chart, columns: int, *, has_legend: bool) -> No
         colours=colour,
         ax=ax,
     )
-    if has_legend and columns == 1:
-        place_legend(ax, list(chart.curves), outside=True)
-    elif has_legend:
-        _place_legend_below(ax, list(chart.curves))
-    _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
+    _dash_lines(list(ax.lines), chart)
     _drop_joints(ax, chart)
     if chart.xscale == "linear":
         most = NARROW_TICKS if columns > 2 else TICKS
         ax.xaxis.set_major_locator(MaxNLocator(most, steps=TICK_STEPS))
     for name, (low, high) in chart.bands.items():
-        band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
+        band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=BAND)
         band.set_gid(f"{name}:band")
     _draw_dots(ax, chart)
+    if has_legend:
+        _draw_legend(ax, chart, columns)
     _draw_marks(ax, chart)
     ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
     _set_ticks(ax, chart)
@@ -257,7 +266,28 @@ def _draw_dots(ax: Axes, chart: Chart) -> None:
     colour = _colour_function(chart.colours)
     for name, (x, y) in chart.dots.items():
         order = UNDER if name in chart.under else OVER
-        ax.plot(x, y, "o", ms=4, color=colour(name), gid=name, label=name, zorder=order)
+        symbol = SYMBOLS[chart.symbols.get(name, "dot")]
+        ax.plot(x, y, ls="", color=colour(name), gid=name, label=name, zorder=order, **symbol)
+
+
+def _draw_legend(ax: Axes, chart: Chart, columns: int) -> None:
+    """Draw a legend of the curves, and of the dots and bands that stand in the place of one."""
+    handles = {name: _legend_handle(ax, chart, name) for name in chart.curves}
+    if columns == 1:
+        place_legend(ax, [], outside=True, shades=handles)
+    else:
+        _place_legend_below(ax, handles)
+
+
+def _legend_handle(ax: Axes, chart: Chart, name: str) -> Artist:
+    """What a legend shows of a name: its line, or else its dots or its band."""
+    line, *dots = [one for one in ax.lines if one.get_gid() == name]
+    if chart.is_drawn(name):
+        return line
+    if dots:
+        return dots[0]
+    bands = [one for one in ax.collections if one.get_gid() == f"{name}:band"]
+    return bands[0] if bands else line
 
 
 def _draw_marks(ax: Axes, chart: Chart) -> None:
@@ -290,14 +320,14 @@ def _needs_legend(chart: Chart) -> bool:
     return len(names) > 1 or (len(names) == 1 and names[0] not in chart.ylabel)
 
 
-def _place_legend_below(ax: Axes, names: list[str]) -> None:
+def _place_legend_below(ax: Axes, handles: Mapping[str, Artist]) -> None:
     """Put a legend under the label of the horizontal axis, in columns where names are short."""
-    drawn = {str(line.get_gid()): line for line in ax.lines}
+    names = list(handles)
     is_short = max(map(len, map(shown, names))) <= LEGEND_NAME
     columns = 2 if is_short and len(names) > 1 else 1
     order = [name for first in range(columns) for name in names[first::columns]]  # read by rows
     ax.legend(
-        [drawn[name] for name in order],
+        [handles[name] for name in order],
         list(map(shown, order)),
         ncols=columns,
         loc="upper center",
@@ -308,13 +338,6 @@ def _place_legend_below(ax: Axes, names: list[str]) -> None:
         handlelength=3.6,
         columnspacing=1.2,
     )
-
-
-def _legend_lines(ax: Axes) -> list[Line2D]:
-    """The lines in the legend; none without a legend."""
-    legend = ax.get_legend()
-    handles = legend.legend_handles if legend is not None else []
-    return [one for one in handles if isinstance(one, Line2D)]
 
 
 def _dash_lines(lines: list[Line2D], chart: Chart) -> None:
@@ -417,16 +440,28 @@ def _draw_images(
     """Draw small images in rows."""
     pixels = np.asarray(images.pixels, dtype=float)
     columns = images.columns or min(len(pixels), 8) or 1
-    rows = -(-len(pixels) // columns) or 1
-    grid = GridSpecFromSubplotSpec(rows, columns, cell, wspace=0.05)
+    count = -(-len(pixels) // columns) or 1
+    height, width = pixels.shape[1:3]
+    gap = IMAGE_GAP * width
+    above = IMAGE_LABEL * height if images.labels else 0.0
+    ax = drawing.add_subplot(cell)
+    ax.set_axis_off()
+    ax.set_title(images.title, fontsize=title_size)
     for number, image in enumerate(pixels):
-        ax = drawing.add_subplot(grid[number // columns, number % columns])
-        ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        ax.set_axis_off()
+        row, column = divmod(number, columns)
+        left, top = column * (width + gap), row * (height + gap + above)
+        extent = (left, left + width, top + height, top)
+        ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent)
         if number < len(images.labels):
-            ax.set_title(images.labels[number], fontsize=TEXT_SIZE)
-        elif number == 0 and images.title:
-            ax.set_title(images.title, fontsize=title_size)
+            middle = left + width / 2
+            style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": TEXT_SIZE}
+            ax.text(middle, top - gap / 2, images.labels[number], **style)
+    for row, name in enumerate(images.rows):
+        middle = row * (height + gap + above) + height / 2
+        text = "\n".join(wrap(name, ROW_NAME))
+        ax.text(-2 * gap, middle, text, ha="right", va="center", fontsize=TEXT_SIZE)
+    right, bottom = columns * (width + gap) - gap, count * (height + gap + above) - gap - above
+    ax.set(xlim=(0, right), ylim=(bottom, -above), anchor="N")
 
 
 def _wrapped(note: Note) -> list[str]:

@@ -53,29 +53,60 @@ class NotePanel {
   destroy() {}
 }
 
+const IMAGE_GAP = 4; // px, as in the style
+const IMAGE_LABEL = 16; // px of a label under an image
+const LEAST_IMAGE = 48; // px
+
 class ImagesPanel {
   constructor() {
     this.title = make("div.dv-title");
     this.grid = make("div.dv-images");
     this.element = make("figure", {}, this.title, this.grid);
+    this.height = Infinity; // px that there are
   }
 
   update(images) {
     const [count, height, width, channels = 1] = images.pixels.shape;
     this.title.textContent = images.title;
     this.element.classList.toggle("dv-strip", count > 1);
-    if (images.columns) this.grid.style.gridTemplateColumns = `repeat(${images.columns}, 1fr)`;
+    this.images = images;
+    const names = images.rows.length ? "max-content " : "";
+    const tracks = `${names}repeat(${images.columns}, minmax(0, 1fr))`;
+    if (images.columns) this.grid.style.gridTemplateColumns = tracks;
     const figures = [];
     for (let index = 0; index < count; index++) {
+      const [row, column] = [Math.floor(index / images.columns), index % images.columns];
+      if (names && column === 0) figures.push(make("div.dv-row", {}, images.rows[row] ?? ""));
       const canvas = make("canvas", { width, height, role: "img" });
       const label = images.labels[index] ?? "";
       canvas.setAttribute("aria-label", label || `image ${index + 1}`);
       const size = height * width * channels;
       const pixels = images.pixels.subarray(index * size, (index + 1) * size);
       canvas.getContext("2d").putImageData(imageOf(pixels, width, height, channels), 0, 0);
-      figures.push(make("figure", {}, canvas, make("figcaption", {}, label)));
+      const caption = label ? [make("figcaption", {}, label)] : [];
+      figures.push(make("figure", {}, canvas, ...caption));
     }
     this.grid.replaceChildren(...figures);
+    this.fit();
+  }
+
+  /** @param {number} width @param {number} height */
+  resize(width, height) {
+    this.height = height;
+    this.fit();
+  }
+
+  /** Make the images as small as the height needs. */
+  fit() {
+    const { pixels, columns, labels } = this.images ?? {};
+    if (!columns || !Number.isFinite(this.height)) return;
+    const [count, height, width] = pixels.shape;
+    const rows = Math.ceil(count / columns);
+    const others = IMAGE_GAP + (labels.length ? IMAGE_LABEL : 0);
+    const room = (this.height - this.title.offsetHeight) / rows - others;
+    const side = Math.max(LEAST_IMAGE, room) * (width / height);
+    const name = this.grid.querySelector(".dv-row")?.offsetWidth ?? 0;
+    this.grid.style.maxWidth = `${Math.ceil(name + columns * (side + IMAGE_GAP))}px`;
   }
 
   draw() {}

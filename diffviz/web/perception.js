@@ -13,7 +13,9 @@ import { SENSITIVITIES } from "./sensitivities.js";
  * @typedef {import("./frames.js").Curve} Curve
  *
  * @typedef {object} Photograph
- * @property {Uint8Array & {shape: number[]}} pixels Bytes, shape (side, side).
+ * @property {number} side Pixels in a row.
+ * @property {Uint8Array} pixels Bytes, shape (side, side); none where it has members.
+ * @property {string[]} [members] Names of photographs that are looked at together.
  * @property {Float64Array} frequency Of the rings of its spectrum, in cycles per pixel.
  * @property {Float64Array} power Of each coefficient in a ring.
  * @property {Float64Array} count Coefficients in a ring.
@@ -34,29 +36,24 @@ import { SENSITIVITIES } from "./sensitivities.js";
  * @typedef {object} Implied Functions of λ.
  * @property {Curve} rateDistortion
  * @property {Curve} projection
+ * @property {Curve} projectionOfX
  * @property {Curve} distortion
  */
 
 const RATE_DISTORTION = "rate–distortion";
 const PROJECTION = "projection of ε";
-const SEEN = "seen";
-const KNOWN = "known";
+const PROJECTION_OF_X = "projection of x";
+const ALL_COLUMNS = 3; // of small pictures of several photographs
+const SEEN = "seen / its peak";
+const KNOWN = "known share";
 const HALF = "one half";
 const BRIGHTEST = 1.6; // value of z that is drawn white
 const NYQUIST = 0.5; // cycles per pixel
 const WIDTHS = [1.3, 1, 0.9]; // of the columns
-const REACH_OF_PEOPLE = [-6, 3.5]; // of log10 w, at any distance
-const REACH_OF_ANIMALS = [-6.5, 6];
+const REACH_OF_PEOPLE = [-6, 5]; // of log10 w, at any distance
+const REACH_OF_ANIMALS = [-7, 7];
 const OF_PEOPLE = ["human", "macaque"];
 const KNOTS = [-8, -4, 2, 8]; // λ between which slopes are stated
-
-/**
- * @param {Photograph} photograph
- * @returns {number} Pixels a side.
- */
-function sideOf({ pixels }) {
-  return pixels.shape[0];
-}
 
 /**
  * What an eye implies on a photograph; see `WeightedSpectrum` of `diffviz.perception.spectra`.
@@ -78,12 +75,15 @@ function impliedBy({ frequency, power, count }, eye, rate) {
     }
     return { left, seen, square };
   };
+  /** @type {Curve} */
+  const projection = (level) => {
+    const { left, seen } = sums(level);
+    return seen / left;
+  };
   return {
     distortion: (level) => sums(level).seen,
-    projection: (level) => {
-      const { left, seen } = sums(level);
-      return seen / left;
-    },
+    projection,
+    projectionOfX: (level) => Math.exp(-level) * projection(level),
     rateDistortion: (level) => {
       const { left, square } = sums(level);
       return (2 * square) / left;
@@ -115,6 +115,7 @@ function weightingChart(state, data, implied) {
   const curves = {
     [RATE_DISTORTION]: grid.map(implied.rateDistortion),
     [PROJECTION]: grid.map(implied.projection),
+    [PROJECTION_OF_X]: grid.map(implied.projectionOfX),
   };
   for (const name of state.beside) curves[name] = data.entries[name];
   const drawn = Object.entries(curves).map(([name, w]) => [
@@ -129,7 +130,7 @@ function weightingChart(state, data, implied) {
     title: "implied weightings",
     ylim: OF_PEOPLE.includes(state.species) ? REACH_OF_PEOPLE : REACH_OF_ANIMALS,
     colours: data.colours,
-    dashes: { [RATE_DISTORTION]: 0, [PROJECTION]: 1 },
+    dashes: { [RATE_DISTORTION]: 0, [PROJECTION]: 1, [PROJECTION_OF_X]: 2 },
     marks: { λ: state.logsnr },
   });
 }
@@ -143,7 +144,7 @@ function weightingChart(state, data, implied) {
  * @returns {Record<string, any>}
  */
 function bandChart(state, data, photograph, eye) {
-  const side = sideOf(photograph);
+  const { side } = photograph;
   const frequency = photograph.frequency.filter((value) => value < NYQUIST);
   const known = knownAt(photograph, state.logsnr).subarray(0, frequency.length);
   const peak = data.peaks[state.curve];
@@ -155,7 +156,7 @@ function bandChart(state, data, photograph, eye) {
       [HALF]: frequency.map(() => 0.5),
     },
     xlabel: "cycles per image",
-    ylabel: "of the peak; of the power",
+    ylabel: "share",
     title: "seen, and known at λ",
     xscale: "log",
     xlim: [0.9, 0.55 * side],
@@ -173,7 +174,7 @@ function bandChart(state, data, photograph, eye) {
  * @returns {Float64Array}
  */
 function noisy(scale, data, photograph) {
-  data.noisePixels ??= imageOf(Float64Array.from(data.noise), sideOf(photograph));
+  data.noisePixels ??= imageOf(Float64Array.from(data.noise), photograph.side);
   const { noisePixels } = data;
   return Float64Array.from(
     photograph.pixels,
@@ -184,20 +185,19 @@ function noisy(scale, data, photograph) {
 /**
  * The best linear estimate of a photograph from the one with noise.
  * @param {number} scale Standard deviation of the noise.
- * @param {State} state
+ * @param {Float64Array} known The share that is known of a coefficient, by ring.
  * @param {Data} data
  * @param {Photograph} photograph
  * @returns {Float64Array}
  */
-function bestGuess(scale, state, data, photograph) {
-  const side = sideOf(photograph);
+function bestGuess(scale, known, data, photograph) {
+  const { side } = photograph;
   photograph.coefficients ??= cosinesOf(
     Float64Array.from(photograph.pixels, (byte) => byte / 127.5 - 1),
     side,
   );
   const { coefficients } = photograph;
   const z = coefficients.map((value, place) => value + scale * data.noise[place]);
-  const known = knownAt(photograph, state.logsnr);
   for (let place = 1; place < z.length; place += 1) {
     const [up, right] = [Math.floor(place / side), place % side];
     z[place] *= known[Math.round(Math.sqrt(up * up + right * right)) - 1];
@@ -207,26 +207,28 @@ function bestGuess(scale, state, data, photograph) {
 }
 
 /**
- * The photograph with noise, or the best linear estimate of it.
+ * The photograph with noise, or the best linear estimate of it; or several of them.
  * @param {State} state
  * @param {Data} data
  * @param {Photograph} photograph
  * @returns {Record<string, any>}
  */
 function picture(state, data, photograph) {
-  const side = sideOf(photograph);
+  const { side, members } = photograph;
+  const all = data.photographs ?? {};
+  const shown = members ? members.map((name) => all[name]) : [photograph];
   const scale = Math.exp(-state.logsnr / 2);
   const size = state.guess ? 1 : Math.sqrt(1 + Math.exp(-state.logsnr));
-  const values = state.guess
-    ? bestGuess(scale, state, data, photograph)
-    : noisy(scale, data, photograph);
-  const bytes = Uint8ClampedArray.from(
-    values,
-    (value) => (255 * (value / size / BRIGHTEST + 1)) / 2,
-  );
+  const known = knownAt(photograph, state.logsnr);
+  const bytes = new Uint8ClampedArray(shown.length * side * side);
+  shown.forEach((one, index) => {
+    const values = state.guess ? bestGuess(scale, known, data, one) : noisy(scale, data, one);
+    const grey = values.map((value) => (255 * (value / size / BRIGHTEST + 1)) / 2);
+    bytes.set(grey, index * side * side);
+  });
   return images({
-    pixels: shaped(new Uint8Array(bytes.buffer), [1, side, side]),
-    columns: 1,
+    pixels: shaped(new Uint8Array(bytes.buffer), [shown.length, side, side]),
+    columns: members ? ALL_COLUMNS : 1,
     title: minus(`${state.guess ? "best guess" : state.image} at λ = ${state.logsnr.toFixed(1)}`),
   });
 }
@@ -254,7 +256,7 @@ function pictureOf(state, data, photograph) {
  * @returns {Record<string, any>}
  */
 function octaveTable(state, photograph) {
-  const side = sideOf(photograph);
+  const { side } = photograph;
   const known = knownAt(photograph, state.logsnr);
   const lows = Array.from({ length: Math.floor(Math.log2(side)) - 1 }, (_, k) => 2 ** k);
   const shares = lows.map((low) => {
@@ -292,7 +294,7 @@ function words(state, photograph, implied) {
     return `${slope < 0 ? "" : "+"}${slope.toFixed(2)}`;
   });
   const left = implied.distortion(state.logsnr) / implied.distortion(-20);
-  const width = sideOf(photograph) / state.rate;
+  const width = photograph.side / state.rate;
   return note(
     minus(
       `${state.species}, ${state.curve}: ${width.toFixed(1)}° wide; ` +

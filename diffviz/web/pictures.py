@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from diffviz import checks, plots
 
 Limits = tuple[float, float]
+SYMBOLS = ("dot", "disc", "diamond", "star")  # all but the first are large, with a rim
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,8 @@ class Chart:
     Args:
         x: Places, shape (n,), or a mapping from name to places where curves have their own. They
             rise or fall throughout; NaN where a curve has no place.
-        curves: Name to values, shape (n,). Nothing is drawn where a value is not finite.
+        curves: Name to values, shape (n,). Nothing is drawn where a value is not finite. Where none
+            is, the legend shows the dots or the band of that name.
         xlabel: Label of the horizontal axis.
         ylabel: Label of the vertical axis.
         title: What stands above.
@@ -48,6 +50,7 @@ class Chart:
         bands: Name of a curve to the lower and the upper end of a band around it, each (n,).
         dots: Name to places and values of points without a line, two arrays (m,) each.
         under: Names of dots that lie under the curves, such as a cloud around a line.
+        symbols: Name of dots to one of ``SYMBOLS``; small dots by default.
         xticks: Places at which the horizontal axis has ticks; round ones by default.
         yticks: Values at which the vertical axis has ticks; round ones by default.
         strokes: Name of the ``Points`` control that takes what a reader draws; none by default.
@@ -69,9 +72,14 @@ class Chart:
     bands: Mapping[str, tuple[ArrayLike, ArrayLike]] = field(default_factory=dict)
     dots: Mapping[str, tuple[ArrayLike, ArrayLike]] = field(default_factory=dict)
     under: Sequence[str] = ()
+    symbols: Mapping[str, str] = field(default_factory=dict)
     xticks: Sequence[float] = ()
     yticks: Sequence[float] = ()
     strokes: str = ""
+
+    def __post_init__(self) -> None:
+        for symbol in self.symbols.values():
+            checks.one_of(symbol, "symbol", SYMBOLS)
 
     def places(self, name: str) -> NDArray:
         """The places of a curve, shape (n,).
@@ -83,6 +91,17 @@ class Chart:
             The places.
         """
         return np.asarray(self.x[name] if isinstance(self.x, Mapping) else self.x, dtype=float)
+
+    def is_drawn(self, name: str) -> bool:
+        """Whether a curve has a value that is drawn.
+
+        Args:
+            name: Name of the curve.
+
+        Returns:
+            Whether any of its values is finite.
+        """
+        return bool(np.isfinite(np.asarray(self.curves[name], dtype=float)).any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +175,14 @@ class Images:
         pixels: Grey images (n, h, w) or images in colour (n, h, w, 3), values in [0, 1].
         labels: What stands under each image.
         columns: Images in a row; 0 for as many as fit.
+        rows: What stands to the left of each row, where ``columns`` are given.
         title: What stands above.
     """
 
     pixels: ArrayLike
     labels: Sequence[str] = ()
     columns: int = 0
+    rows: Sequence[str] = ()
     title: str = ""
 
 

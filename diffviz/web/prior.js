@@ -39,11 +39,11 @@ import { expit } from "./special.js";
 
 const DATA = "data";
 const SAMPLES = "samples";
-const SCHEDULES = "schedules";
+const SCHEDULES = "ends of schedules";
 const MEAN_RATIO = "mean / data's";
 const STD_RATIO = "std / data's";
-const PHOTOGRAPHS = "photographs";
-const MOVED = "by the formula";
+const PHOTOGRAPHS = "right start";
+const MOVED = "start from N(0, I)";
 const ALONE = "nothing"; // beside a coupling
 const FROM_RING = "from a ring of eight Gaussians to two moons";
 
@@ -110,15 +110,20 @@ function ratioChart(state, data) {
   const ratios = (grid, which) => grid.map((level) => ratiosOf(state, level)[which]);
   return chart({
     x: lattice,
-    curves: { [MEAN_RATIO]: ratios(lattice, 0), [STD_RATIO]: ratios(lattice, 1) },
+    curves: {
+      [MEAN_RATIO]: ratios(lattice, 0),
+      [STD_RATIO]: ratios(lattice, 1),
+      [SCHEDULES]: lattice.map(() => NaN), // for the legend
+    },
     xlabel: minus(`λ at the end  [nats; ${general(data.lowest)} stands for −∞]`),
     ylabel: "samples / data",
-    title: "what samples keep of it; dots: ends of schedules",
+    title: "what samples keep of it",
     xlim: [lowest - 1, 2],
     ylim: [0, 1.2],
     colours: data.colours,
     marks: { here: Math.max(levelOf(state, data), lowest) },
     dots: { [SCHEDULES]: [places, ratios(places, 0)] },
+    symbols: { [SCHEDULES]: "disc" },
   });
 }
 
@@ -179,11 +184,10 @@ function photographs(state, data) {
     const sample = started(state, data, index).map((value) => (255 * (value + 1)) / 2);
     pixels.set(sample, (count + index) * size);
   }
-  const others = Array(count - 1).fill("");
   return images({
     pixels: shaped(new Uint8Array(pixels.buffer), [2 * count, side, side]),
-    labels: [PHOTOGRAPHS, ...others, MOVED, ...others],
     columns: count,
+    rows: [PHOTOGRAPHS, MOVED],
   });
 }
 
@@ -209,7 +213,7 @@ function textOf(state, data, bells) {
     `data ${dataMean.toFixed(2)} ± ${dataStd.toFixed(2)}, ` +
       `samples ${mean.toFixed(3)} ± ${std.toFixed(3)}: ` +
       `mean off by ${at(mean - dataMean + 0)}, ${percent(std / dataStd)} of the spread`,
-    `dots on the curve of the mean, where schedules end, from right to left: ` +
+    `grey discs on the curve of the mean, where schedules end, from right to left: ` +
       Object.keys(data.levels).join(", "),
   ];
   return minus(lines.join("\n"));

@@ -24,6 +24,7 @@ export function chart(parts) {
     bands: {},
     dots: {},
     under: [],
+    symbols: {},
     xticks: [],
     yticks: [],
     strokes: "",
@@ -87,7 +88,7 @@ export function table(head, rows, colours = []) {
  * @returns {Panel}
  */
 export function images(parts) {
-  return { kind: "images", labels: [], columns: 0, title: "", ...parts };
+  return { kind: "images", labels: [], columns: 0, rows: [], title: "", ...parts };
 }
 
 /**

@@ -4,6 +4,7 @@ Numbers of trainings have room for another machine's last digits.
 """
 
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from notebook_prose import assert_says, cells, printed
 
 from diffviz.lab.experiments import perception
 from diffviz.lab.experiments import search as search_experiments
-from diffviz.lab.explorers.search import surface_of
+from diffviz.lab.explorers.search import count_on_floor, surface_of
 from diffviz.lab.figures.search import above_least, valley
 from diffviz.perception import spectra
 from diffviz.search import datasets, families, vision
@@ -223,6 +224,25 @@ def test_in_which_groups_the_optima_lie(text, same_law):
         "the star is the least *in this box*",
         "it is seven times at the lower right, and five times at the upper left",
         "theory's guess lies on it in 179 of the 200",
+    )
+
+
+def test_two_places_lie_on_nearly_every_floor(text, same_law):
+    places = {(1.9, -2.0): 194, (1.0, 1.5): 192}
+    for place, count in places.items():
+        assert count_on_floor(same_law.surface, place) == pytest.approx(count, abs=4)
+    grid = product(np.arange(0, 2.01, 0.05), np.arange(-3, 5.01, 0.25))
+    best = [place for place in grid if count_on_floor(same_law.surface, place) >= 190]
+    near = [power > 1.5 and octaves < -0.9 for power, octaves in best]
+    other = [power < 1.2 and octaves > 0.4 for power, octaves in best]
+    assert any(near) and any(other)
+    assert all(one or two for one, two in zip(near, other, strict=True))
+    assert_says(
+        text,
+        "lies on the floor of at least 190 of the 200 surfaces",
+        "There are two such places, one around each group of least points",
+        "| 1.9 | -2.0 | 194 |",
+        "| 1.0 | 1.5 | 192 |",
     )
 
 

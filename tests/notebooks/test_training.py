@@ -390,6 +390,21 @@ def logs_at(trained, level):
     return [np.interp(level, training_experiments.GRID, one) for one in np.log10(trained.excess[0])]
 
 
+def test_a_dozen_draws_stand_behind_the_spike(text):
+    """As many as count in a running mean of the last steps, by the law of flow matching."""
+    levels = dv.objective("fm-ot").law
+    width = np.diff(side_by_side.EDGES)[0]
+    steps = 1 / (1 - side_by_side.DECAY)
+    share = levels.cdf(11 + width / 2) - levels.cdf(11 - width / 2)
+    assert 10 < steps * side_by_side.BATCH * share < 16
+    (trained,) = list(side_by_side.side_by_side(["elbo", "fm-ot"]))[-1:]
+    levels_seen = side_by_side.GRID[np.isfinite(trained.by_level[1])]
+    loss = trained.by_level[1][np.isfinite(trained.by_level[1])]
+    assert levels_seen[np.argmax(loss)] == 11 and levels_seen.max() == 11.5
+    assert_says(text, "The spike of flow matching's loss at λ = 11 is no finding")
+    assert_says(text, "only about a dozen draws stand behind it")
+
+
 def test_the_answer_on_the_same_levels(text):
     """What the dashboard has before and after its switch."""
     kept = [

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.patches import Patch
 
 from diffviz import plots
 from diffviz.web.figures import FEW_TRAILS, figure
@@ -161,8 +162,8 @@ def test_the_figure_draws_what_the_record_says():
     assert {one.get_gid() for one in axes[0].collections} == {"edm:band"}
     ends = next(one for one in axes[1].collections if one.get_gid() == "fm-ot")
     np.testing.assert_array_equal(ends.get_offsets(), PATHS[-1])
-    assert [ax.get_title() for ax in axes[2:4]] == ["dark", "bright"]
-    words = {text.get_text() for text in axes[4].texts}
+    assert [text.get_text() for text in axes[2].texts] == ["dark", "bright"]
+    words = {text.get_text() for text in axes[3].texts}
     assert {"edm", "peak", "monotone", "verdict", "all of it", "■"} <= words
 
 
@@ -280,6 +281,35 @@ def test_dots_lie_over_curves_unless_they_are_said_to_lie_under():
     assert order["cloud"] < order["edm"] < order["seen"]
 
 
+def test_the_legend_shows_dots_and_bands_where_a_name_has_no_curve():
+    nothing = np.full(len(X), np.nan)
+    names = ("edm", "floor", "guess", "least", "empty")
+    chart = Chart(
+        X,
+        {name: X if name == "edm" else nothing for name in names},
+        "x",
+        "y",
+        bands={"floor": (X, X + 1)},
+        dots={"edm": ([0.5], [0.5]), "guess": ([0.5], [1.0]), "least": ([0.2], [1.0])},
+        symbols={"edm": "disc", "guess": "diamond", "least": "star"},
+    )
+    for columns in (1, 2):
+        ax = figure(View([chart, replace(CLOUD)][:columns], columns=columns)).axes[0]
+        legend = ax.get_legend()
+        labels = [text.get_text() for text in legend.get_texts()]
+        handles = dict(zip(labels, legend.legend_handles, strict=True))
+        edm, floor, guess, least, empty = (handles[name] for name in names)
+        assert (edm.get_linestyle(), edm.get_marker()) == ("-", "None")
+        assert isinstance(floor, Patch)
+        assert [one.get_marker() for one in (guess, least)] == ["D", "*"]
+        assert guess.get_linestyle() == "None" and empty.get_linestyle() == "-"
+
+
+def test_an_unknown_symbol_is_refused():
+    with pytest.raises(ValueError, match="unknown symbol 'square'"):
+        Chart(X, {"edm": X}, "x", "y", dots={"a": ([0], [0])}, symbols={"a": "square"})
+
+
 def test_a_chart_has_the_ticks_it_asks_for():
     ticks = {"xscale": "log", "xlim": (3, 70), "xticks": (4, 8, 64), "yticks": range(3)}
     chart = Chart([4.0, 64.0], {"edm": [0.0, 2.0]}, "x", "y", **ticks)
@@ -368,12 +398,28 @@ def test_images_alone_in_their_row_take_all_of_it():
     images = Images(np.zeros((4, 8, 8)), columns=4)
     drawing = figure(View((chart, chart, images), columns=2))
     drawing.draw_without_rendering()
-    (left, right), row = (ax.get_window_extent() for ax in drawing.axes[:2]), drawing.axes[2:]
-    first, last = row[0].get_window_extent(), row[-1].get_window_extent()
-    assert first.x0 < left.x1 and last.x1 > right.x0
+    left, right, row = (ax.get_window_extent() for ax in drawing.axes)
+    assert row.x0 < left.x1 and row.x1 > right.x0
     beside = figure(View((chart, images), columns=2))
     beside.draw_without_rendering()
     assert beside.axes[1].get_window_extent().x0 > beside.axes[0].get_window_extent().x1
+
+
+def test_images_stand_close_together_with_the_names_of_their_rows():
+    pixels = np.linspace(0, 1, 5)[:, None, None] * np.ones((5, 8, 16))
+    images = Images(pixels, columns=3, rows=("upper", "lower"), title="all")
+    drawing = figure(View((images,)))
+    drawing.draw_without_rendering()
+    (ax,) = drawing.axes
+    assert len(ax.images) == 5 and ax.get_title() == "all"
+    first, second, _, fourth, _ = (image.get_window_extent() for image in ax.images)
+    assert first.width == pytest.approx(2 * first.height, rel=0.01)
+    assert 0 < second.x0 - first.x1 < 0.1 * first.width
+    assert 0 < first.y0 - fourth.y1 < 0.2 * first.height
+    upper, lower = (text.get_window_extent() for text in ax.texts)
+    assert 0 <= upper.x0 < upper.x1 < first.x0
+    assert first.y0 < upper.y0 < upper.y1 < first.y1
+    assert fourth.y0 < lower.y0 < lower.y1 < fourth.y1
 
 
 def test_equal_axes_hold_the_points_and_no_more():

@@ -1282,8 +1282,8 @@ prediction(
         "ancestral noise is that of DDIM with η = 1.",
         {
             "Flow-GRPO, a = 0.7": "It adds about three quarters of ancestral noise on the way.",
-            "DanceGRPO, η = 0.3": "It adds far less than ancestral noise in most of its steps.",
-            "CPS, η = 0.5": "It adds nearly as much as ancestral sampling in each step.",
+            "DanceGRPO, η_D = 0.3": "It adds far less than ancestral noise in most of its steps.",
+            "CPS, η_C = 0.5": "It adds nearly as much as ancestral sampling in each step.",
             "DDIM, η = 1": "That is ancestral sampling, which is cheap in short steps.",
         },
         _dearest_in_ten_steps,

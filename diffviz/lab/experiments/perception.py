@@ -239,69 +239,23 @@ def picture_of(content: bytes, name: str = "the file", side: int = SIDE) -> NDAr
     return np.clip(np.asarray(square.resize(size), dtype=float), -1, 1)
 
 
-class Photograph:
-    """A square picture, its spectrum, and what noise leaves of it.
-
-    The noise is the same at every level, so that a film of levels does not flicker.
+class Looked:
+    """What is looked at: its spectrum, and what is known of it at a level of noise.
 
     Args:
-        pixels: Grey picture on [−1, 1], shape (n, n).
-
-    Attributes:
-        pixels: The picture, shape (n, n).
         spectrum: Its power spectrum.
-
-    Raises:
-        TypeError: The picture has no known full scale.
-        ValueError: It is not square, constant, or not finite.
+        side: Pixels in a row.
     """
 
-    def __init__(self, pixels: ArrayLike):
-        self.pixels = samples(pixels, "picture")
-        self.spectrum = image_spectrum(self.pixels)
-        self._coefficients = fft.dctn(self.pixels, norm="ortho")
-        self._noise = noise_coefficients(self.side)
-        index = np.arange(self.side)
-        self._ring = np.rint(np.hypot.outer(index, index)).astype(int)  # as in image_spectrum
-
-    @property
-    def side(self) -> int:
-        """Pixels in a row."""
-        return len(self.pixels)
+    def __init__(self, spectrum: Spectrum, side: int):
+        self.spectrum = spectrum
+        self.side = side
 
     @property
     def octaves(self) -> list[tuple[float, float]]:
         """Lower and upper end of each octave below Nyquist's frequency, in cycles per image."""
         ends = 2.0 ** np.arange(int(np.log2(self.side)))
         return list(pairwise(ends.tolist()))
-
-    def noisy(self, logsnr: float) -> NDArray:
-        """Z = alpha x + sigma eps on the variance-preserving path.
-
-        Args:
-            logsnr: λ in nats.
-
-        Returns:
-            The noisy picture, shape (n, n).
-        """
-        z = self._coefficients + np.exp(-logsnr / 2) * self._noise
-        return fft.idctn(z, norm="ortho") / np.sqrt(1 + np.exp(-logsnr))
-
-    def guess(self, logsnr: float) -> NDArray:
-        """The linear estimate of x from z, which takes of each coefficient the share that is known.
-
-        The mean of the picture counts as known.
-
-        Args:
-            logsnr: λ in nats.
-
-        Returns:
-            The estimate, shape (n, n).
-        """
-        known = np.append(1.0, self.spectrum.captured(logsnr))
-        estimate = (self._coefficients + np.exp(-logsnr / 2) * self._noise) * known[self._ring]
-        estimate[0, 0] = self._coefficients[0, 0]
-        return fft.idctn(estimate, norm="ortho")
 
     def known_share(self, low: float, high: float, logsnr: float) -> float:
         """Share of the power of a band that is known.
@@ -318,6 +272,99 @@ class Photograph:
         band = (cycles >= low) & (cycles < high)
         power = self.spectrum.power * self.spectrum.count
         return float((self.spectrum.captured(logsnr) * power)[band].sum() / power[band].sum())
+
+
+class Photograph(Looked):
+    """A square picture, its spectrum, and what noise leaves of it.
+
+    The noise is the same at every level, so that a film of levels does not flicker.
+
+    Args:
+        pixels: Grey picture on [−1, 1], shape (n, n).
+
+    Attributes:
+        pixels: The picture, shape (n, n).
+        spectrum: Its power spectrum.
+        side: Pixels in a row.
+
+    Raises:
+        TypeError: The picture has no known full scale.
+        ValueError: It is not square, constant, or not finite.
+    """
+
+    def __init__(self, pixels: ArrayLike):
+        self.pixels = samples(pixels, "picture")
+        super().__init__(image_spectrum(self.pixels), len(self.pixels))
+        self._coefficients = fft.dctn(self.pixels, norm="ortho")
+        self._noise = noise_coefficients(self.side)
+        index = np.arange(self.side)
+        self._ring = np.rint(np.hypot.outer(index, index)).astype(int)  # as in image_spectrum
+
+    def noisy(self, logsnr: float) -> NDArray:
+        """Z = alpha x + sigma eps on the variance-preserving path.
+
+        Args:
+            logsnr: λ in nats.
+
+        Returns:
+            The noisy picture, shape (n, n).
+        """
+        z = self._coefficients + np.exp(-logsnr / 2) * self._noise
+        return fft.idctn(z, norm="ortho") / np.sqrt(1 + np.exp(-logsnr))
+
+    def guess(self, logsnr: float, among: Spectrum | None = None) -> NDArray:
+        """The linear estimate of x from z, which takes of each coefficient the share that is known.
+
+        The mean of the picture counts as known.
+
+        Args:
+            logsnr: λ in nats.
+            among: The spectrum that the estimate knows; that of the picture by default.
+
+        Returns:
+            The estimate, shape (n, n).
+        """
+        familiar = self.spectrum if among is None else among
+        known = np.append(1.0, familiar.captured(logsnr))
+        estimate = (self._coefficients + np.exp(-logsnr / 2) * self._noise) * known[self._ring]
+        estimate[0, 0] = self._coefficients[0, 0]
+        return fft.idctn(estimate, norm="ortho")
+
+
+class Album(Looked):
+    """The eight photographs together: their mean spectrum, and what noise leaves of each.
+
+    Attributes:
+        photographs: The photographs.
+        spectrum: The mean of their power spectra.
+        side: Pixels in a row of each.
+    """
+
+    def __init__(self) -> None:
+        self.photographs = [photograph(name) for name in photos()]
+        super().__init__(spectrum(), SIDE)
+
+    def noisy(self, logsnr: float) -> NDArray:
+        """Each photograph with noise, as ``Photograph.noisy`` has it.
+
+        Args:
+            logsnr: λ in nats.
+
+        Returns:
+            The noisy pictures, shape (8, n, n).
+        """
+        return np.stack([one.noisy(logsnr) for one in self.photographs])
+
+    def guess(self, logsnr: float) -> NDArray:
+        """The linear estimate of each, which knows only the mean spectrum.
+
+        Args:
+            logsnr: λ in nats.
+
+        Returns:
+            The estimates, shape (8, n, n).
+        """
+        return np.stack([one.guess(logsnr, self.spectrum) for one in self.photographs])
 
 
 class Recording:
@@ -401,6 +448,16 @@ def photograph(name: str) -> Photograph:
         ValueError: There is no such photograph.
     """
     return Photograph(photos()[one_of(name, "photograph", photos())])
+
+
+@lru_cache
+def album() -> Album:
+    """The eight photographs of ``data/`` together.
+
+    Returns:
+        The photographs with their mean spectrum.
+    """
+    return Album()
 
 
 # --- what eyes and ears imply ------------------------------------------------------------------

@@ -22,8 +22,8 @@ COUNTS = (5, 10, 20, 40, 80, 160)  # steps of a trajectory
 METHODS = ("Flow-GRPO", "DanceGRPO", "CPS", "DDIM")
 USUAL = {  # rules at settings of the kind that they are used with: name to method and setting
     "Flow-GRPO, a = 0.7": ("Flow-GRPO", 0.7),
-    "DanceGRPO, η = 0.3": ("DanceGRPO", 0.3),
-    "CPS, η = 0.5": ("CPS", 0.5),
+    "DanceGRPO, η_D = 0.3": ("DanceGRPO", 0.3),
+    "CPS, η_C = 0.5": ("CPS", 0.5),
     "DDIM, η = 1": ("DDIM", 1.0),
 }
 RULES = tuple(USUAL)
@@ -267,7 +267,7 @@ def clip_powers(components: int, time: float, weighting: str = "fm-ot") -> dict[
     from diffviz.theory import elbo_mixture
 
     d = count(components, "components")
-    std = number(time, "time", 0.0, 1.0) * np.sin(USUAL["CPS, η = 0.5"][1] * np.pi / 2)
+    std = number(time, "time", 0.0, 1.0) * np.sin(USUAL["CPS, η_C = 0.5"][1] * np.pi / 2)
     gain = elbo_mixture.gain(WEIGHTINGS[one_of(weighting, "weighting", FIRST_ROAD.values())])
     return {"Flow-GRPO": 1 / d, "CPS": float(2 * std**2 / d), "FPO": float(gain) / d}
 

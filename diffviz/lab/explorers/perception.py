@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from diffviz import checks, plots
 from diffviz.data import signals
 from diffviz.lab.experiments import perception as perception_experiments
-from diffviz.lab.experiments.perception import Photograph, Recording
+from diffviz.lab.experiments.perception import Album, Photograph, Recording
 from diffviz.lab.explorers import recordings
 from diffviz.lab.explorers.colours import BESIDE, REFERENCE
 from diffviz.lab.explorers.controls import require_option
@@ -26,14 +26,17 @@ from diffviz.web.description import Chips, Control, Description, Menu, Slider, S
 from diffviz.web.pictures import Chart, Images, Note, Table, View, as_bytes
 
 SENSITIVITY_NAMES = {label: name for name, label in perception_experiments.NAMES.items()}
-START_BESIDE = ("elbo", "fm-ot", "sd3")
+START_BESIDE = ("elbo", "fm-ot")  # more would not fit on a telephone
 MOST_BESIDE = 5
 RATE_DISTORTION, PROJECTION = "rate–distortion", "projection of ε"
-SEEN, KNOWN, HALF = "seen", "known", "one half"
+PROJECTION_OF_X = "projection of x"
+ALL = "all eight"  # photographs, as one of the pictures
+ALL_COLUMNS = 3  # of the small pictures of these
+SEEN, KNOWN, HALF = "seen / its peak", "known share", "one half"
 LEVEL = "λ"
 COLOURS = {SEEN: BESIDE, KNOWN: REFERENCE, HALF: REFERENCE}
 WIDTHS = 1.3, 1.0, 0.9  # of the columns
-REACH_OF_PEOPLE, REACH_OF_ANIMALS = (-6.0, 3.5), (-6.5, 6.0)  # of log10 w, at any distance
+REACH_OF_PEOPLE, REACH_OF_ANIMALS = (-6.0, 5.0), (-7.0, 7.0)  # of log10 w, at any distance
 OF_PEOPLE = "human", "macaque"  # two names of one form
 SOUNDS = (".wav", ".wave")  # endings of files that are read as sounds
 BRIGHTEST = 1.6  # value of z that is drawn white; that of x is 1
@@ -122,7 +125,7 @@ class PerceptionExplorer(ViewExplorer):
     the known share by octave.
 
     Args:
-        image: Name of one of the eight photographs, or of ``pictures``.
+        image: Name of one of the eight photographs, "all eight", or a name of ``pictures``.
         curve: Contrast sensitivity at first, a key of ``SENSITIVITY_NAMES``.
         species: Whose eye, a key of ``diffviz.perception.sensitivities.SPECIES``.
         pictures: Name to one's own square grey picture, shape (n, n): bytes, or floats on [−1, 1].
@@ -157,12 +160,12 @@ class PerceptionExplorer(ViewExplorer):
 
     def page_data(self) -> dict[str, Any]:
         """The photographs with their spectra, published weightings, and what scales an eye."""
-        photographs = {name: self._photograph({"image": name}) for name in self._names()}
+        looked = {name: self._looked({"image": name}) for name in self._names()}
         side = perception_experiments.SIDE
-        shown = {name: one for name, one in photographs.items() if one.side == side}
-        names = (RATE_DISTORTION, PROJECTION, *CATALOGUE)
+        shown = {name: looked_data(one) for name, one in looked.items() if one.side == side}
+        names = (RATE_DISTORTION, PROJECTION, PROJECTION_OF_X, *CATALOGUE)
         return {
-            "photographs": {name: photograph_data(one) for name, one in shown.items()},
+            "photographs": shown,
             "noise": perception_experiments.noise_coefficients(side).astype(np.float32),
             "grid": self.grid,
             "entries": {name: one.weighting(self.grid) for name, one in CATALOGUE.items()},
@@ -184,7 +187,7 @@ class PerceptionExplorer(ViewExplorer):
             ValueError: It is neither, or a constant picture, or a silent or short sound.
         """
         name = File(file).stem or "your own"
-        if name in perception_experiments.photos():
+        if name in (*perception_experiments.photos(), ALL):
             name = f"{name} (your own)"
         if File(file).suffix.lower() in SOUNDS:
             recording = Recording(*signals.sound_of_bytes(content, file))
@@ -197,16 +200,16 @@ class PerceptionExplorer(ViewExplorer):
         self.description = perception_description(self._names(), tuple(self._sounds))
         self._state = self.description.checked(self._state | {"image": name})
 
-    def photograph(self) -> Photograph:
-        """The picture that is chosen."""
-        return self._photograph(self.state)
+    def photograph(self) -> Photograph | Album:
+        """The picture that is chosen, or all eight."""
+        return self._looked(self.state)
 
     def implied(self) -> Implied:
         """The weightings that are implied by what is chosen."""
         return self._implied(self.state)
 
     def picture(self) -> NDArray:
-        """The picture at λ, or the best linear estimate of it, shape (n, n)."""
+        """The picture at λ, or the best linear estimate of it, (n, n); of all eight (8, n, n)."""
         return self._picture(self.state)
 
     def compute(self, state: State, changed: Changed) -> View:
@@ -224,7 +227,9 @@ class PerceptionExplorer(ViewExplorer):
         pixels = (self._picture(state) / BRIGHTEST + 1) / 2
         kind = "best guess at" if state["guess"] else f"{state['image']} at"
         title = f"{kind} λ = {state['logsnr']:.1f}".replace("= -", "= −")
-        image = Images(pixels[None], columns=1, title=title)
+        is_one = pixels.ndim == 2
+        pixels = pixels[None] if is_one else pixels
+        image = Images(pixels, columns=1 if is_one else ALL_COLUMNS, title=title)
         charts = self._weightings(state, self._implied(state)), self._bands(state)
         panels = (*charts, image, self._octaves(state), self._words(state))
         return View(panels, columns=3, widths=WIDTHS)
@@ -236,24 +241,25 @@ class PerceptionExplorer(ViewExplorer):
 
     def _names(self) -> tuple[str, ...]:
         """The names of all pictures."""
-        return tuple({**perception_experiments.photos(), **self._own})
+        return tuple(dict.fromkeys((*perception_experiments.photos(), ALL, *self._own)))
 
-    def _photograph(self, state: State) -> Photograph:
-        """The picture of a state."""
+    def _looked(self, state: State) -> Photograph | Album:
+        """The picture of a state, or all eight."""
         name = state["image"]
-        return self._own.get(name) or perception_experiments.photograph(name)
+        if name in self._own:
+            return self._own[name]
+        if name == ALL:
+            return perception_experiments.album()
+        return perception_experiments.photograph(name)
 
     def _implied(self, state: State) -> Implied:
         """The implied weightings of a state."""
-        return _implied(
-            self._photograph(state), state["curve"], state["species"], float(state["rate"])
-        )
+        return _implied(self._looked(state), state["curve"], state["species"], float(state["rate"]))
 
     def _picture(self, state: State) -> NDArray:
         """The picture of a state at its level."""
-        photograph = self._photograph(state)
-        show = photograph.guess if state["guess"] else photograph.noisy
-        return show(state["logsnr"])
+        looked = self._looked(state)
+        return looked.guess(state["logsnr"]) if state["guess"] else looked.noisy(state["logsnr"])
 
     def _sound_view(self, state: State, recording: Recording) -> View:
         """The view of a sound."""
@@ -269,7 +275,11 @@ class PerceptionExplorer(ViewExplorer):
 
     def _weightings(self, state: State, of_sense: Implied) -> Chart:
         """log10 of the implied weightings and of those beside them."""
-        curves = {RATE_DISTORTION: of_sense.rate_distortion, PROJECTION: of_sense.projection}
+        curves = {
+            RATE_DISTORTION: of_sense.rate_distortion,
+            PROJECTION: of_sense.projection,
+            PROJECTION_OF_X: of_sense.projection_of_x,
+        }
         curves |= {name: CATALOGUE[name].weighting for name in state["beside"]}
         values = {
             name: plots.scaled(w(self.grid), self.grid, LOGARITHMIC) for name, w in curves.items()
@@ -282,13 +292,13 @@ class PerceptionExplorer(ViewExplorer):
             title="implied weightings",
             ylim=REACH_OF_PEOPLE if state["species"] in OF_PEOPLE else REACH_OF_ANIMALS,
             colours={name: perception_figures.colour_of(name) for name in values},
-            dashes={RATE_DISTORTION: 0, PROJECTION: 1},  # their colours are near each other
+            dashes={RATE_DISTORTION: 0, PROJECTION: 1, PROJECTION_OF_X: 2},  # of one colour
             marks={LEVEL: state["logsnr"]},
         )
 
     def _bands(self, state: State) -> Chart:
         """What is seen and what is known of each band."""
-        photograph = self._photograph(state)
+        photograph = self._looked(state)
         rings = photograph.spectrum.frequency < perception_experiments.NYQUIST
         frequency = photograph.spectrum.frequency[rings]
         known = photograph.spectrum.captured(state["logsnr"])[rings]
@@ -299,7 +309,7 @@ class PerceptionExplorer(ViewExplorer):
             frequency * photograph.side,
             {SEEN: seen, KNOWN: known, HALF: np.full(frequency.size, 0.5)},
             xlabel="cycles per image",
-            ylabel="of the peak; of the power",
+            ylabel="share",
             title="seen, and known at λ",
             xscale="log",
             xlim=(0.9, 0.55 * photograph.side),
@@ -310,7 +320,7 @@ class PerceptionExplorer(ViewExplorer):
 
     def _octaves(self, state: State) -> Table:
         """The share of power that is known at λ in each octave."""
-        photograph, level = self._photograph(state), state["logsnr"]
+        photograph, level = self._looked(state), state["logsnr"]
         octaves = photograph.octaves
         degrees = (f"{low / photograph.side * state['rate']:.2g}" for low, _ in octaves)
         known = (f"{photograph.known_share(*octave, level):.0%}" for octave in octaves)
@@ -322,7 +332,7 @@ class PerceptionExplorer(ViewExplorer):
     def _words(self, state: State) -> Note:
         """The width of the picture, the slopes of its weighting, and the distortion left."""
         of_eye, level = self._implied(state), state["logsnr"]
-        width = self._photograph(state).side / state["rate"]
+        width = self._looked(state).side / state["rate"]
         noisy, middle, clean = perception_experiments.slopes(of_eye.rate_distortion)
         left, most = of_eye.distortion(np.array([level, -20.0]))
         words = (
@@ -348,26 +358,30 @@ def peak_of(curve: str) -> float:
     return float(human(np.geomspace(0.05, 60, 200)).max())
 
 
-def photograph_data(photograph: Photograph) -> dict[str, NDArray]:
-    """What the browser needs of a photograph.
+def looked_data(looked: Photograph | Album) -> dict[str, Any]:
+    """What the browser needs of a photograph, or of all eight.
 
     Args:
-        photograph: The photograph.
+        looked: The photograph, or all eight.
 
     Returns:
-        Its pixels as bytes, and its spectrum by rings of frequency.
+        Its side, its spectrum by rings of frequency, and its pixels as bytes; or the names of the
+        photographs in the place of the last.
     """
-    spectrum = photograph.spectrum
-    return {
-        "pixels": as_bytes((photograph.pixels + 1) / 2),
+    spectrum = looked.spectrum
+    record: dict[str, Any] = {
+        "side": looked.side,
         "frequency": spectrum.frequency,
         "power": spectrum.power,
         "count": spectrum.count,
     }
+    if isinstance(looked, Album):
+        return record | {"members": tuple(perception_experiments.photos())}
+    return record | {"pixels": as_bytes((looked.pixels + 1) / 2)}
 
 
 @lru_cache(64)
-def _implied(photograph: Photograph, curve: str, species: str, rate: float) -> Implied:
-    """The weightings that an eye at a distance implies on a picture."""
+def _implied(looked: Photograph | Album, curve: str, species: str, rate: float) -> Implied:
+    """The weightings that an eye at a distance implies on what it looks at."""
     eye = eye_of(species, SENSITIVITIES[SENSITIVITY_NAMES[curve]])
-    return implied(photograph.spectrum, eye, rate)
+    return implied(looked.spectrum, eye, rate)

@@ -26,9 +26,9 @@ BRIGHTNESS, COUPLINGS = "brightness", "couplings"
 ALONE = "nothing"  # beside a coupling
 DATA, SAMPLES = "data", "samples"
 MEAN_RATIO, STD_RATIO, HERE = "mean / data's", "std / data's", "here"
-SCHEDULES = "schedules"
+SCHEDULES = "ends of schedules"
 COLOURS = {MEAN_RATIO: SUBJECT, STD_RATIO: BESIDE, SCHEDULES: REFERENCE}
-PHOTOGRAPHS, MOVED = "photographs", "by the formula"  # rows of images
+PHOTOGRAPHS, MOVED = "right start", "start from N(0, I)"  # rows of images
 LOWEST = -24.0  # λ in nats that stands for −∞ on the axis
 # where the slider of λ stands for each schedule
 LAST_PLACES = {name: float(max(level, LOWEST)) for name, level in LAST_LEVELS.items()}
@@ -250,15 +250,20 @@ def ratio_chart(state: State) -> Chart:
     places = np.array(list(LAST_PLACES.values()))
     return Chart(
         LATTICE,
-        {MEAN_RATIO: mean_ratio, STD_RATIO: std_ratio},
+        {
+            MEAN_RATIO: mean_ratio,
+            STD_RATIO: std_ratio,
+            SCHEDULES: np.full(len(LATTICE), np.nan),  # for the legend
+        },
         xlabel=f"λ at the end  [nats; {LOWEST:g} stands for −∞]".replace("-", "−"),
         ylabel="samples / data",
-        title="what samples keep of it; dots: ends of schedules",
+        title="what samples keep of it",
         xlim=(LOWEST - 1, 2),
         ylim=(0, 1.2),
         colours=COLOURS,
         marks={HERE: max(level_of(state), LOWEST)},
         dots={SCHEDULES: (places, ratios_of(state, places)[0])},
+        symbols={SCHEDULES: "disc"},
     )
 
 
@@ -281,10 +286,8 @@ def photographs(state: State) -> Images:
         state["std"],
         state["start"],
     )
-    others = [""] * (len(images) - 1)
-    labels = [PHOTOGRAPHS, *others, MOVED, *others]
     pixels = (np.concatenate([images, samples]) + 1) / 2
-    return Images(pixels, labels, columns=len(images))
+    return Images(pixels, columns=len(images), rows=(PHOTOGRAPHS, MOVED))
 
 
 def describe(state: State, bells: dict[str, Bell]) -> str:
@@ -308,7 +311,7 @@ def describe(state: State, bells: dict[str, Bell]) -> str:
         f"a shift of −log(1 + κ² N) = {shift:.3f}",
         f"data {data_mean:.2f} ± {data_std:.2f}, samples {mean:.3f} ± {std:.3f}: "
         f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
-        "dots on the curve of the mean, where schedules end, from right to left: "
+        "grey discs on the curve of the mean, where schedules end, from right to left: "
         + ", ".join(LAST_LEVELS),
     ]
     return "\n".join(rows).replace("-inf", "−∞").replace("-", "−")

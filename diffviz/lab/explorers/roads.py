@@ -16,7 +16,7 @@ from diffviz.web.pictures import Chart, Note, Table, View
 
 FLOW, DANCE, CPS, DDIM = roads.METHODS
 SETTINGS = {FLOW: "a", DANCE: "dance", CPS: "cps", DDIM: "ddim"}  # control of each method
-SYMBOLS = {FLOW: "a", DANCE: "η", CPS: "η", DDIM: "η"}
+SYMBOLS = {FLOW: "a", DANCE: "η_D", CPS: "η_C", DDIM: "η"}
 HEAD = ("noise / ancestral noise", "first step", "middle", "last step", "KL / KL of actions")
 FEW = 20  # steps up to which each has a dot
 COSTS = (0.8, 40.0)  # ends of the axis of KL over KL
@@ -39,8 +39,8 @@ def step_controls(method: str) -> tuple[Control, ...]:
     return (
         Menu("method", "method", roads.METHODS, method, tip="Whose noise a step adds."),
         Slider("a", "a", 0.1, 3, 0.05, 0.7, when=own[FLOW], tip=tip),
-        Slider("dance", "η of DanceGRPO", 0.05, 3, 0.05, 0.3, when=own[DANCE], tip=tip),
-        Slider("cps", "η of CPS", 0.05, 1, 0.05, 0.5, when=own[CPS], tip=tip),
+        Slider("dance", "η_D of DanceGRPO", 0.05, 3, 0.05, 0.3, when=own[DANCE], tip=tip),
+        Slider("cps", "η_C of CPS", 0.05, 1, 0.05, 0.5, when=own[CPS], tip=tip),
         Slider("ddim", "η of DDIM", 0.05, 1, 0.05, 1.0, when=own[DDIM], tip=tip),
         Slider(
             "steps", "steps", 5, 160, doubling, 10, "", "log", True, tip="Of equal length in t."
@@ -253,11 +253,12 @@ def cost_text(state: State) -> str:
 EXACT, CLIP = "the exact ratio", "the clip"
 WEIGHTINGS = {"flow matching": "fm-ot", "its default": DEFAULT}  # of FPO
 MOST_COMPONENTS = 256
-FAR_RATIO = 1e3  # end of the axes of the exact ratio
+FAR_RATIO = 1e3  # end of the axis of the exact ratio
 PLAIN_DECADES = 6.0  # up to which a table has the number itself
 BEYOND = 1.2  # of the last place of a clip, where the other axis ends
 LARGEST_LOG = 30.0  # decades that a float of the browser can hold
-DECADES = (1.0, 10.0, 100.0, 1e3)
+BEYOND_ONE = (0.003, 100.0)  # ends of the axis of what an exact ratio is above 1
+DECADES = (0.01, 0.1, 1.0, 10.0, 100.0)
 CLIP_HEAD = ("code", "power of the exact ratio", "exact ratio at the clip")
 CLIP_CONTROLS = (
     Slider(
@@ -280,7 +281,7 @@ class ClipExplorer(ViewExplorer):
     """At which exact ratio of two policies does the clip of a released code act?
 
     On the left is the ratio that a code computes, over the exact one, with the clip as a level. On
-    the right is the exact ratio at the clip by the number of components.
+    the right is the exact ratio at the clip, less 1, by the number of components.
 
     Args:
         **state: Values of controls at first, such as ``components=16``.
@@ -336,23 +337,23 @@ class ClipExplorer(ViewExplorer):
         )
 
     def _clips(self, state: State, powers: dict[str, float]) -> Chart:
-        """The exact ratio at the clip, by the number of components."""
+        """What the exact ratio at the clip is above 1, by the number of components."""
         by_count = [clipped_at(state, powers_of(state, int(number))) for number in self.counts]
         here = float(state["components"])
         dots = {
-            name: (np.array([here]), np.array([exact]))
+            name: (np.array([here]), np.array([exact - 1]))
             for name, exact in clipped_at(state, powers).items()
-            if exact <= FAR_RATIO
+            if exact - 1 <= BEYOND_ONE[1]
         }
         return Chart(
             self.counts,
-            {name: np.array([one[name] for one in by_count]) for name in powers},
+            {name: np.array([one[name] - 1 for one in by_count]) for name in powers},
             xlabel="components d",
-            ylabel="exact ratio at the clip",
+            ylabel="exact ratio at the clip − 1",
             title="where the clip acts",
             xscale="log",
             yscale="log",
-            ylim=(1.0, FAR_RATIO),
+            ylim=BEYOND_ONE,
             xticks=(1.0, 4.0, 16.0, 64.0, 256.0),
             yticks=DECADES,
             colours=clip_colours(),

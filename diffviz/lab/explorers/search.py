@@ -28,6 +28,7 @@ from diffviz.lab.figures.search import (
     above_least,
 )
 from diffviz.lab.figures.style import minus
+from diffviz.plots.style import OTHERS
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.search.families import FAMILIES
 from diffviz.search.goals import HIGH, LOW
@@ -41,6 +42,7 @@ from diffviz.web.pictures import Chart, Note, Panel, View, Working
 CHOSEN, GUESS = "chosen", GUESS_TEXT
 GUESSED = (1.0, 0.0)  # power and octaves of theory's guess
 GROUND = "the floor"
+GROUND_COLOUR = OTHERS[7]  # a grey at the opacity of a band, and dark enough for a projector
 SLICE, EDGE = "the surface", "the floor: 1 %"
 LEAST, VALLEY = "the least", "best power"
 (_, LEAST_POWER, MOST_POWER), (_, NEAREST, FARTHEST) = FAMILIES["csf-mixture"].box
@@ -136,13 +138,31 @@ def surface_of(found: Search, number: int) -> Heights:
     return OtherSurface(measured, number)
 
 
+def count_on_floor(measured: SmoothSurface, place: tuple[float, float]) -> int:
+    """On how many of the likely surfaces a point lies within 1 % of the least.
+
+    Args:
+        measured: The surface of a search over two parameters.
+        place: Power and octaves.
+
+    Returns:
+        How many of the 200 have it on the floor.
+    """
+    first, second, heights = measured.likely.grid
+    at_nodes = RegularGridInterpolator((first, second), heights.transpose(1, 0, 2))
+    (here,) = at_nodes([place])
+    above = np.expm1(here - heights.min((0, 1)))
+    return int((above <= FLOOR).sum())
+
+
 class SearchExplorer(ViewExplorer):
     """What do power and distance do to a weighting, and to what an eye sees of the error?
 
     On the left is a weighting of the family in which the small search looks, on the right a map of
-    the floor of the surface that it found, where a dot moves with the controls. Below are cuts
-    through the surface at that dot. A slider shows other surfaces that fit the trained points as
-    well. The surface is in the cache once the search has run; a button runs it.
+    the floor of the surface that it found, where a disc moves with the controls. Below are cuts
+    through the surface at that disc. A slider shows other surfaces that fit the trained points as
+    well, and the text counts those on whose floor the disc lies. The surface is in the cache once
+    the search has run; a button runs it.
 
     Args:
         **state: Values of controls at first, such as ``power=0.5``.
@@ -189,7 +209,14 @@ class SearchExplorer(ViewExplorer):
         panels: tuple[Panel, ...] = (self._weightings(state),)
         if surface is not None:
             panels += (self._map(state, surface), *self._cuts(state, surface))
-        return View((*panels, Note(words(state, surface))), columns=2)
+        return View((*panels, Note(words(state, surface, self._on_floor(state)))), columns=2)
+
+    def _on_floor(self, state: State) -> int | None:
+        """How many of the likely surfaces have the chosen point on the floor; None if unknown."""
+        found = self._results.found("small", search_experiments.small)
+        if found is None or not isinstance(found.surface, SmoothSurface):
+            return None
+        return count_on_floor(found.surface, (state["power"], state["octaves"]))
 
     def _weightings(self, state: State) -> Chart:
         """log10 of the weighting that is chosen, of theory's guess and of those beside them."""
@@ -234,7 +261,7 @@ class SearchExplorer(ViewExplorer):
             xlim=(LEAST_POWER, MOST_POWER),
             ylim=(NEAREST, FARTHEST),
             colours={
-                GROUND: REFERENCE,
+                GROUND: GROUND_COLOUR,
                 VALLEY: BEST,
                 LEAST: OPTIMUM,
                 CHOSEN: SUBJECT,
@@ -244,6 +271,7 @@ class SearchExplorer(ViewExplorer):
             bands={GROUND: (near, far)},
             dots={VALLEY: (self.powers[above.argmin(1)][::3], self.distances[::3]), **dots},
             under=(VALLEY,),
+            symbols={LEAST: "star", CHOSEN: "disc", GUESS: "diamond"},
         )
 
     def _cuts(self, state: State, surface: Heights) -> tuple[Chart, Chart]:
@@ -294,6 +322,7 @@ def _cut(
         colours={SLICE: SUBJECT, EDGE: REFERENCE, CHOSEN: SUBJECT},
         dashes={EDGE: 1},
         dots={CHOSEN: (np.array([here]), np.array([height]))},
+        symbols={CHOSEN: "disc"},
     )
 
 
@@ -310,15 +339,16 @@ def middle_slope(state: State) -> float:
     return float(slope)
 
 
-def words(state: State, surface: Heights | None) -> str:
+def words(state: State, surface: Heights | None, on_floor: int | None) -> str:
     """What the weighting is, and where it lies on the surface.
 
     Args:
         state: A value for each control.
         surface: The surface that is shown; None if the search has not run.
+        on_floor: On how many of the likely surfaces it lies on the floor; None if that is unknown.
 
     Returns:
-        Three lines, or four.
+        Three lines, or up to five.
     """
     rate = PIXELS_PER_DEGREE * 2.0 ** state["octaves"]
     first = (
@@ -336,4 +366,6 @@ def words(state: State, surface: Heights | None) -> str:
             f"{above:.1f} % above the least of the surface: {place}\n"
             f"least at power {least_power:.2f}, octaves {least_octaves:.2f}"
         )
+        if on_floor is not None:
+            second += f"\nit lies on the floor of {on_floor} of the {SURFACES} other surfaces"
     return minus(f"{first}\n{second}")

@@ -539,7 +539,8 @@ def said_of(control: Control, value: Any) -> str:
         that is off, and where nothing is chosen.
     """
     if isinstance(control, Slider):
-        return f"{value:g} {control.unit}".rstrip().replace("-", "−")
+        number = f"{value:g}" if float(value).is_integer() else f"{value:.4g}"
+        return f"{number} {control.unit}".rstrip().replace("-", "−")
     if isinstance(control, Menu):
         return str(value)
     if isinstance(control, Chips):

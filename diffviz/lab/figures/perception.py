@@ -41,7 +41,7 @@ from diffviz.lab.figures.style import (
 )
 from diffviz.perception.sensitivities import Curve, a_weighting
 from diffviz.perception.spectra import Implied
-from diffviz.plots.style import BEST, FOCUS
+from diffviz.plots.style import BEST, FOCUS, SIZE_BLUES
 from diffviz.recipes.entries import CATALOGUE
 
 PROJECTION = "projection of ε"  # that of x is named where it is drawn
@@ -83,7 +83,13 @@ DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
     PROJECTION: plots.DASHES[1],
     "projection of x": plots.DASHES[2],
 }
-LABELS = {"human": "human, macaque", "elbo": "ELBO", "fm-ot": "flow matching"}
+LABELS = {
+    "human": "human, macaque",
+    "elbo": "ELBO",
+    "fm-ot": "flow matching",
+    "edm": "EDM",
+    "sd3": "SD3",
+}
 SHORT_LABELS = {  # where names stand beside lines
     **LABELS,
     "Mannos–Sakrison 1974": "Mannos–Sakrison",
@@ -107,7 +113,7 @@ ABOVE_ZERO = "on photographs all of these spend most above λ = 0"
 SPENDER_NAMES = {  # of loss densities: at which λ, and how far from it, in points
     "elbo": (7.6, (-16, 6)),
     "edm": (4.6, (0, 9)),
-    "fm-ot": (-5.0, (-4, 10)),
+    "fm-ot": (-5.0, (-24, 13)),
     "sd3": (1.1, (0, 9)),
 }
 MAIN_EYE = "Barten 2004"  # which most pictures have
@@ -120,7 +126,6 @@ SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
 FITTED = 2.0, 64.0  # cycles per image between which slopes are taken
 GROUP_COLOURS = {SCENE: "0.5", TEXTURE: plots.PALETTE[7], ALL: BEST}
 NOISED = plots.PALETTE[2]
-SHADES = "0.24", "0.38", "0.51", "0.62"  # from the largest picture to the smallest; no black
 
 
 def colour_of(name: str) -> str:
@@ -136,7 +141,7 @@ def colour_of(name: str) -> str:
 
 
 def shade_of(name: str) -> str:
-    """The grey of a picture of that size, darker for the larger.
+    """The blue of a picture of that size, darker for the larger.
 
     Args:
         name: Such as "64² pixels", with a side that divides 256.
@@ -145,7 +150,7 @@ def shade_of(name: str) -> str:
         A Matplotlib colour.
     """
     halved = SIDE // int(name.split("²")[0])
-    return SHADES[min(halved.bit_length() - 1, len(SHADES) - 1)]
+    return SIZE_BLUES[min(halved.bit_length() - 1, len(SIZE_BLUES) - 1)]
 
 
 def _dash_curves(ax: Axes) -> None:
@@ -401,7 +406,8 @@ def spending(
     )
     ax.axvline(0, color="0.5", lw=0.8, zorder=1)
     for name in spent:
-        name_curve(ax, name, *SPENDER_NAMES.get(name, (0.0, (0, 9))))
+        place = SPENDER_NAMES.get(name, (0.0, (0, 9)))
+        name_curve(ax, name, *place, label=LABELS.get(name, name))
     return ax
 
 

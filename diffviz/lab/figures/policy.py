@@ -61,6 +61,7 @@ REWARDS = np.arange(0.08, 1.0, 0.01)  # at which goals are counted
 ROOM = 1.22  # for the names at the ends of lines, over the length of the longest
 SHARES_AT = 3.2  # distance of the shares of goals from the horizontal axis of actions
 BELOW, ABOVE = -9, 8  # points from the end of a line to its name
+BAR_STEP = 0.16  # from one bar to the next, in doublings of the draws
 APART = 3.0  # points between lines that would lie over one another
 SEED_WIDTH = 1.4  # points of the line of a seed
 COMPARED = ("FPO", "AWR")  # runs that come to rewards at which goals are lost
@@ -208,7 +209,7 @@ def draws_needed(
     """Draw the correlation of noisy surrogates with the exact log-ratio by number of draws.
 
     Dotted lines are the surrogates of the change in both at once without noise. With that change
-    alone, a shade reaches from the least to the largest of eight other sets of draws.
+    alone, a pale bar reaches from the least to the largest of eight other sets of draws.
 
     Args:
         which: Changes of the policy, of the experiment's ``CHANGES``.
@@ -254,26 +255,21 @@ def draws_needed(
     ax.set_xlim(right=np.log2(DRAWS[-1]) + 0.08)  # dotted lines end before the names
     label_ends(ax, ends, plots.colour, size=10)
     if "both" in which:  # alone, since there is one change
-        _shade_other_draws(ax, names)
+        _draw_other_draws(ax, names)
     return ax
 
 
-def _shade_other_draws(ax: Axes, names: Sequence[str]) -> None:
-    """The range of other sets of draws for the mixed change; what shades and dots mean is told."""
+def _draw_other_draws(ax: Axes, names: Sequence[str]) -> None:
+    """The range of other sets of draws for the mixed change; what bars and dots mean is told."""
     dotted = (0.0, max(changes()["both"].correlation(name) for name in names))
-    words = "dotted: without noise;  shades: the range of eight other sets of draws"
+    words = "dotted: without noise;  bars: the range of eight other sets of draws"
     ax.annotate(words, dotted, (0, 4), textcoords="offset points", size=9)
-    for name in names:
+    for place, name in enumerate(names):
         spread = spread_of_draws(name)
-        ax.fill_between(
-            np.log2(DRAWS),
-            spread.min(0),
-            spread.max(0),
-            color=plots.colour(name),
-            alpha=0.15,
-            lw=0,
-            gid=f"{name}: other draws",
-        )
+        beside = np.log2(DRAWS) + BAR_STEP * (place - (len(names) - 1) / 2)
+        style: dict[str, Any] = {"lw": 5, "alpha": 0.45, "zorder": 1}
+        gid = f"{name}: other draws"
+        ax.vlines(beside, spread.min(0), spread.max(0), color=plots.colour(name), gid=gid, **style)
 
 
 def fine_alone() -> Axes:

@@ -44,12 +44,12 @@ UNDER_FM = {  # elsewhere FPO has its default
     "FPO as released": "FPO under fm-ot, as released",
 }
 PAIRS = {  # roads that are drawn side by side: title to their names
-    "steps: tempered, it learns faster": (
+    "steps: as released, Flow-GRPO learns faster": (
         "Flow-GRPO",
         "Flow-GRPO as released",
         "CPS as released",
     ),
-    "losses: tempered, too": ("FPO", "FPO as released"),
+    "losses: as released, FPO does, too": ("FPO", "FPO as released"),
 }
 GOALS = 4
 WEIGHTING_LABELS = {"FPO": DEFAULT, "AWM": "AWM in the paper: flow matching"}
@@ -68,7 +68,7 @@ def method_colour(name: str) -> str:
     """The colour of a method, whatever its settings and whether it is "as released".
 
     Args:
-        name: A name that begins with that of a method, such as "CPS, η = 0.5".
+        name: A name that begins with that of a method, such as "CPS, η_C = 0.5".
 
     Returns:
         The colour.

@@ -30,7 +30,7 @@ from diffviz.search.surface import Surface
 from diffviz.theory.frames import Curve
 
 OPTIMUM = plots.PALETTE[6]
-BEST, EDGE = plots.PALETTE[0], "0.25"  # the best of each row, and the edge of the floor
+BEST, EDGE = OTHERS[6], "0.25"  # the best of each row, and the edge of the floor
 INTERVAL: dict[str, Any] = {"fmt": "o", "ms": 7, "lw": 2, "capsize": 5, "capthick": 2}
 OUTER = (0.025, 0.975)  # quantiles of a 95 % band
 LABELLED = 12  # points up to which each has its value beside it
@@ -599,7 +599,7 @@ def intervals(found: Mapping[str, search_report.Search] | None = None) -> Axes:
     ax.figure.subplots_adjust(left=0.16)
     ax.axvspan(-PERCENT * FLOOR, PERCENT * FLOOR, color=FLOOR_SHADE, zorder=0, gid="floor")
     ax.axvline(0, color=OPTIMUM, lw=1.5, zorder=1, gid="optimum")
-    shifts = np.linspace(-0.16, 0.16, len(found))
+    shifts = np.linspace(-0.16, 0.16, len(found)) if len(found) > 1 else [0.0]
     for shift, (law, result) in zip(shifts, found.items(), strict=True):
         for place, name in enumerate(names):
             off, half = (PERCENT * value for value in result.beside[name])

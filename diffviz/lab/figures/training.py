@@ -67,7 +67,7 @@ HIGHEST = 1.7  # of a loss over its floor that is drawn
 SAMPLE_SIZE = 2.6  # points, of a dot
 SEED_MARKS, SEED_STEP = "osD^v", 0.18  # the mark of each seed; nats between objectives
 REACH, SAMPLES_REACH = 4.5, 2.3  # of a panel of samples, from its middle
-LEAVING, LEAVES = "sd3", 8.8  # whose weighting leaves the frame, and the λ where it is named
+LEAVING = {"sd3": 8.8, "edm": 11.6}  # whose weighting leaves the frame: the λ where it is named
 LEFT_DECADES, LEFT_GAP = (-5.0, 0.3), 0.9  # of weight times excess; inches between its panels
 STEEP = {"sd3": (7.6, (6, 6)), "edm": (11.9, (6, 6))}  # named beside their lines: λ, points away
 ASTRAY = 4.0  # standard deviations from a mode beyond which a sample is astray
@@ -242,17 +242,26 @@ def capacity(
     set_gaps((left, *others), (NAMED, *[BESIDE] * (len(others) - 1)))
     _name_weightings(left)
     label_ends(others[-1], last_points(others[-1]), plots.colour, size=10)
-    put_under((left, *others), strip)
+    _put_under_first((left, *others), strip)
     for ax in (left, *others):
         _mark_anchor(ax)
     return left
 
 
+def _put_under_first(panels: Sequence[Axes], strip: plots.Strip | None) -> None:
+    """Draw a strip under the first of several panels, whose axis of λ all of them have."""
+    first, *others = panels
+    put_under([first], strip)
+    for ax in others:
+        ax.set(xticks=first.get_xticks(), xlim=first.get_xlim())
+
+
 def _name_weightings(ax: Axes) -> None:
-    """Name weightings at their ends, and one that leaves the frame before beside its line."""
+    """Name weightings at their ends, and those that leave the frame before beside their lines."""
     ends = last_points(ax)
-    name_curve(ax, LEAVING, LEAVES, (8, 0), ha="left")
-    rest = {name: end for name, end in ends.items() if name != LEAVING}
+    for name, place in LEAVING.items():
+        name_curve(ax, name, place, (8, 0), ha="left")
+    rest = {name: end for name, end in ends.items() if name not in LEAVING}
     label_ends(ax, rest, plots.colour, size=10)
 
 
@@ -295,7 +304,7 @@ def left_to_win(
     name_curve(left, "elbo", 6.0, (6, 4), ha="left")
     for name, (level, offset) in STEEP.items():
         name_curve(right, name, level, offset, ha="left")
-    put_under((left, right), strip)
+    _put_under_first((left, right), strip)
     _mark_anchor(left, height=0.92)
     _mark_anchor(right)
     return left

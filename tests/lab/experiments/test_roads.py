@@ -136,7 +136,7 @@ def test_a_released_power_is_what_its_formula_says(components):
     for name, weighting in roads.FIRST_ROAD.items():
         by_formula = roads.clip_powers(components, 0.5, weighting)
         assert by_formula["FPO"] == pytest.approx(measured[name].measured, rel=2e-3)
-        assert by_formula["CPS"] == pytest.approx(measured["CPS, η = 0.5"].measured)
+        assert by_formula["CPS"] == pytest.approx(measured["CPS, η_C = 0.5"].measured)
 
 
 def test_the_averaged_loss_of_fpo_is_that_of_its_code():

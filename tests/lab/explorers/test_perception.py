@@ -46,6 +46,7 @@ def test_the_curves_are_the_weightings_of_what_is_chosen(explorer):
     for name, w in (
         ("rate–distortion", view.rate_distortion),
         ("projection of ε", view.projection),
+        ("projection of x", view.projection_of_x),
     ):
         logsnr, y = curve(explorer, 0, name)
         assert np.allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-9)
@@ -70,6 +71,7 @@ def test_objectives_of_the_catalogue_stand_beside(explorer):
     assert list(explorer.view.charts[0].curves) == [
         "rate–distortion",
         "projection of ε",
+        "projection of x",
         "edm",
         "indi",
     ]
@@ -153,6 +155,32 @@ def test_each_control_changes_what_is_shown(explorer):
         before = to_message(explorer.view)
         explorer.set(name, value)
         assert explorer.error == "" and to_message(explorer.view) != before, name
+
+
+def test_all_eight_photographs_are_looked_at_together(explorer):
+    explorer.set("image", "all eight")
+    assert explorer.error == ""
+    view = perception_experiments.seen("barten_2004", 30)
+    logsnr, y = curve(explorer, 0, "rate–distortion")
+    assert np.allclose(y, np.log10(view.rate_distortion(logsnr) / view.rate_distortion(0.0)))
+    (shown,) = (panel for panel in explorer.view.panels if isinstance(panel, Images))
+    assert shown.pixels.shape == (8, 256, 256) and shown.columns == 3
+    explorer.set("guess", True)
+    explorer.set("logsnr", 8.0)
+    for guess, photo in zip(
+        explorer.picture(), perception_experiments.photos().values(), strict=True
+    ):
+        assert np.corrcoef(guess.ravel(), photo.ravel())[0, 1] > 0.99
+
+
+def test_the_guess_of_all_eight_knows_the_mean_spectrum_only():
+    album = perception_experiments.album()
+    brick = perception_experiments.photograph("brick")
+    own, among = brick.guess(0.0), brick.guess(0.0, album.spectrum)
+    error = [np.square(guess - brick.pixels).mean() for guess in (own, among)]
+    assert error[0] < error[1]
+    place = list(perception_experiments.photos()).index("brick")
+    np.testing.assert_array_equal(album.guess(0.0)[place], among)
 
 
 def test_a_picture_of_the_reader_stands_beside_the_photographs():
@@ -280,11 +308,11 @@ def tone(hertz=1000.0, rate=16000, seconds=1.0):
 @pytest.mark.parametrize("rate", [3.0, 30.0, 120.0])
 def test_no_weighting_leaves_the_picture_at_any_distance(species, rate):
     explorer = PerceptionExplorer(species=species, rate=rate)
-    for image in ("grass", "coffee", "brick"):
+    for image in ("grass", "coffee", "brick", "all eight"):
         explorer.set("image", image)
         chart = explorer.view.charts[0]
         low, high = chart.ylim
-        for name in ("rate–distortion", "projection of ε"):
+        for name in ("rate–distortion", "projection of ε", "projection of x"):
             assert low < chart.curves[name].min() <= chart.curves[name].max() < high, (image, name)
 
 

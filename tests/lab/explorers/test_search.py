@@ -13,6 +13,7 @@ from diffviz.lab.explorers.search import (
     SLICE,
     VALLEY,
     SearchExplorer,
+    count_on_floor,
     surface_of,
 )
 from diffviz.lab.figures.search import GUESS_COLOUR, above_least
@@ -99,6 +100,8 @@ def test_a_dot_moves_on_the_map_of_the_floor():
     assert chart.colours[GUESS] == shown.view.charts[0].colours[GUESS] == GUESS_COLOUR
     powers, (near, far) = chart.places(GROUND), chart.bands[GROUND]
     assert {GROUND, VALLEY, LEAST, CHOSEN, GUESS} == set(chart.curves)  # all in the legend
+    assert chart.symbols == {LEAST: "star", CHOSEN: "disc", GUESS: "diamond"}
+    assert len({chart.colours[name] for name in chart.curves}) == 5
     for side in (near, far, (near + far) / 2):
         assert above_least(found.surface, np.c_[powers, side]).max() <= 1 + 1e-9
     for side, step in ((near, -0.1), (far, 0.1)):
@@ -129,6 +132,21 @@ def test_another_surface_has_the_heights_of_a_likely_one(tiny):
     other = surface_of(tiny, 7)
     np.testing.assert_allclose(other.at(likely.nodes), likely.heights[:, 6])
     assert surface_of(tiny, 0) is tiny.surface
+
+
+@pytest.mark.parametrize("place", [(1.0, 0.0), (0.5, 0.0), (1.9, -2.0)])
+def test_the_surfaces_with_a_point_on_their_floor_are_counted(place):
+    found = search_experiments.small()
+    above = [above_least(surface_of(found, number), np.array([place])) for number in range(1, 201)]
+    assert count_on_floor(found.surface, place) == (np.array(above) <= 1).sum()
+
+
+def test_the_words_count_the_surfaces_with_the_point_on_their_floor(explorer, tiny):
+    power, octaves = tiny.optimum
+    explorer.set("power", float(power))
+    explorer.set("octaves", float(octaves))
+    count = count_on_floor(tiny.surface, (float(power), float(octaves)))
+    assert f"it lies on the floor of {count} of the 200 other surfaces" in explorer.view.text
 
 
 def test_the_words_say_whether_it_lies_on_the_floor(explorer, tiny):

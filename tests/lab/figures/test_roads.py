@@ -35,8 +35,8 @@ def test_the_costs_of_steps_add_up_to_that_of_the_trajectory():
         costs = np.asarray(line.get_ydata())
         assert costs.sum() == pytest.approx(roads.excess(line.get_gid(), 10))
     names = {text.get_text() for text in ax.texts}
-    assert "DanceGRPO, η = 0.3: sum 7.9" in names and len(names) == 4
-    dance = roads.step_costs(roads.rule("DanceGRPO, η = 0.3"), 10)
+    assert "DanceGRPO, η_D = 0.3: sum 7.9" in names and len(names) == 4
+    dance = roads.step_costs(roads.rule("DanceGRPO, η_D = 0.3"), 10)
     assert dance[:6].sum() > 0.8 * dance.sum()  # as the title says: there its noise is least
     check_type(ax.figure)
     check_nothing_is_cut(ax.figure)
