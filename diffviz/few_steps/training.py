@@ -312,7 +312,7 @@ class _SideBySide(SideBySide):
 
 
 def train(
-    name: str,
+    objective: str | FewStep,
     data: Source,
     *,
     steps: int = 3000,
@@ -324,7 +324,8 @@ def train(
     """Train a small network under a few-step objective.
 
     Args:
-        name: A key of ``few_step_catalogue``.
+        objective: A key of ``few_step_catalogue``, or an entry with a law or a factor of one's own,
+            whose name chooses the formula of the errors; see ``loss``.
         data: What has ``sample(n, generator)``, such as a toy; its points have one axis.
         steps: Steps of Adam, whose rate falls to 0 by a half cosine.
         batch: Points of a step.
@@ -342,13 +343,14 @@ def train(
         FloatingPointError: The loss is not finite; the message has the step.
     """
     checks.seed(seed)
-    (model,) = train_seeds(name, data, (seed,), steps=steps, batch=batch, rate=rate, width=width)
+    settings = {"steps": steps, "batch": batch, "width": width}
+    (model,) = train_seeds(objective, data, (seed,), rate=rate, **settings)
     return model
 
 
 @gradients.recorded()
 def train_seeds(
-    name: str,
+    objective: str | FewStep,
     data: Source,
     seeds: Sequence[int],
     *,
@@ -363,7 +365,8 @@ def train_seeds(
     it would become alone but for rounding.
 
     Args:
-        name: A key of ``few_step_catalogue``.
+        objective: A key of ``few_step_catalogue``, or an entry with a law or a factor of one's own,
+            whose name chooses the formula of the errors; see ``loss``.
         data: What has ``sample(n, generator)``, such as a toy; its points have one axis.
         seeds: Seeds of weights, data, noise and times.
         steps: Steps of Adam, whose rate falls to 0 by a half cosine.
@@ -386,7 +389,7 @@ def train_seeds(
         >>> len(maps)
         2
     """
-    entry = few_step(name)
+    entry = objective if isinstance(objective, FewStep) else few_step(objective)
     steps = checks.count(steps, "steps")
     batch = checks.count(batch, "batch", least=4)
     rate = checks.rate(rate, "rate")

@@ -143,7 +143,6 @@ function pathChart(state, data, { jump, here, end, euler }) {
       ...others(followed),
     },
     ...ON_ITS_WAY,
-    ylim: STATES,
     colours,
     dashes: { [PATH]: 0, [JUMP]: 0, [EULER]: 1, ...OTHER_DASHES },
   });

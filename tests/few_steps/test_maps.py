@@ -1,5 +1,6 @@
 """Exact flow maps and the losses that have them as their optimum."""
 
+import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -247,6 +248,20 @@ def test_training_is_the_same_again_and_leaves_torch_alone():
     for one, other in zip(runs[0].parameters(), runs[1].parameters(), strict=True):
         assert torch.equal(one, other) and not one.requires_grad
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_an_entry_of_ones_own_is_trained_by_the_formula_of_its_name():
+    published = dv.few_step("meanflow")
+    settings = {"steps": 3, "batch": 8, "width": 8}
+    by_name = training.train("meanflow", dv.toy("gaussian"), **settings)
+    same = training.train(published, dv.toy("gaussian"), **settings)
+    assert all(map(torch.equal, by_name.parameters(), same.parameters()))
+    plain = dataclasses.replace(published, adaptive=None)
+    other = training.train(plain, dv.toy("gaussian"), **settings)
+    assert not all(map(torch.equal, by_name.parameters(), other.parameters()))
+    mine = dataclasses.replace(published, name="mine")
+    with pytest.raises(ValueError, match="mine"):
+        training.train(mine, dv.toy("gaussian"), **settings)
 
 
 def test_a_seed_may_be_any_whole_number():

@@ -230,6 +230,7 @@ def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
         ("other-variable", "more than a thousand"),
         ("own-grid", "one"),
         ("best-in-one-step", "shortcut"),
+        ("mends-meanflow", "uniform times, without the factor"),
         ("who-strays-least", "in the middle, λ = 4"),
         ("first-to-lose-a-goal", "AWR"),
         ("whom-width-helps", "flow matching"),

@@ -1,20 +1,23 @@
 """What few-step objectives draw, and what small networks learn of the exact flow map."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 
-from diffviz.checks import array, increasing, number, one_of, positive
+from diffviz.checks import array, count, increasing, number, one_of, positive
 from diffviz.checks import seed as checked_seed
 from diffviz.compute.cache import cached
-from diffviz.few_steps.objectives import Adaptive, few_step
+from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
+from diffviz.few_steps.pairs import SortedPairs
 from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import LINEAR
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -273,17 +276,20 @@ def _errors(name: str, data: str, seeds: tuple[int, ...]) -> list[Errors]:
     models = _networks(name, data, seeds)
     z, exact = exact_ends(data)
     unmoved = float((z - exact).square().sum(1).mean().sqrt())
-    results = []
-    for model in models:
-        rms = []
-        for steps in STEPS:
-            if steps > 1 and name == "ict":  # it maps to the data only, and adds noise between
-                rms.append(np.nan)
-                continue
+    # ict maps to the data only, and adds noise between
+    possible = STEPS if name != "ict" else (1,)
+    return [Errors(STEPS, _distances(model, data, possible), unmoved) for model in models]
+
+
+def _distances(model: "FlowMap", data: str, possible: Sequence[int] = STEPS) -> NDArray:
+    """RMS distances of a network's samples from the exact ones, by ``STEPS``; NaN if impossible."""
+    z, exact = exact_ends(data)
+    rms = np.full(len(STEPS), np.nan)
+    for place, steps in enumerate(STEPS):
+        if steps in possible:
             carried = model.carry(z.float(), np.linspace(*ENDS, steps + 1))
-            rms.append(float((carried - exact).square().sum(1).mean().sqrt()))
-        results.append(Errors(STEPS, np.array(rms), unmoved))
-    return results
+            rms[place] = (carried - exact).square().sum(1).mean().sqrt()
+    return rms
 
 
 @cached
@@ -300,10 +306,15 @@ def learned_map(name: str, data: str) -> NDArray:
     Raises:
         ValueError: A name is unknown.
     """
+    return _ends(_networks(name, data, SEEDS))
+
+
+def _ends(models: "Sequence[FlowMap]") -> NDArray:
+    """Where networks carry ``PATH_STARTS`` in one step, a row for each, shape (k, 121)."""
     import torch
 
     z = torch.from_numpy(PATH_STARTS)[:, None].float()
-    carried = [model.carry(z, np.array(ENDS)) for model in _networks(name, data, SEEDS)]
+    carried = [model.carry(z, np.array(ENDS)) for model in models]
     return torch.cat(carried, 1).T.numpy()
 
 
@@ -318,3 +329,132 @@ def errors_by_seed(name: str, data: str) -> NDArray:
         RMS distances, shape (seeds, numbers of steps).
     """
     return np.array([errors(name, data, seed).rms for seed in SEEDS])
+
+
+# --- why a small MeanFlow is far off on a line ---------------------------------------------------
+
+PUBLISHED, UNIFORM = "as published", "uniform times"
+NO_FACTOR, BOTH = "without the factor", "uniform times, without the factor"
+_EVEN: Mapping[str, Any] = {
+    "diagonal": replace(few_step("shortcut").diagonal, name="meanflow, uniform times"),
+    "pairs": SortedPairs(LINEAR.schedule),
+}
+_PLAIN: Mapping[str, Any] = {"adaptive": None}
+CHANGES: Mapping[str, Mapping[str, Any]] = {
+    PUBLISHED: {},
+    UNIFORM: _EVEN,
+    NO_FACTOR: _PLAIN,
+    BOTH: {**_EVEN, **_PLAIN},
+}
+
+
+def changed(change: str) -> FewStep:
+    """MeanFlow with other times, without its adaptive factor, or with both changes.
+
+    Args:
+        change: A key of ``CHANGES``. With uniform times, t is uniform on the diagonal, and t and r
+            are the larger and the smaller of two uniform times off it.
+
+    Returns:
+        The objective, by the formula of MeanFlow.
+
+    Raises:
+        ValueError: The change is unknown.
+    """
+    return replace(few_step("meanflow"), **CHANGES[one_of(change, "change", CHANGES)])
+
+
+class Outcome(NamedTuple):
+    """What networks of all ``SEEDS`` have learned.
+
+    Attributes:
+        ends: Where one step carries ``PATH_STARTS``, shape (3, 121).
+        rms: RMS distances from the exact map by seed and number of ``STEPS``, shape (3, 3).
+    """
+
+    ends: NDArray
+    rms: NDArray
+
+
+def outcome(change: str, data: str = DATA[1]) -> Outcome:
+    """What a changed MeanFlow learns.
+
+    Args:
+        change: A key of ``CHANGES``.
+        data: One of ``DATA``.
+
+    Returns:
+        Ends of one step, and errors.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    if one_of(change, "change", CHANGES) == PUBLISHED:
+        return Outcome(learned_map("meanflow", data), errors_by_seed("meanflow", data))
+    return _outcome(change, data)
+
+
+@cached
+def _outcome(change: str, data: str) -> Outcome:
+    """What a MeanFlow learns that is not the published one."""
+    from diffviz.few_steps import training
+
+    models = training.train_seeds(changed(change), _data(data), SEEDS, **TRAINING)
+    return Outcome(_ends(models), np.array([_distances(model, data) for model in models]))
+
+
+class Guesses(NamedTuple):
+    """What a network of unlimited size says of the data of noisy states, by its loss.
+
+    Attributes:
+        mean: Where the squared error is least, E[x|z], shape (n,).
+        with_factor: Where the loss with the adaptive factor is least, shape (n,).
+    """
+
+    mean: NDArray
+    with_factor: NDArray
+
+
+@cached
+def guesses(
+    t: float, z: ArrayLike, data: str = DATA[1], floor: float = 0.01, points: int = 1001
+) -> Guesses:
+    """Where losses on the diagonal have their least value, with and without the adaptive factor.
+
+    With p = 1 and no gradient through the factor, the error Δ of one coordinate has the gradient
+    Δ/(Δ² + c), which is that of ½ log(Δ² + c). Its mean over the data of a state is computed on a
+    grid, and so is its least value.
+
+    Args:
+        t: Time of the linear path, between 0 and 1.
+        z: States at t, shape (n,).
+        data: One of ``DATA``.
+        floor: The c of the factor, on the error of u.
+        points: Points of the grid of x, over all that the data reach.
+
+    Returns:
+        Guesses of x.
+
+    Raises:
+        ValueError: A name is unknown, or a number is out of range.
+    """
+    import torch
+
+    time = number(t, "t", low=1e-3, high=1.0)
+    states = array(z, "z")[:, None]
+    toy = _data(data)
+    reach = 6 * toy.std
+    x = np.linspace(-reach, reach, count(points, "points", least=2)) + float(toy.mean)
+    log_share = toy.log_prob(torch.from_numpy(x)[:, None]).numpy()
+    log_share = log_share - (states - (1 - time) * x) ** 2 / (2 * time**2)
+    share = softmax(log_share, axis=1)
+    squared = ((x[:, None] - x) / time) ** 2  # of errors of u = (z − x)/t, by guess and by truth
+    losses = share @ np.log(squared + positive(floor, "floor"))
+    return Guesses(share @ x, _lowest(x, losses))
+
+
+def _lowest(x: NDArray, losses: NDArray) -> NDArray:
+    """Where each row of losses, (n, k), is least over an even grid, (k,); by a parabola between."""
+    rows, place = np.arange(len(losses)), losses.argmin(1).clip(1, len(x) - 2)
+    before, at, after = (losses[rows, place + step] for step in (-1, 0, 1))
+    return x[place] + (x[1] - x[0]) * (before - after) / (2 * (before - 2 * at + after))

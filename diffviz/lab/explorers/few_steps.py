@@ -29,7 +29,7 @@ OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-0.6, 1.5)}  # othe
 OTHER_DASHES = dict(zip(OTHERS, (2, 0), strict=True))
 COLOURS = {
     LOCAL: FACTOR_COLOUR,
-    ITSELF: REFERENCE,
+    ITSELF: FACTOR_COLOUR,
     SPENT_PLAIN: REFERENCE,
     SPENT: FACTOR_COLOUR,
     PATH: SUBJECT,
@@ -231,7 +231,6 @@ def map_view(state: State) -> View:
         | dict.fromkeys((JUMP, EULER), jump),
         curves | followed,
         **ON_ITS_WAY,
-        ylim=STATES,
         dashes={JUMP: 0, EULER: 1, PATH: 0} | OTHER_DASHES,
     )
     through = Chart(

@@ -11,17 +11,24 @@ from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.few_steps.objectives import few_step
+from diffviz.lab.experiments import few_steps as experiments
 from diffviz.lab.experiments.few_steps import (
+    BOTH,
+    CHANGES,
     DATA,
     EDGES,
     ENDS,
     NAMES,
+    NO_FACTOR,
     PATH_STARTS,
+    PUBLISHED,
     SEEDS,
     STEPS,
+    UNIFORM,
     errors,
     errors_by_seed,
     learned_map,
+    outcome,
     paths,
     plane,
     share_of_long_jumps,
@@ -44,6 +51,13 @@ MAP_FINDINGS: dict[tuple[str, tuple[str, ...]], str] = {
     (DATA[1], FORMS): "two clusters: no MeanFlow follows the map",
     (DATA[1], OTHER_METHODS): "two clusters: shortcut steps near it, ict too far left",
 }
+CHANGE_FINDINGS = {
+    PUBLISHED: "as published: no step",
+    NO_FACTOR: "without the factor: half a step",
+    UNIFORM: "uniform times: no step either",
+    BOTH: "both changes: the step is there",
+}
+CLUSTERS = {"30 % of the data": -1.5, "70 % of the data": 0.5}
 EXACT, UNMOVED = "exact map", "not moved"
 TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
 REACH = 2.5  # of states near pure noise that are drawn, in standard deviations
@@ -166,20 +180,25 @@ def draw_maps(
     for name in names:
         of_seeds = learned_map(name, data)[:, likely]
         tips[name] = float(np.sort(of_seeds[:, -1])[len(of_seeds) // 2])
-        for seed, ends in enumerate(of_seeds):
-            ax.plot(starts, ends, color=COLOURS[name], lw=1.5, gid=f"{name}:{seed}")
+        _draw_ends(ax, of_seeds, COLOURS[name], name)
     ax.plot(starts, exact, color=BEST, lw=2.6, ls=plots.DASHES[1], gid="exact")
+    ax.set_title(MAP_FINDINGS.get((data, tuple(names)), TITLES[data]))
+    ax.set_ylim(ylim)
+    ends_of_lines = {name: (float(starts[-1]), tip) for name, tip in tips.items()}
+    label_ends(ax, ends_of_lines, (COLOURS | {EXACT: BEST}).__getitem__)
+
+
+def _draw_ends(ax: Axes, of_seeds: NDArray, colour: str, name: str) -> None:
+    """Draw where one step of each seed ends, over where it starts; ``of_seeds`` is (k, n)."""
+    for seed, ends in enumerate(of_seeds):
+        ax.plot(PATH_STARTS[_likely()], ends, color=colour, lw=1.5, gid=f"{name}:{seed}")
     ax.set(
         xlabel=f"z at t = {ENDS[0]:g}   [a line for each of {len(SEEDS)} seeds]",
         ylabel=f"z at r = {ENDS[1]:g}, after one step",
-        title=MAP_FINDINGS.get((data, tuple(names)), TITLES[data]),
         xlim=(-REACH, REACH),
     )
     ax.set_xticks(range(-2, 3))
     ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room
-    ax.set_ylim(ylim)
-    ends_of_lines = {name: (float(starts[-1]), tip) for name, tip in tips.items()}
-    label_ends(ax, ends_of_lines, (COLOURS | {EXACT: BEST}).__getitem__)
 
 
 def one_step_maps() -> Axes:
@@ -197,6 +216,62 @@ def one_step_maps() -> Axes:
         for names in (FORMS, OTHER_METHODS):
             draw_maps(next(places), data, names, ylim=_heights(data))
     return panels[0]
+
+
+def changes() -> Axes:
+    """Draw the maps of one step of MeanFlow on two clusters, with changes of its training.
+
+    In the lower row times are uniform, and in the right column there is no adaptive factor. All
+    panels have one scale.
+
+    Returns:
+        The first panel.
+    """
+    panels = plots.axes(11.4, 8.6, columns=2, rows=2)
+    panels[0].figure.subplots_adjust(wspace=0.24, hspace=0.34)
+    likely = _likely()
+    exact = paths(DATA[1]).at(ENDS[1]).states[likely]
+    all_ends = np.stack([outcome(change).ends for change in CHANGES])[..., likely]
+    low, high = min(all_ends.min(), exact.min()), max(all_ends.max(), exact.max())
+    margin = 0.05 * float(high - low)
+    for ax, change in zip(panels, (PUBLISHED, NO_FACTOR, UNIFORM, BOTH), strict=True):
+        _draw_ends(ax, outcome(change).ends[:, likely], COLOURS["meanflow"], change)
+        ax.plot(PATH_STARTS[likely], exact, color=BEST, lw=2.6, ls=plots.DASHES[1], gid="exact")
+        ax.set(title=CHANGE_FINDINGS[change], ylim=(low - margin, high + margin))
+    lines = panels[0].lines
+    legend(panels[0], [lines[0], lines[-1]], labels=["a network", EXACT], loc="lower right")
+    return panels[0]
+
+
+def guesses(t: float = 0.9) -> Axes:
+    """Draw what the best network says of the data of two clusters, with and without the factor.
+
+    Args:
+        t: Time of the linear path, between 0 and 1.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: The time is out of range.
+    """
+    z = np.linspace(-REACH, REACH, 121)
+    found = experiments.guesses(t, z)
+    (ax,) = plots.axes(7.6, 4.2)
+    for name, centre in CLUSTERS.items():
+        ax.axhline(centre, color=NEUTRAL, lw=1.2, ls=":")
+        ax.text(REACH, centre + 0.09, name, ha="right", color="0.3", fontsize=9)
+    ax.plot(z, found.mean, color=BEST, lw=2.6, ls=plots.DASHES[1], label=f"{WITHOUT}: the mean")
+    ax.plot(z, found.with_factor, color=FACTOR_COLOUR, lw=2.0, label=WITH)
+    ax.set(
+        xlabel=f"z at t = {t:g}",
+        ylabel="guess of x at which the loss is least",
+        title="with the factor the best guess is a cluster, not the mean",
+        xlim=(-REACH, REACH),
+        ylim=(-1.8, 0.9),
+    )
+    legend(ax, loc="center left", bbox_to_anchor=(0.0, 0.3))
+    return ax
 
 
 def _heights(data: str) -> tuple[float, float]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pictures import check_nothing_is_cut, check_type
 
+import diffviz as dv
 from diffviz import plots
 from diffviz.lab.experiments import few_steps
 from diffviz.lab.figures import few_steps as figures
@@ -147,3 +148,35 @@ def test_maps_of_one_data_set_have_one_scale_that_holds_all_lines():
         for line in (line for ax in row for line in ax.lines):
             heights = np.asarray(line.get_ydata())
             assert limits[0] < heights.min() and heights.max() < limits[1]
+
+
+@pytest.mark.slow
+def test_each_changed_meanflow_is_drawn_under_its_finding():
+    panels = figures.changes().figure.axes
+    titles = {text: change for change, text in figures.CHANGE_FINDINGS.items()}
+    assert {titles[ax.get_title()] for ax in panels} == set(few_steps.CHANGES)
+    likely = np.abs(few_steps.PATH_STARTS) <= figures.REACH
+    for ax in panels:
+        ends = few_steps.outcome(titles[ax.get_title()]).ends[:, likely]
+        drawn = {line.get_gid(): line.get_ydata() for line in ax.lines}
+        for seed in few_steps.SEEDS:
+            np.testing.assert_array_equal(drawn[f"{titles[ax.get_title()]}:{seed}"], ends[seed])
+        low, high = ax.get_ylim()
+        assert all(low < each.min() and each.max() < high for each in drawn.values())
+    check_type(panels[0].figure)
+    check_nothing_is_cut(panels[0].figure)
+
+
+def test_guesses_are_drawn_beside_the_clusters():
+    ax = figures.guesses()
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    z = np.linspace(-figures.REACH, figures.REACH, 121)
+    np.testing.assert_array_equal(lines[figures.WITH], few_steps.guesses(0.9, z).with_factor)
+    law = dv.toy("gmm1").law
+    centres = law.means.flatten().tolist()
+    shares = [f"{share:.0%}".replace("%", " %") for share in law.weights.tolist()]
+    assert {
+        f"{share} of the data": centre for share, centre in zip(shares, centres, strict=True)
+    } == figures.CLUSTERS
+    check_type(ax.figure)
+    check_nothing_is_cut(ax.figure)
