@@ -1,11 +1,11 @@
 """What few-step objectives draw, and what small networks learn of the exact flow map."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -335,24 +335,14 @@ def errors_by_seed(name: str, data: str) -> NDArray:
 
 PUBLISHED, UNIFORM = "as published", "uniform times"
 NO_FACTOR, BOTH = "without the factor", "uniform times, without the factor"
-_EVEN: Mapping[str, Any] = {
-    "diagonal": replace(few_step("shortcut").diagonal, name="meanflow, uniform times"),
-    "pairs": SortedPairs(LINEAR.schedule),
-}
-_PLAIN: Mapping[str, Any] = {"adaptive": None}
-CHANGES: Mapping[str, Mapping[str, Any]] = {
-    PUBLISHED: {},
-    UNIFORM: _EVEN,
-    NO_FACTOR: _PLAIN,
-    BOTH: {**_EVEN, **_PLAIN},
-}
+CHANGES = PUBLISHED, UNIFORM, NO_FACTOR, BOTH
 
 
 def changed(change: str) -> FewStep:
     """MeanFlow with other times, without its adaptive factor, or with both changes.
 
     Args:
-        change: A key of ``CHANGES``. With uniform times, t is uniform on the diagonal, and t and r
+        change: One of ``CHANGES``. With uniform times, t is uniform on the diagonal, and t and r
             are the larger and the smaller of two uniform times off it.
 
     Returns:
@@ -361,7 +351,13 @@ def changed(change: str) -> FewStep:
     Raises:
         ValueError: The change is unknown.
     """
-    return replace(few_step("meanflow"), **CHANGES[one_of(change, "change", CHANGES)])
+    one_of(change, "change", CHANGES)
+    entry = few_step("meanflow")
+    if change in (UNIFORM, BOTH):
+        entry = replace(
+            entry, diagonal=few_step("shortcut").diagonal, pairs=SortedPairs(LINEAR.schedule)
+        )
+    return entry if change in (PUBLISHED, UNIFORM) else replace(entry, adaptive=None)
 
 
 class Outcome(NamedTuple):
@@ -380,7 +376,7 @@ def outcome(change: str, data: str = DATA[1]) -> Outcome:
     """What a changed MeanFlow learns.
 
     Args:
-        change: A key of ``CHANGES``.
+        change: One of ``CHANGES``.
         data: One of ``DATA``.
 
     Returns:
