@@ -241,6 +241,9 @@ class Watch:
         door = self.missing.pop(id(frame.f_code))
         names = door.signature.parameters
         values = {name: frame.f_locals[name] for name in names if name in frame.f_locals}
+        # less what stands for a field that a dataclass makes itself, and that nobody passes
+        factory = dataclasses._HAS_DEFAULT_FACTORY
+        values = {name: value for name, value in values.items() if value is not factory}
         self.seen[door.name] = Valid(door, values)
 
     @contextlib.contextmanager

@@ -282,7 +282,7 @@ def _draw_legend(ax: Axes, chart: Chart, columns: int) -> None:
 def _legend_handle(ax: Axes, chart: Chart, name: str) -> Artist:
     """What a legend shows of a name: its line, or else its dots or its band."""
     line, *dots = [one for one in ax.lines if one.get_gid() == name]
-    if chart.is_drawn(name):
+    if np.isfinite(np.asarray(chart.curves[name], dtype=float)).any():
         return line
     if dots:
         return dots[0]

@@ -78,6 +78,7 @@ class Chart:
     strokes: str = ""
 
     def __post_init__(self) -> None:
+        checks.instance(self.symbols, "symbols", Mapping, "a mapping from a name to its symbol")
         for symbol in self.symbols.values():
             checks.one_of(symbol, "symbol", SYMBOLS)
 
@@ -91,17 +92,6 @@ class Chart:
             The places.
         """
         return np.asarray(self.x[name] if isinstance(self.x, Mapping) else self.x, dtype=float)
-
-    def is_drawn(self, name: str) -> bool:
-        """Whether a curve has a value that is drawn.
-
-        Args:
-            name: Name of the curve.
-
-        Returns:
-            Whether any of its values is finite.
-        """
-        return bool(np.isfinite(np.asarray(self.curves[name], dtype=float)).any())
 
 
 @dataclass(frozen=True, eq=False)
