@@ -162,7 +162,7 @@ def test_weightings_prints_the_negative_shares():
         share = counted[counted > 0].sum() / -counted[counted < 0].sum()
         assert float(said) == pytest.approx(100 * share, abs=0.01)
         assert f"{float(said):.2f} %" == negative_share(name)
-    assert_says(prose("01_weightings"), "Four of the six are not ELBOs")
+    assert_says(prose("01_weightings"), "Two of the six are sums of ELBOs. The other four are mixtures")
 
 
 def test_weightings_derives_edms_weighting():
@@ -210,11 +210,11 @@ def test_nearly_half_of_edms_slope_lies_below_zero():
     assert_says(prose("01_weightings"), said)
 
 
-def test_a_level_of_flow_matching_counts_e_times_as_often_as_is_said():
+def test_a_level_of_flow_matching_counts_e_times_as_much_as_is_said():
     level = np.array([1.99, 2.01, 3.99, 4.01])
     (at_2, _, at_4) = -np.diff(dv.objective("fm-ot").weighting(level))
     assert at_2 / at_4 == pytest.approx(np.e, rel=1e-6)
-    said = "For flow matching the level λ = 2 counts $e$ times as often as λ = 4"
+    said = "For flow matching the level λ = 2 counts $e$ times as much as λ = 4"
     assert_says(prose("01_weightings"), said)
 
 
@@ -225,7 +225,7 @@ def test_the_factor_of_the_composers_table_is_about_the_median():
     ratio = ours.weighting(grid) / dv.objective("edm").weighting(grid)
     scaled = ratio / np.median(ratio)
     assert abs((scaled > 1).mean() - 0.5) < 1e-3
-    assert_says(prose("01_weightings"), "Each curve is then the higher one on half of the levels")
+    assert_says(prose("01_weightings"), "so that each is the higher one on half of the levels")
 
 
 def test_holding_edm_at_its_peak_costs_as_little_as_is_said():
