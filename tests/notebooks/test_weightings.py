@@ -162,7 +162,9 @@ def test_weightings_prints_the_negative_shares():
         share = counted[counted > 0].sum() / -counted[counted < 0].sum()
         assert float(said) == pytest.approx(100 * share, abs=0.01)
         assert f"{float(said):.2f} %" == negative_share(name)
-    assert_says(prose("01_weightings"), "Two of the six are sums of ELBOs. The other four are mixtures")
+    assert_says(
+        prose("01_weightings"), "Two of the six are sums of ELBOs. The other four are mixtures"
+    )
 
 
 def test_weightings_derives_edms_weighting():
