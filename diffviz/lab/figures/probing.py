@@ -57,4 +57,6 @@ def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:
     left.set(xlim=ends, ylim=_around(np.array([pair.measured, pair.meant])))
     right.set(xlim=ends, ylim=_around(pair.ratio))
     put_under((left,), strip)
+    right.set_xticks(left.get_xticks())
+    right.set_xlim(ends)
     return left
