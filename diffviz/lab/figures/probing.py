@@ -58,5 +58,5 @@ def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:
     right.set(xlim=ends, ylim=_around(pair.ratio))
     put_under((left,), strip)
     right.set_xticks(left.get_xticks())
-    right.set_xlim(ends)
+    right.set_xlim(*ends)
     return left
