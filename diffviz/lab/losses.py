@@ -3,7 +3,8 @@
 Each is ``loss(model, x) -> tensor`` in its own time and its own target, where ``model(z, time)`` is
 the network. Like the code that they stand for, they draw from Torch's global generator and check
 nothing. ``MYSTERIES`` are five losses with a mistake, under letters that do not give it away;
-``MISTAKES`` says in words what a mistake can be, and ``INTENDED`` what was meant.
+``MISTAKES`` says in words what a mistake can be, ``DECOYS`` which of them no mystery has, and
+``INTENDED`` what was meant.
 """
 
 from collections.abc import Callable, Mapping
@@ -329,7 +330,8 @@ MISTAKE_OF: dict[Loss, str] = {
     MYSTERIES["D"]: "wrong sign",
     MYSTERIES["A"]: "sigma_data",
 }
-MISTAKES = tuple(MISTAKE_OF.values())
+DECOYS = ("log sigma", "cap", "width")  # mistakes that could be made, and that no mystery has
+MISTAKES = (*MISTAKE_OF.values(), *DECOYS)
 INTENDED: dict[str, Loss] = {
     "A": edm,
     "B": sd3,

@@ -32,6 +32,8 @@ const SIX = "six views";
 const LIVE = "live loss";
 const LOOKS_AT = "p(λ)";
 const SPENDS = "the best p ∝ w·mmse";
+const ADDS = "under p(λ)";
+const ADDS_LEAST = "under the best p";
 const UNSHIFTED = "no shift";
 const GRID = linspace(-20, 20, 801);
 /** @type {[number, number]} */
@@ -238,20 +240,21 @@ function drawPanels(state, data) {
   const logBest = loss.map((value, index) => Math.log10(value / total) + 0 * logp[index]);
   const added = logBest.map((value, index) => 2 * value - logp[index] / Math.LN10);
   const inside = trapezoid(added.map((value) => (Number.isNaN(value) ? 0 : 10 ** value)), GRID);
-  const shades = { [LOOKS_AT]: data.colours[state.density], [SPENDS]: data.colours[SPENDS] };
+  const [own, best] = [data.colours[state.density], data.colours[SPENDS]];
+  const shades = { [LOOKS_AT]: own, [SPENDS]: best };
   const [first, ...rest] = costTexts(cost, inside);
   return [
     densityChart(logp.map(Math.exp), loss.map((value) => value / area), data.label, shades),
     chart({
       x: GRID,
-      curves: { [LOOKS_AT]: added, [SPENDS]: logBest },
+      curves: { [ADDS]: added, [ADDS_LEAST]: logBest },
       xlabel: data.label,
       ylabel: "log₁₀ per nat",
       title: "what each λ adds to E Y², over the least",
       xlim: SEEN,
       ylim: [-5, 3],
-      colours: shades,
-      dashes: { [LOOKS_AT]: 0, [SPENDS]: 1 },
+      colours: { [ADDS]: own, [ADDS_LEAST]: best },
+      dashes: { [ADDS]: 0, [ADDS_LEAST]: 1 },
     }),
     note(first, true),
     ...rest.map((text) => note(text)),
@@ -315,6 +318,17 @@ function sixPanels(state, data) {
 }
 
 /**
+ * What a shift does in words; nothing for the shift 1, which does nothing.
+ * @param {number} shift
+ * @returns {Record<string, any>[]}
+ */
+function shiftNotes(shift) {
+  if (shift === 1) return [];
+  const move = (-2 * Math.log(shift)).toFixed(3);
+  return [note(minus(`shift ${general(shift)} moves λ by −2 log s = ${move}`))];
+}
+
+/**
  * The charts of a state and the cost of one draw; null where the kernel must answer.
  * @param {State} state
  * @param {Data} data
@@ -322,11 +336,10 @@ function sixPanels(state, data) {
  */
 function compute(state, data) {
   if (state.picture === LIVE || !isKnown(state.weighting)) return null;
-  const move = (-2 * Math.log(state.shift) + 0).toFixed(3);
-  const shift = note(minus(`shift ${general(state.shift)} moves λ by −2 log s = ${move}`));
+  const shift = shiftNotes(state.shift);
   return state.picture === SIX
-    ? { panels: [...sixPanels(state, data), shift], columns: 3 }
-    : { panels: [...drawPanels(state, data), shift], columns: 2 };
+    ? { panels: [...sixPanels(state, data), ...shift], columns: 3 }
+    : { panels: [...drawPanels(state, data), ...shift], columns: 2 };
 }
 
 export const local = { compute };

@@ -95,6 +95,7 @@ RIGHT_ANSWERS = [
     ("weighting-of-a-recipe", lambda level: dv.objective("fm-ot").law.pdf(level)),
     ("weighting-of-a-recipe", lambda level: 5 * expit(level / 2) * expit(-level / 2)),
     ("importance-draw", lambda w, p, error: 0.5 * w * error / p),
+    ("weighting-of-edm2-rule", lambda level: (1 + np.exp(-level)) / np.cosh(level / 4) ** 2),
     ("layer-cost", lambda low, high, error: (np.exp(high) / np.exp(low) - 1) * error / 2),
     ("crosses", crossed_by_distances),
     ("crosses", lambda *pairs: crossed_by_distances(*pairs).astype(int)),
@@ -135,6 +136,15 @@ WRONG_ANSWERS = [
     ("weighting-of-a-recipe", lambda level: 1 / np.cosh(level / 2), "cosine schedule"),
     ("weighting-of-a-recipe", lambda level: expit(-level / 2), "its slope"),
     ("weighting-of-a-recipe", lambda level: expit(level) * expit(-level), "half of λ"),
+    ("weighting-of-edm2-rule", lambda level: np.exp(-level / 2), "was asked"),
+    ("weighting-of-edm2-rule", lambda level: expit(level) / np.cosh(level / 4) ** 2, "Divide"),
+    ("weighting-of-edm2-rule", lambda level: 1 + np.exp(-level), "density is missing"),
+    ("weighting-of-edm2-rule", lambda level: 1 / np.cosh(level / 4) ** 2, "density alone"),
+    (
+        "weighting-of-edm2-rule",
+        lambda level: np.exp(-level / 2) + np.exp(-1.5 * level),
+        "not the w",
+    ),
     ("importance-draw", lambda w, p, error: w * error / p, "½ of the loss is missing"),
     ("importance-draw", lambda w, p, error: w * error * p, "Divide by p"),
     ("importance-draw", lambda w, p, error: w * error / 2, "has to appear"),
@@ -212,7 +222,7 @@ def test_a_usual_mistake_is_named(name, answer, said, capsys):
     assert said in out
 
 
-WEIGHTINGS = ("weighting-of-a-recipe", "weighting-of-indi")
+WEIGHTINGS = ("weighting-of-a-recipe", "weighting-of-indi", "weighting-of-edm2-rule")
 FUNCTIONS = sorted({name for name, _ in RIGHT_ANSWERS} - set(WEIGHTINGS))
 
 

@@ -14,6 +14,7 @@ from diffviz.lab import explorers, losses
 from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.experiments import tracking as tracking_experiments
+from diffviz.lab.experiments import walks
 from diffviz.lab.experiments import weighting as weighting_experiments
 from diffviz.lab.experiments.tracking import FM, GRIDS, MIDDLE, TRAINED, over_least, ring_moments
 from diffviz.learning import validation, variance
@@ -161,7 +162,9 @@ def test_weightings_prints_the_negative_shares():
         share = counted[counted > 0].sum() / -counted[counted < 0].sum()
         assert float(said) == pytest.approx(100 * share, abs=0.01)
         assert f"{float(said):.2f} %" == negative_share(name)
-    assert_says(prose("01_weightings"), "Four of the six are not ELBOs")
+    assert_says(
+        prose("01_weightings"), "Two of the six are sums of ELBOs. The other four are mixtures"
+    )
 
 
 def test_weightings_derives_edms_weighting():
@@ -209,11 +212,11 @@ def test_nearly_half_of_edms_slope_lies_below_zero():
     assert_says(prose("01_weightings"), said)
 
 
-def test_a_level_of_flow_matching_counts_e_times_as_often_as_is_said():
+def test_a_level_of_flow_matching_counts_e_times_as_much_as_is_said():
     level = np.array([1.99, 2.01, 3.99, 4.01])
     (at_2, _, at_4) = -np.diff(dv.objective("fm-ot").weighting(level))
     assert at_2 / at_4 == pytest.approx(np.e, rel=1e-6)
-    said = "For flow matching the level λ = 2 counts $e$ times as often as λ = 4"
+    said = "For flow matching the level λ = 2 counts $e$ times as much as λ = 4"
     assert_says(prose("01_weightings"), said)
 
 
@@ -224,7 +227,7 @@ def test_the_factor_of_the_composers_table_is_about_the_median():
     ratio = ours.weighting(grid) / dv.objective("edm").weighting(grid)
     scaled = ratio / np.median(ratio)
     assert abs((scaled > 1).mean() - 0.5) < 1e-3
-    assert_says(prose("01_weightings"), "Each curve is then the higher one on half of the levels")
+    assert_says(prose("01_weightings"), "so that each is the higher one on half of the levels")
 
 
 def test_holding_edm_at_its_peak_costs_as_little_as_is_said():
@@ -636,7 +639,7 @@ def test_noise_schedules_says_what_laws_cost(schedules):
     assert_says(
         schedules,
         f"Without the noise of the tracker it would end at {over_least(kingma_gao):.2f}",
-        f"uniform λ, at {uniform:.2f} times the least",
+        f"uniform λ on [-10, 10], at {uniform:.2f} times the least",
         f"own uniform t has {flow:.2f} and the plain cosine schedule {cosine:.2f}",
     )
 
@@ -760,6 +763,50 @@ def test_800_steps_are_fewer_than_the_longest_memory(schedules):
     assert 800 < 1.999 / 0.001
     assert (medium / long) ** 0.5 == pytest.approx(0.5, abs=0.03)
     assert_says(schedules, "only 800 steps", "about half of the one before, and not a third")
+
+
+def test_the_fourth_moment_of_a_gaussian_error_is_as_said_in_any_dimension(schedules):
+    for d in (1, 2, 5):
+        size = np.random.default_rng(d).chisquare(d, 400_000)
+        assert (size**2).mean() == pytest.approx(d * (d + 2), rel=0.03)
+    assert_says(schedules, r"= d\,(d+2)\operatorname{sigmoid}^2(\lambda)")
+
+
+def test_on_white_data_edm2_changes_the_weighting_by_a_factor_of_two(schedules):
+    level = np.linspace(-40, 40, 8001)
+    ratio = FM.law.pdf(level) / analysis.gaussian_mmse(level) / FM.weighting(level)
+    ratio *= 2 / ratio[4000]
+    np.testing.assert_allclose(ratio, 4 - 2 / np.cosh(level / 4) ** 2, rtol=1e-6)
+    assert_says(
+        schedules,
+        "which is 2 at λ = 0 and 4 at both ends",
+        "the rule changes $w$ by a factor of 2 at most",
+    )
+
+
+def test_the_answers_of_the_explorer_of_grids_are_right(schedules):
+    def walked(grid, steps):
+        return walks.walk(walks.Setting("moons", grid=grid, steps=steps))
+
+    def error(grid, steps):
+        return walks.error_of_end(walked(grid, steps))
+
+    even, cosine = error("uniform in λ", 8), error("VP cosine", 8)
+    assert error("uniform in λ", 18) > cosine + 1e-3 > cosine >= error("uniform in λ", 19) - 2e-4
+    assert_says(
+        schedules,
+        f"It falls from {even:.3f} to {cosine:.3f}, by a factor of {even / cosine:.2f}",
+        "It needs 19 steps",
+        "the first two and the last two steps hardly move a point",
+        "On `VP cosine` every step moves the points",
+    )
+    far = {}
+    for grid in ("uniform in λ", "VP cosine"):
+        walk = walked(grid, 8)
+        ways = np.diff(np.asarray(walk.trajectory.on(walk.setting.path)[1]), axis=0)
+        far[grid] = np.linalg.norm(ways, axis=-1).mean(1)
+    assert max(far["uniform in λ"][[0, 1, 6, 7]]) < 0.01 < 0.02 < min(far["VP cosine"])
+    assert min(far["uniform in λ"][2:6]) > 0.05
 
 
 def test_edm2_gives_ten_times_more_at_the_dip(schedules):

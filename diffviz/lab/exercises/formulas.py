@@ -142,6 +142,33 @@ def importance_draw(answer: Any) -> str:
     return judged(answer, lambda w, p, e: w / (2 * p) * e, cases, mistakes, hint)
 
 
+@exercise("weighting-of-edm2-rule")
+def weighting_of_edm2_rule(answer: Any) -> str:
+    """w(λ) that EDM2's rule trains on N(0, 1) data under uniform t, up to a constant."""
+    require(callable(answer), "the answer is a function here: def ...", TypeError)
+    density = CATALOGUE["fm-ot"].law.pdf
+    mistakes = {
+        "That is the weighting that was asked. The rule does not look at it.": (
+            CATALOGUE["fm-ot"].weighting
+        ),
+        "Divide by the least error. The rule divides each level's loss by that loss.": (
+            lambda level: density(level) * expit(level)
+        ),
+        "The density is missing: a level that is drawn often counts often.": (
+            lambda level: 1 / expit(level)
+        ),
+        "That is the density alone: it is divided by the least error, sigmoid(λ).": density,
+        "The rule divides p by the error, and not the w that was asked.": lambda level: (
+            np.exp(-level / 2) / expit(level)
+        ),
+    }
+    hint = "The rule leaves p(λ) over the least error of the level."
+    logsnr = np.sort(_rng(14).uniform(-9, 9, 40))
+    truth = _anchored(lambda level: density(level) / analysis.gaussian_mmse(level))
+    anchored = {words: _anchored(mistake) for words, mistake in mistakes.items()}
+    return judged(_anchored(answer), truth, [(logsnr,)], anchored, hint)
+
+
 # --- training -----------------------------------------------------------------------------------
 
 

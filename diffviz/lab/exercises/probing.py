@@ -13,6 +13,9 @@ TRACES = {
     "no effect": "raises both ends alike, the more the farther from λ = 0",
     "wrong sign": "tilts the weighting by one factor for each nat, on the whole axis",
     "sigma_data": "steps from one level to another in the middle, and leaves both ends parallel",
+    "log sigma": "tilts the weighting towards noise, by one factor for each nat",
+    "cap": "leaves everything below SNR = 5 as it was meant, and adds weight above it",
+    "width": "lowers both ends alike, the more the farther from the middle",
 }
 
 

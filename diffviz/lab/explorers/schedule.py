@@ -94,6 +94,7 @@ DRAW, SIX, LIVE = "one draw", "six views", "live loss"
 ANALYTIC, NETWORK = "exact", "network in training"
 LOOKS, SPENDS = "p(λ)", "the best p ∝ w·mmse"
 UNSHIFTED = "no shift"
+ADDS, ADDS_LEAST = "under p(λ)", "under the best p"
 NOW, BEFORE, EXACT = "average ± its error", "the run before", "exact"
 DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", SPENDS
 GRID = np.linspace(-20, 20, 801)  # λ in nats
@@ -252,13 +253,13 @@ class ScheduleExplorer(ViewExplorer):
     def _show(self, state: State) -> View:
         """The view of a state."""
         cost = cost_of(state)
-        note = Note(shift_text(state))
+        notes = shift_notes(state)
         if state["picture"] == SIX:
-            return View((*six_charts(state), note), columns=3)
+            return View((*six_charts(state), *notes), columns=3)
         if state["picture"] == LIVE:
-            return self._live_view(state, note)
+            return self._live_view(state, notes)
         looks, costs = density_chart(state), cost_chart(state, cost)
-        return View((looks, costs, *cost_notes(state, cost, costs), note), columns=2)
+        return View((looks, costs, *cost_notes(state, cost, costs), *notes), columns=2)
 
     def _fill(self, state: State) -> Iterator[View | Working]:
         """Draw batches, and show the loss as it fills in."""
@@ -274,7 +275,7 @@ class ScheduleExplorer(ViewExplorer):
             yield self._show(self.state)
             yield Working(filled.batches / BATCHES, f"{filled.batches} of {BATCHES} batches")
 
-    def _live_view(self, state: State, note: Note) -> View:
+    def _live_view(self, state: State, notes: tuple[Note, ...]) -> View:
         """The loss by log-SNR as far as it has been drawn, beside that of the run before."""
         key = live_key(state)
         here = self._runs.get(key)
@@ -283,7 +284,8 @@ class ScheduleExplorer(ViewExplorer):
             here = self._runs.found(key, schedule_experiments.training, *arguments, **settings)
         _, before = self._runs.before(key) or (None, None)
         words = Note(live_text(state, here))
-        return View((loss_chart(state, here, before), laws_chart(state, here), words, note), 2)
+        charts = loss_chart(state, here, before), laws_chart(state, here)
+        return View((*charts, words, *notes), 2)
 
 
 # --- what a state means ---------------------------------------------------------------------------
@@ -442,7 +444,7 @@ def density_chart(state: State) -> Chart:
         title="where training looks, and where it should",
         xlim=SEEN,
         ylim=(0.0, float(top)),
-        colours=draw_colours(state),
+        colours={LOOKS: DENSITY_COLOURS[state["density"]], SPENDS: colours.BEST},
         dashes={LOOKS: 0, SPENDS: 1},
     )
 
@@ -466,27 +468,15 @@ def cost_chart(state: State, cost: Cost) -> Chart:
         log_best = np.log10(loss / total) + 0 * logp
     return Chart(
         GRID,
-        {LOOKS: 2 * log_best - logp / np.log(10), SPENDS: log_best},
+        {ADDS: 2 * log_best - logp / np.log(10), ADDS_LEAST: log_best},
         xlabel=plots.LOGSNR,
         ylabel="log₁₀ per nat",
         title="what each λ adds to E Y², over the least",
         xlim=SEEN,
         ylim=(-5, 3),
-        colours=draw_colours(state),
-        dashes={LOOKS: 0, SPENDS: 1},
+        colours={ADDS: DENSITY_COLOURS[state["density"]], ADDS_LEAST: colours.BEST},
+        dashes={ADDS: 0, ADDS_LEAST: 1},
     )
-
-
-def draw_colours(state: State) -> dict[str, str]:
-    """The colours of the density and of the best one.
-
-    Args:
-        state: A value for each control.
-
-    Returns:
-        Name of the curve to colour.
-    """
-    return {LOOKS: DENSITY_COLOURS[state["density"]], SPENDS: colours.BEST}
 
 
 def cost_notes(state: State, cost: Cost, chart: Chart) -> tuple[Note, ...]:
@@ -501,7 +491,7 @@ def cost_notes(state: State, cost: Cost, chart: Chart) -> tuple[Note, ...]:
         The notes.
     """
     with np.errstate(over="ignore"):
-        contributions = np.nan_to_num(10 ** np.asarray(chart.curves[LOOKS]), posinf=np.inf)
+        contributions = np.nan_to_num(10 ** np.asarray(chart.curves[ADDS]), posinf=np.inf)
         ratio_inside = float(np.trapezoid(contributions, GRID))
     first, *rest = describe_cost(cost, ratio_inside)
     return Note(first, strong=True), *map(Note, rest)
@@ -543,17 +533,19 @@ def describe_cost(cost: Cost, ratio_inside: float) -> list[str]:
     return sentences
 
 
-def shift_text(state: State) -> str:
+def shift_notes(state: State) -> tuple[Note, ...]:
     """What the shift does, in words.
 
     Args:
         state: A value for each control.
 
     Returns:
-        The words.
+        One note; none for the shift 1, which does nothing.
     """
-    move = -2 * np.log(state["shift"]) + 0.0
-    return f"shift {state['shift']:g} moves λ by −2 log s = {move:.3f}".replace("-", "−")
+    if state["shift"] == 1:
+        return ()
+    move = -2 * np.log(state["shift"])
+    return (Note(f"shift {state['shift']:g} moves λ by −2 log s = {move:.3f}".replace("-", "−")),)
 
 
 # --- six views ------------------------------------------------------------------------------------
@@ -655,7 +647,7 @@ def laws_chart(state: State, here: Filling | None) -> Chart:
         ADAPTIVE: here.adaptive if here else empty,
         BEST: best / np.trapezoid(best, middle),
     }
-    shade = SUBJECT if state["adapts"] else DENSITY_COLOURS[state["density"]]
+    shade = BESIDE if state["adapts"] else DENSITY_COLOURS[state["density"]]
     return Chart(
         middle,
         curves,
@@ -664,7 +656,7 @@ def laws_chart(state: State, here: Filling | None) -> Chart:
         title="the law that draws",
         xlim=(-12.0, 12.0),
         ylim=(0.0, 0.35),
-        colours={DRAWN: shade, ADAPTIVE: BESIDE, BEST: colours.BEST},
+        colours={DRAWN: shade, ADAPTIVE: SUBJECT, BEST: colours.BEST},
         dashes={DRAWN: 0, ADAPTIVE: 0, BEST: 1},
     )
 

@@ -21,11 +21,11 @@ def _around(values: NDArray) -> tuple[float, float]:
 
 
 def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:
-    """Draw both weightings, on the same axes for every pair, and their ratio on axes of its own.
+    """Draw both weightings, and their ratio beside them, each on a scale of its own.
 
     Args:
         pair: What ``experiments.probing.mistaken_pair`` returned.
-        strip: One example at several noise levels, drawn under both axes.
+        strip: One example at several noise levels, drawn under the left panel.
 
     Returns:
         The left panel. Lines have the ``gid`` "measured", "meant" and "ratio".
@@ -54,7 +54,9 @@ def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:
     )
     right.axhline(0, color=NEUTRAL, lw=0.8)
     ends = MISTAKE_GRID[[0, -1]]
-    left.set(xlim=ends, ylim=(-4.7, 2.3))
+    left.set(xlim=ends, ylim=_around(np.array([pair.measured, pair.meant])))
     right.set(xlim=ends, ylim=_around(pair.ratio))
-    put_under((left, right), strip)
+    put_under((left,), strip)
+    right.set_xticks(left.get_xticks())
+    right.set_xlim(*ends)
     return left

@@ -28,16 +28,15 @@ from diffviz.lab.experiments.tracking import (
     watched_loss,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, label_ends, legend, line_of
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, label_ends, legend, line_of
 from diffviz.plots.style import BEST, FOCUS, UNIFORM
 
 EXACT = "exact denoiser"
 REMEMBERED, FINISHED = "remembered ± its error", "the finished network"
 MEMORIES = {0.9: "noisy", 0.99: "in between", 0.999: "smooth and late"}  # by decay
-OF_OBJECTIVES = {  # densities and weightings that are no rule's
+OF_OBJECTIVES = {  # densities that are no rule's
     "FM, uniform t": plots.colour("fm-ot"),
     "cosine": plots.colour("iddpm-cosine"),
-    "flow matching": NEUTRAL,
 }
 GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
     0: "value, one draw",
@@ -60,11 +59,11 @@ GRID_COLOURS = {
 }
 TRUE = "true points"
 SAME_END = ("minimum variance", "VDM")  # rules that end at one density
-SHORT_GRIDS = {place: place for place in GRIDS} | {"log-normal σ (EDM)": "EDM"}
+SHORT_GRIDS = {"cosine": "cosine", "log-normal σ (EDM)": "EDM", "uniform λ": "uniform-λ"}
 
 
 def law_colour(name: str) -> str:
-    """The colour of a law or of a weighting under it."""
+    """The colour of a law."""
     return OF_OBJECTIVES.get(name, FOCUS)
 
 
@@ -144,27 +143,6 @@ def _draw_rule(ax: Axes, densities: Mapping[str, NDArray], ratio: float) -> None
     ax.set_ylim(0, 0.34)
 
 
-def _draw_weightings(ax: Axes) -> None:
-    """The weighting that was asked, and what EDM2's rule makes of it."""
-    scale = "log10, anchored"
-    weightings = adapted_weightings()
-    shown = {name: weightings[name] for name in ("flow matching", "EDM2 log-variance")}
-    plots.lines(
-        MIDDLE,
-        {name: plots.scaled(w, MIDDLE, scale) for name, w in shown.items()},
-        xlabel="",
-        ylabel="log₁₀ w, 0 at λ = 0",
-        title="EDM2: another w",
-        outside=None,
-        colours=law_colour,
-        ax=ax,
-    )
-    draw_under(ax, "flow matching")
-    ax.annotate("asked", (-7.5, 0.4), ha="center", color=NEUTRAL)
-    ax.annotate("(no density)", (0.97, 0.86), xycoords="axes fraction", ha="right", fontsize=12)
-    ax.annotate("trained", (7.5, 0.1), ha="center", color=law_colour("EDM2 log-variance"))
-
-
 def _by_panel(names: Iterable[str]) -> list[list[str]]:
     """The densities of each panel: one, or those that end alike."""
     apart = list(names)
@@ -174,16 +152,22 @@ def _by_panel(names: Iterable[str]) -> list[list[str]]:
     return [[*SAME_END] if name == first else [name] for name in apart if name not in others]
 
 
-def _label_panels(panels: Sequence[Axes], weightings: Axes, columns: int) -> None:
-    """Labels at the left and below only; the panel of weightings has an axis of its own."""
+def _arrange(panels: Sequence[Axes], still: int, columns: int) -> list[Axes]:
+    """The panels in use: those of the densities that learn nothing first, rules in the next row."""
+    first, second = panels[:columns], panels[columns:]
+    return [*first[:still], *second]
+
+
+def _label_panels(panels: Sequence[Axes], columns: int) -> None:
+    """Labels at the left and in the lower row only."""
     for place, ax in enumerate(panels):
+        is_left = place % columns == 0
         ax.xaxis.set_major_locator(MultipleLocator(5))
         if place >= columns:
             ax.set_xlabel(SHORT_LOGSNR)
-        if ax is not weightings:
-            ax.set_ylabel("density per nat" if place % columns == 0 else "")
-            if place % columns:
-                ax.yaxis.set_major_formatter(NullFormatter())
+        ax.set_ylabel("density per nat" if is_left else "")
+        if not is_left:
+            ax.yaxis.set_major_formatter(NullFormatter())
 
 
 def _explain_rules(ax: Axes, *, has_both: bool) -> None:
@@ -199,24 +183,24 @@ def _explain_rules(ax: Axes, *, has_both: bool) -> None:
         entries[SAME_END[1]] = Line2D([], [], color=BEST, lw=2, ls=plots.DASHES[2])
     handles, labels = list(entries.values()), list(entries)
     corner = {"bbox_to_anchor": (place.x0, place.y1), "borderaxespad": 0}
-    figure.legend(handles, labels, loc="upper left", frameon=False, fontsize=10, **corner)
+    figure.legend(handles, labels, loc="upper left", frameon=False, fontsize=11, **corner)
     words = "the number: E Y² over\nits least value"
-    figure.text(place.x0 + 0.01, place.y0 + 0.3 * place.height, words, fontsize=10)
+    figure.text(place.x0 + 0.01, place.y0 + 0.3 * place.height, words, fontsize=11)
 
 
 @figure(
     "adaptive-schedules",
-    "Densities that learn nothing and that rules learn, over the best one, with their mean square; "
-    "and EDM2's log-variance, which changes the weighting",
+    "Densities that learn nothing and densities that rules learn, over the best one, with their "
+    "mean square",
 )
 def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
-    """Draw one density a panel over the one of least variance, and last what EDM2's rule trains.
+    """Draw one density a panel over the one of least variance: above what learns nothing.
 
     The number in a panel is E Y² over the least, the median over the second half of the steps. VDM
     ends where minimum variance does, and shares its panel.
 
     Args:
-        rules: Names of ``experiments.tracking.RULES`` that are shown.
+        rules: Names of ``experiments.tracking.RULES`` that are shown, in the lower row.
 
     Returns:
         The first panel.
@@ -226,20 +210,50 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     """
     _, ratios = variance_ratios()
     still = {name: law.pdf(MIDDLE) for name, law in STILL.items()}
-    densities = still | {name: adapted(name)[0][-1] for name in rules}
-    shown = _by_panel(densities)
-    columns = -(-(len(shown) + 1) // 2)
+    learnt = {name: adapted(name)[0][-1] for name in rules}
+    densities = still | learnt
+    below = _by_panel(learnt)
+    columns = max(len(still) + 1, len(below))
     panels = plots.axes(2.95 * columns, 5.4, columns=columns, rows=2)
-    for ax, names in zip(panels, shown, strict=False):
+    shown = [*([name] for name in still), *below]
+    for ax, names in zip(_arrange(panels, len(still), columns), shown, strict=False):
         _draw_rule(ax, {name: densities[name] for name in names}, settled_ratio(ratios[names[0]]))
-    weightings = panels[len(shown)]
-    _draw_weightings(weightings)
-    _label_panels(panels[: len(shown) + 1], weightings, columns)
-    panels[0].figure.subplots_adjust(wspace=0.22, hspace=0.32)
-    for ax in panels[len(shown) + 1 :]:
-        _explain_rules(ax, has_both=[*SAME_END] in shown)
+    _label_panels(panels, columns)
+    panels[0].figure.subplots_adjust(wspace=0.12, hspace=0.32)
+    _explain_rules(panels[len(still)], has_both=[*SAME_END] in below)
+    for ax in (*panels[len(still) : columns], *panels[columns + len(below) :]):
         ax.remove()
     return panels[0]
+
+
+@figure(
+    "edm2-weighting",
+    "EDM2's log-variance is no rule for a density: the weighting that was asked, and the one that "
+    "it trains",
+)
+def edm2_weighting() -> Axes:
+    """Draw flow matching's weighting, and what EDM2's rule makes of it on the ring of eight.
+
+    Returns:
+        The Axes. The lines have the ``gid`` "flow matching" and "EDM2 log-variance".
+    """
+    weightings = adapted_weightings()
+    names = {"flow matching": "asked: flow matching", "EDM2 log-variance": "trained by EDM2's rule"}
+    ax = plots.lines(
+        MIDDLE,
+        {name: plots.scaled(weightings[name], MIDDLE, "log10, anchored") for name in names},
+        xlabel=plots.LOGSNR,
+        ylabel="log₁₀ w, 0 at λ = 0",
+        title="EDM2's rule changes the weighting",
+        outside=None,
+        colours={
+            "flow matching": plots.colour("fm-ot"),
+            "EDM2 log-variance": FOCUS,
+        }.__getitem__,
+    )
+    legend(ax, [line_of(ax, name) for name in names], labels=[*names.values()], loc="upper right")
+    ax.xaxis.set_major_locator(MultipleLocator(5))
+    return ax
 
 
 @figure(
@@ -277,7 +291,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         uniform = str(line.get_gid()).endswith("trained with uniform λ")
         line.set(linestyle="--" if uniform else "-", marker="o", markersize=4)
     line_of(distances, "truth").set_marker("")
-    distances.set(xscale="log", yscale="log", ylim=(0.8, 32), xlim=(3.4, 140))
+    distances.set(xscale="log", yscale="log", ylim=(0.8, 32), xlim=(0.62, 40))
     distances.set_xticks(STEPS, map(str, STEPS))
     distances.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     distances.minorticks_off()
@@ -288,7 +302,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2.5, color=GRID_COLOURS[place], gid="samples")
         ax.set(
-            title=f"{place} grid, 8 steps,\ntrained with uniform λ",
+            title=f"{SHORT_GRIDS[place]} grid, 8 steps,\ntrained with uniform λ",
             xlim=(-1.5, 2.5),
             ylim=(-1.4, 1.8),
         )
@@ -298,24 +312,26 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
 
 
 def _name_lines(ax: Axes, trained: DensityOrGrid) -> None:
-    """Name each grid at the end of its two lines; a legend says what the dashes mean."""
+    """Name each grid where its two lines begin; a legend says what the dashes mean."""
     logs: dict[str, list[float]] = {place: [] for place in GRIDS}
     for (place, _), errors in trained.distances.items():
-        logs[place].append(float(np.log(errors[-1])))
-    heights = {place: float(np.exp(np.mean(ends))) for place, ends in logs.items()}
+        logs[place].append(float(np.log(errors[0])))
+    heights = {place: float(np.exp(np.mean(starts))) for place, starts in logs.items()}
     heights |= {TRUE: 1.0}
     label_ends(
         ax,
-        {name: (STEPS[-1], height) for name, height in heights.items()},
+        {name: (STEPS[0], height) for name, height in heights.items()},
         {**GRID_COLOURS, TRUE: NEUTRAL}.__getitem__,
         labels={place: f"{SHORT_GRIDS[place]} grid" for place in GRIDS},
+        side="left",
         size=10,
     )
     entries = {
         "trained with uniform t": Line2D([], [], color="0.3", marker="o", ms=4),
         "trained with uniform λ": Line2D([], [], color="0.3", marker="o", ms=4, ls="--"),
     }
-    legend(ax, entries.values(), labels=list(entries), loc="upper right", handlelength=3)
+    corner = {"loc": "lower left", "bbox_to_anchor": (0, 0.11)}
+    legend(ax, entries.values(), labels=list(entries), handlelength=3, **corner)
 
 
 def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> None:

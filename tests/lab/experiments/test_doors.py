@@ -268,7 +268,10 @@ def test_a_shift_of_one_is_the_linear_path():
 
 
 def test_mistakes_are_named_once_each():
-    assert losses.MISTAKES == ("numerator", "max", "no effect", "wrong sign", "sigma_data")
+    made = ("numerator", "max", "no effect", "wrong sign", "sigma_data")
+    assert tuple(losses.MISTAKE_OF.values()) == made
+    assert (*made, *losses.DECOYS) == losses.MISTAKES
+    assert len(set(losses.MISTAKES)) == 8
     assert set(losses.MYSTERIES.values()) == set(losses.MISTAKE_OF)
 
 

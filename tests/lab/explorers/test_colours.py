@@ -9,7 +9,7 @@ from diffviz import plots
 from diffviz.lab import explorers
 from diffviz.lab.explorers import colours
 from diffviz.lab.explorers.elbo import ENTRY_OF, LAW, MIXED
-from diffviz.lab.explorers.schedule import LOOKS
+from diffviz.lab.explorers.schedule import ADDS, LOOKS
 from diffviz.lab.explorers.training_views import BEFORE
 from diffviz.plots.style import BEST, DRAWN, FOCUS, METHOD_COLOURS, NEGATIVE, OTHERS, REFERENCE
 from diffviz.recipes.entries import CATALOGUE
@@ -61,7 +61,7 @@ def shades(panel):
 
 def objective_of(name, state):
     """The name of the objective that a curve shows, also in a training before or by its density."""
-    if name in (LOOKS, state.get("density")):
+    if name in (LOOKS, ADDS, state.get("density")):
         return DRAWN_BY.get(state["density"], name)
     if name in (LAW, MIXED, state.get("weighting")):
         return ENTRY_OF.get(state["weighting"], state["weighting"])

@@ -13,6 +13,8 @@ from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.experiments.elbo import known
 from diffviz.lab.explorers.schedule import (
     ADAPTIVE,
+    ADDS,
+    ADDS_LEAST,
     ANALYTIC,
     BEFORE,
     BEST,
@@ -53,7 +55,7 @@ def schedule():
 def test_flow_matchings_own_density_costs_a_little_more_than_the_best(schedule):
     text = schedule.view.text
     assert "E Y² = 7.712, smallest 7.402" in text and "ratio 1.0419" in text
-    cost = 10 ** curve(schedule, 1, LOOKS)  # its area is the ratio, but for the tails outside
+    cost = 10 ** curve(schedule, 1, ADDS)  # its area is the ratio, but for the tails outside
     assert np.trapezoid(cost, GRID) == pytest.approx(
         (3 + 1.5 * np.pi) / (0.75 * np.pi**2), abs=1e-4
     )
@@ -71,7 +73,7 @@ def test_the_best_density_for_flow_matching_is_the_cosine_schedule_shifted_by_lo
     assert ("ratio 1.0000" in schedule.view.text) == (logvar == 0)
     schedule.set("shift", float(np.exp(logvar / 2)))
     np.testing.assert_allclose(curve(schedule, 0, LOOKS), wanted, rtol=1e-9)
-    np.testing.assert_allclose(curve(schedule, 1, LOOKS), curve(schedule, 1, SPENDS), atol=1e-9)
+    np.testing.assert_allclose(curve(schedule, 1, ADDS), curve(schedule, 1, ADDS_LEAST), atol=1e-9)
     assert "ratio 1.0000" in schedule.view.text
 
 
@@ -94,7 +96,7 @@ def test_a_normal_density_under_a_heavier_tailed_weighting_is_called_infinite(sc
     schedule.set("density", "EDM, log-normal σ")
     text = schedule.view.text
     assert "E Y² is infinite" in text and "within |λ| ≤ 20" in text
-    cost = curve(schedule, 1, LOOKS)
+    cost = curve(schedule, 1, ADDS)
     assert cost[[0, -1]].min() > cost.min() + 2  # it turns up at both ends
     schedule.set("weighting", "edm")
     assert "infinite" not in schedule.view.text
@@ -106,13 +108,38 @@ def test_on_a_bounded_range_every_weighting_has_a_finite_cost(weighting):
     schedule.set("uniform_low", -3)
     schedule.set("uniform_high", 4)
     assert ", ratio " in schedule.view.text and "never seen" in schedule.view.text
-    drawn = np.isfinite(curve(schedule, 1, LOOKS))
+    drawn = np.isfinite(curve(schedule, 1, ADDS))
     np.testing.assert_allclose(GRID[drawn][[0, -1]], [-3, 4], atol=1e-9)
 
 
 def test_a_loss_without_end_is_called_infinite(schedule):
     schedule.set("weighting", "elbo")
     assert "the loss itself is infinite" in schedule.view.text
+
+
+def test_only_a_shift_that_moves_something_has_a_note(schedule):
+    for picture in ("one draw", SIX, LIVE):
+        schedule.set("picture", picture)
+        schedule.set("shift", 1.0)
+        assert "shift" not in schedule.view.text
+        schedule.set("shift", 2.0)
+        assert "shift 2 moves λ by −2 log s = −1.386" in schedule.view.text
+
+
+def test_each_panel_of_one_draw_names_its_own_curves(schedule):
+    left, right = schedule.view.charts
+    assert ([*left.curves], [*right.curves]) == ([LOOKS, SPENDS], [ADDS, ADDS_LEAST])
+    for looks, adds in ((LOOKS, ADDS), (SPENDS, ADDS_LEAST)):
+        assert left.colours[looks] == right.colours[adds]
+    assert all(ax.get_legend() for ax in schedule.figure().axes[:2])
+
+
+def test_the_law_that_adapts_has_one_colour_whoever_draws(schedule):
+    schedule.set("picture", LIVE)
+    for adapts in (False, True):
+        schedule.set("adapts", adapts)
+        shades = schedule.view.charts[1].colours
+        assert shades[ADAPTIVE] == dv.plots.style.FOCUS != shades[DRAWN]
 
 
 def test_it_leaves_its_picture(schedule):

@@ -14,7 +14,7 @@ from diffviz.lab.experiments.tracking import DECAYS, EDGES, MIDDLE, RULES, Dista
 
 pytestmark = pytest.mark.slow
 
-NAMES = "ema-loss", "adaptive-schedules", "density-or-grid"
+NAMES = "ema-loss", "adaptive-schedules", "edm2-weighting", "density-or-grid"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -114,7 +114,7 @@ def panel_of(name):
 def test_adaptive_densities_are_densities(drawn):
     figure = drawn["adaptive-schedules"]
     titles = [f"{name}, VDM" if name == BOTH else name for name in SHOWN]
-    assert [ax.get_title() for ax in figure.axes] == [*titles, "EDM2: another w"]
+    assert [ax.get_title() for ax in figure.axes] == titles
     for name in RULES:
         density = data(figure, panel_of(name), name)[1]
         assert density.sum() * 0.2 == pytest.approx(1, rel=1e-9)
@@ -125,7 +125,7 @@ def test_adaptive_densities_are_densities(drawn):
 def test_each_density_lies_over_the_one_of_least_variance(drawn):
     best = tracking_experiments.least_variance_density()
     assert over_least(best) == pytest.approx(1, abs=1e-12)
-    for ax in drawn["adaptive-schedules"].axes[:-1]:
+    for ax in drawn["adaptive-schedules"].axes:
         (area,) = (c for c in ax.collections if c.get_gid() == "least variance")
         corners = area.get_paths()[0].vertices
         for level, height in zip(MIDDLE[::9], best[::9], strict=True):
@@ -167,16 +167,18 @@ def test_the_number_in_a_panel_is_the_median_of_the_second_half(drawn):
 
 
 def test_kingma_gao_keeps_the_weighting_and_edm2_does_not(drawn):
-    figure, kept = drawn["adaptive-schedules"], tracking_experiments.adapted_weightings()
-    x, asked = data(figure, 6, "flow matching")
+    figure, kept = drawn["edm2-weighting"], tracking_experiments.adapted_weightings()
+    x, asked = data(figure, 0, "flow matching")
     np.testing.assert_allclose(np.diff(asked), -0.1 / np.log(10), rtol=1e-9)
     kingma_gao = dv.plots.scaled(kept["Kingma–Gao"], x, "log10, anchored")
     np.testing.assert_allclose(kingma_gao, asked, atol=0.02)
-    changed = data(figure, 6, "EDM2 log-variance")[1]
+    changed = data(figure, 0, "EDM2 log-variance")[1]
     wanted = np.log10(dv.objective("fm-ot").law.pdf(x) / dv.toy("ring8").mmse(x))
     apart = changed - wanted
     assert np.std(apart[np.abs(x) < 7]) < 0.1  # of the noise of a tracker; the range is 3
     assert np.abs(changed - asked).max() > 0.8
+    line = figure.axes[0].lines[0]
+    assert (line.get_gid(), line.get_color()) == ("flow matching", dv.plots.colour("fm-ot"))
 
 
 def test_the_key_is_in_the_empty_place_and_hides_nothing(drawn):
@@ -191,7 +193,21 @@ def test_the_key_is_in_the_empty_place_and_hides_nothing(drawn):
 
 def test_fewer_rules_leave_no_empty_axes():
     panels = figures.tracking.adaptive_schedules(["VDM", "Kingma–Gao"]).figure.axes
-    assert [ax.get_title() for ax in panels][2:] == ["VDM", "Kingma–Gao", "EDM2: another w"]
+    assert [ax.get_title() for ax in panels][2:] == ["VDM", "Kingma–Gao"]
+
+
+def test_a_grid_is_named_where_its_two_lines_begin_and_no_name_hides_a_point(drawn):
+    figure = drawn["density-or-grid"]
+    ax = figure.axes[0]
+    names = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    assert [*names] == ["cosine grid", "EDM grid", "uniform-λ grid", "true points"]
+    first = ax.transData.transform((tracking_experiments.STEPS[0], 1))[0]
+    assert max(box.x1 for box in names.values()) < first
+    key = ax.get_legend().get_window_extent()
+    assert not any(box.overlaps(key) for box in names.values())
+    for line in ax.lines:
+        points = ax.transData.transform(np.column_stack(line.get_data()))
+        assert not any(key.contains(*point) for point in points)
 
 
 def test_the_grid_sets_the_quality(drawn):
