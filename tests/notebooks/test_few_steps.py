@@ -165,6 +165,15 @@ def test_long_jumps_are_as_rare_as_stated(text):
     assert_says(text, "The improved form keeps one half, and so draws it twice as often")
     assert few_steps.plane("shortcut").mass[0, -1] == pytest.approx(1 / 28)
     assert few_steps.share_of_long_jumps("ict") == 0
+    jumps = dv.few_step("shortcut").pairs
+    t, r = (1 / (1 + np.exp(np.array(levels) / 2)) for levels in (jumps.start, jumps.end))
+    lengths, drawn = np.unique(np.round(t - r, 9), return_inverse=True)
+    np.testing.assert_allclose(lengths, 2.0 ** np.arange(-6, 1))
+    np.testing.assert_allclose(np.bincount(drawn, jumps.share) / np.sum(jumps.share), 1 / 7)
+    np.testing.assert_allclose(r / (t - r), np.round(r / (t - r)), atol=1e-6)
+    assert_says(
+        text, "jumps have seven lengths, each as often as the others: the whole way, a half"
+    )
     left, upper = np.nonzero(few_steps.plane("ict").mass)
     assert set(upper - left) == {0, 1}
     assert_says(text, "so all its draws lie in two rows of cells")
@@ -470,6 +479,10 @@ def test_meanflow_hardly_ever_sees_the_time_at_which_it_is_used(text):
     start = 2 * math.log(0.01 / 0.99)
     assert dv.few_step("meanflow").diagonal.law.cdf(start) == pytest.approx(share, rel=1e-6)
     assert 1 / share == pytest.approx(1.7e6, rel=0.01) and 1500 * 256 == 384_000
+    assert math.exp(-share * 1500 * 256) == pytest.approx(4 / 5, abs=0.01)
+    assert_says(text, "four trainings of five never see the time at which their network is asked")
+    assert "grows from 10 to 1,280; the entry has the last grid" in dv.few_step("ict").note
+    assert_says(text, "begins with few levels and ends with 1,280")
     pairs = dv.few_step("meanflow").pairs.mass([-1e3, start, 1e3])
     assert pairs[0].sum() == pytest.approx(share, rel=1e-6)
     assert_says(
@@ -539,9 +552,3 @@ def test_it_takes_both_changes(text):
         "one step stays far off, while four steps are near the exact map",
         "With both changes each seed is nearer in one step than any seed of the other three",
     )
-    assert dict(figures.CHANGE_FINDINGS) == {
-        few_steps.PUBLISHED: "as published: no step",
-        few_steps.NO_FACTOR: "without the factor: half a step",
-        few_steps.UNIFORM: "uniform times: no step either",
-        few_steps.BOTH: "both changes: the step is there",
-    }

@@ -72,6 +72,20 @@ def test_noise_of_steps_by_its_numbers(text):
     )
 
 
+def test_the_steps_are_those_that_are_stated(text):
+    start, end = roads.ENDS
+    times = 1 / (1 + np.exp(np.asarray(roads.levels(10)) / 2))
+    np.testing.assert_allclose(times, np.linspace(start, end, 11), atol=1e-12)
+    variance = start**2 + end**2  # at the last time alpha = 0.98 and sigma = 0.02
+    assert_says(
+        text,
+        f"All steps are equally long in $t$, from {start} to {end}",
+        f"which is {variance:.2f}",
+    )
+    for name in (DEFAULT, "fm-ot"):
+        assert_says(text, f"{elbo_mixture.gain(WEIGHTINGS[name]):.3g} under")
+
+
 def test_where_trajectories_pay(text):
     dance = roads.step_costs(roads.rule("DanceGRPO, η_D = 0.3"), 10)
     etas = roads.equal_etas("DanceGRPO, η_D = 0.3", 10)
@@ -102,8 +116,8 @@ def test_in_ten_steps_more_noise_than_ancestral_is_the_cheapest(text):
         text,
         f"ten steps of a = 1.4 | {etas[0]:.1f} | {etas[4]:.1f} | {etas[-1]:.0f} |",
         f"and ancestral sampling {roads.excess('DDIM, η = 1', 10):.2f} times",
-        "So in ten steps it is cheapest to add more noise than ancestral sampling, most of it at",
-        "the two ends",
+        "So the cheapest of these rules in ten steps adds more noise than ancestral sampling, most "
+        "of it at the two ends",
         f"theirs have the variance {found:.2f}, where {alpha**2 + sigma**2:.2f} is right",
         "In few steps more noise than ancestral is cheaper still",
     )

@@ -1247,7 +1247,7 @@ prediction(
 prediction(
     "mends-meanflow",
     Choice(
-        "MeanFlow is trained again on two clusters. What brings the step back into its map?",
+        "MeanFlow is trained again on two clusters. What brings its map near the exact one?",
         {
             few_steps.UNIFORM: "Then the start is trained, but by a loss that prefers one cluster.",
             few_steps.NO_FACTOR: "Then the loss is right, but the start is never seen.",
