@@ -513,8 +513,8 @@ def test_karras_grid_overtakes_on_photographs_as_is_said(text):
     fine = sampling_experiments.settled_bands()[FM, "8 to 32"][50]
     assert_says(
         text,
-        "On the photographs EDM's grid overtakes flow matching's at two thirds of the steps, and is "
-        "the first to be done. On the digits it is not: there both early grids are done before it",
+        "On the photographs EDM's grid overtakes flow matching's at two thirds of the steps",
+        "is the first to be done. On the digits it is not: there both early grids are done before",
         f"after half of the steps on flow matching's grid, $R^2$ is {fine:.2f} in the finest band",
     )
 
