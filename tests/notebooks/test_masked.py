@@ -408,7 +408,7 @@ def test_the_names_of_the_text_are_what_it_says(text):
         text,
         "`muse` and `maskgit` have one cosine schedule. They divide by different numbers",
         "MaskGIT up and aMUSEd to the nearest",
-        "`mage` masks half of an image or more. Its rates are a Gaussian around 0.55, cut off",
+        "`mage` masks half of an image or more. Its rates are a Gaussian around 0.55",
         r"the sum without a factor under $\alpha = \rho^3$",
     )
     assert dv.masked_objective("dplm-linear").factor([0.0]) == pytest.approx(0.5)
@@ -420,7 +420,7 @@ def test_the_names_of_the_text_are_what_it_says(text):
     assert visible[top] == pytest.approx(0.45) and (np.diff(ratio[: top + 1]) > 0).all()
     assert ratio[visible > 0.5].max() == 0
     assert_says(
-        text, "rises from all masks to 45 % visible and ends at 50 %. The rise is its minus of 32 %"
+        text, "It rises from all masks to 45 % visible, and ends where half is visible"
     )
     assert_says(text, "`masked-mean` takes the mean over the masked tokens of each sequence")
 

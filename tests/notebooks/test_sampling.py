@@ -475,8 +475,8 @@ def test_the_exact_denoiser_is_early_done_as_is_said(text):
     assert len(set(equal)) == len(equal) - 2
     assert_says(
         text,
-        "After 30 % the order of the grids is the same for all four data",
-        "At 256² two pairs are equal to two digits",
+        "At that share of the steps the order of the grids is the same for all four data",
+        "On the larger photographs two pairs are equal to two digits",
     )
 
 
@@ -595,7 +595,7 @@ def test_only_the_grid_that_is_even_in_the_angle_takes_twelve_calls(text):
     three = dv.grid(LINEAR.schedule, 3, -10, 12)
     in_angle, calls = sampling_experiments.error_of("rk4", three, "gmm2d", std=1.0)
     assert in_angle < 4e-3 and calls == 12
-    assert_says(text, "an error below 4e-3 on `gmm2d` after three steps of FM's grid")
+    assert_says(text, "reaches an rms error of 4e-3 on `gmm2d` with three steps of FM's grid")
     assert_says(text, f"The error is {errors[0]:.4f}, and with FM's grid {errors[1]:.4f}")
 
 
