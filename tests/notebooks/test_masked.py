@@ -419,9 +419,7 @@ def test_the_names_of_the_text_are_what_it_says(text):
     top = int(ratio.argmax())
     assert visible[top] == pytest.approx(0.45) and (np.diff(ratio[: top + 1]) > 0).all()
     assert ratio[visible > 0.5].max() == 0
-    assert_says(
-        text, "It rises from all masks to 45 % visible, and ends where half is visible"
-    )
+    assert_says(text, "It rises from all masks to 45 % visible, and ends where half is visible")
     assert_says(text, "`masked-mean` takes the mean over the masked tokens of each sequence")
 
 
