@@ -32,6 +32,7 @@ const BY_COUNT = "by count";
 const SPENT = "on exact data";
 const OVER_ELBO = "over ELBO";
 const OWN = "yours"; // the loss that a reader makes
+const TOPS = [1.25, 1.6, 2.25, 3]; // of the axis of a weighting
 const LENGTH = "length";
 const LIMITS = ["long sequences", "large batches"]; // in which a mean is a weighting over λ
 const BATCH = "masked tokens of the batch";
@@ -106,6 +107,17 @@ function within(name, { weightings, inside }) {
 }
 
 /**
+ * The upper end of an axis on which all curves are 1 at one place.
+ * @param {[string, Float64Array][]} curves Some values may be NaN.
+ * @returns {number} The least of TOPS that is above all values, or the last of them.
+ */
+function topOf(curves) {
+  const known = curves.flatMap(([, values]) => [...values].filter((value) => !Number.isNaN(value)));
+  const highest = Math.max(0, ...known);
+  return TOPS.find((top) => highest < top) ?? TOPS[TOPS.length - 1];
+}
+
+/**
  * Weightings over λ, or what they spend on the exact data.
  * @param {State} state
  * @param {Data} data
@@ -128,7 +140,7 @@ function levelChart(state, data) {
     xlabel: data.label,
     ylabel: `${label}, 1 at λ = ${general(state.anchor)}`,
     title: ratio ? RATIO : TITLES[state.shows],
-    ...(spends ? {} : { ylim: /** @type {[number, number]} */ ([0, 3]) }),
+    ...(spends ? {} : { ylim: /** @type {[number, number]} */ ([0, topOf(curves)]) }),
     colours: data.colours,
   });
 }

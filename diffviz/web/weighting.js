@@ -40,7 +40,7 @@ import { note, table } from "./records.js";
  */
 
 const DRAWN = "drawn"; // name of the weighting that is drawn by hand
-const AS_DRAWN = "; drawn: not shifted"; // behind the label of an axis where it is not anchored
+const AS_DRAWN = "the drawn curve stands as it was drawn, the others are scaled";
 const HEIGHT = 4; // decades on either side of 0 in which it is drawn, at least
 
 /**
@@ -109,7 +109,7 @@ function chartOf(curves, state, data) {
   chart.curves[DRAWN] = heightsOn(data.grid, state);
   return {
     ...chart,
-    ylabel: chart.ylabel + AS_DRAWN,
+    title: AS_DRAWN,
     ylim: [Math.min(low, -HEIGHT), Math.max(high, HEIGHT)],
     dashes: { [DRAWN]: 0 },
     strokes: "drawn",

@@ -117,6 +117,12 @@ def test_what_is_right_and_what_is_missing_is_said(answer, said, capsys):
         ("paired-interval", (0.007, 0.0261), "the seeds are the same"),
         ("paired-interval", 0.007, "two numbers"),
         ("power-like-fm", 0.5, "a larger power is steeper"),
+        ("what-is-backed", "abc", "not that they are equal"),
+        ("what-is-backed", "a, c, e", "noise of a gradient"),
+        ("what-is-backed", "ad", "leave out 0"),
+        ("what-is-backed", "a", "one more"),
+        ("what-is-backed", "c", "one more"),
+        ("what-is-backed", "xy", "letters a to e"),
     ],
 )
 def test_a_usual_slip_is_named(name, answer, said, capsys):

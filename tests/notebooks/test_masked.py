@@ -15,7 +15,12 @@ import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import masked
-from diffviz.lab.explorers.masked import OWN_DIVISORS, own_objectives, relative_weights
+from diffviz.lab.explorers.masked import (
+    OWN_DIVISORS,
+    factor_words,
+    own_objectives,
+    relative_weights,
+)
 from diffviz.masked import noises
 from diffviz.masked.objectives import draw_masks
 
@@ -40,7 +45,7 @@ def test_the_counts_of_the_catalogue_are_right(text):
     np.testing.assert_allclose(ratio / ratio[12], product / product[12], rtol=1e-9)
     assert_says(text, r"the ratio is then $\alpha m$", "the same once batches are large")
     assert dv.masked_objective("dplm-linear").average == "batch"
-    assert_says(text, "divided by the masked tokens of the whole batch")
+    assert_says(text, "If it is divided by the masked tokens of the batch, the ratio is the same")
     share = np.linspace(0, 1, 10_001)
     slope = (1 - 2 * share) * share
     minus, plus = (np.trapezoid(np.maximum(part, 0), share) for part in (slope, -slope))
@@ -403,10 +408,18 @@ def test_the_names_of_the_text_are_what_it_says(text):
         text,
         "`muse` and `maskgit` have one cosine schedule. They divide by different numbers",
         "MaskGIT up and aMUSEd to the nearest",
-        "`mage` masks half of an image or more",
+        "`mage` masks half of an image or more. Its rates are a Gaussian around 0.55",
         r"the sum without a factor under $\alpha = \rho^3$",
     )
     assert dv.masked_objective("dplm-linear").factor([0.0]) == pytest.approx(0.5)
+    assert dv.compare(dv.masked_objective("dplm"), dv.masked_objective("simple")).same
+    assert dv.verdict(dv.masked_objective("mage")).negative_share == pytest.approx(0.32, abs=0.005)
+    visible = np.linspace(0.01, 0.6, 119)
+    ratio = dv.masked_objective("mage").weighting(np.log(visible / (1 - visible)), "elbo")
+    top = int(ratio.argmax())
+    assert visible[top] == pytest.approx(0.45) and (np.diff(ratio[: top + 1]) > 0).all()
+    assert ratio[visible > 0.5].max() == 0
+    assert_says(text, "It rises from all masks to 45 % visible, and ends where half is visible")
     assert_says(text, "`masked-mean` takes the mean over the masked tokens of each sequence")
 
 
@@ -528,3 +541,43 @@ def test_the_exercises_take_the_right_answers(capsys, text):
         assert "not yet" not in capsys.readouterr().out
         check(name, 1.2 * answer)
         assert "not yet" in capsys.readouterr().out
+
+
+def test_the_table_of_names_has_the_parts_and_the_weighting_of_each(text):
+    """A weighting is the density of λ times the factor, over m for a mean of each sequence."""
+    source = next(cell.source for cell in cells(NOTEBOOK) if "| rate $m$ |" in cell.source)
+    rows = {}
+    for names, *parts in re.findall(
+        r"^\| (`.+?`) \| (.+) \| (.+) \| (.+) \| (.+) \|$", source, re.M
+    ):
+        rows |= dict.fromkeys(re.findall(r"`(.+?)`", names), parts)
+    assert len(rows) == 10
+    alpha = expit(np.linspace(-4, 4, 9))
+    m = 1 - alpha
+    weightings = {
+        r"$\alpha = \operatorname{sigmoid}(\lambda)$": alpha,
+        r"$\alpha$": alpha,
+        r"$\alpha m$": alpha * m,
+        r"$\alpha^2$": alpha**2,
+        r"$\alpha^2 m$": alpha**2 * m,
+        r"$\alpha/\sqrt{1 - m^2}$": alpha / np.sqrt(1 - m**2),
+        r"$\alpha m/\sqrt{1 - m^2}$": alpha * m / np.sqrt(1 - m**2),
+    }
+    divisors = {"nothing": "sum", "the length of the sequence": "length"} | {
+        "the masked tokens of each sequence": "masked",
+        "the masked tokens of the batch": "batch",
+    }
+    for name, (_, factor, divisor, weighting) in rows.items():
+        entry = dv.masked_objective(name)
+        assert entry.average == divisors[divisor], name
+        assert factor_words(entry) == factor.replace("$", "").replace("-", "−"), name
+        ratio = entry.weighting(np.linspace(-4, 4, 9)) / weightings[weighting]
+        assert ratio == pytest.approx(ratio[0], rel=1e-9), name
+
+
+def test_at_seed_one_two_trainings_meet_where_all_is_masked(text):
+    runs = {run.name: run for run in masked.trained(seed=1)}
+    floor = masked.WORLD.floor(runs["elbo"].logsnr)[0]
+    ratio = (runs["elbo"].exact[0] - floor) / (runs["any-order"].exact[0] - floor)
+    assert ratio == pytest.approx(1.005, abs=0.001)
+    assert_says(text, "At seed 1 the lines of these two meet where all is masked")

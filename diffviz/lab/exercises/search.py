@@ -113,3 +113,28 @@ def power_like_fm(answer: Any) -> str:
         return RIGHT
     text = f"There the slope from −4 to 2 is {slope:.2f}; a larger power is steeper."
     return text.replace("-", "−")
+
+
+@exercise("what-is-backed")
+def what_is_backed(answer: Any) -> str:
+    """Which of five sentences two tables of goals back, seed by seed."""
+    message = 'give the letters of the sentences that are backed, such as "ab"'
+    checks.require(isinstance(answer, str), message, TypeError)
+    letters = set(answer.lower()) - set(" ,")
+    if not letters or not letters <= set("abcde"):
+        return "The sentences have the letters a to e."
+    mistakes = {
+        "b": "That two cannot be told apart is not that they are equal.",
+        "d": "Take the differences of A seed by seed: does their interval leave out 0?",
+        "e": "Which of the numbers is the noise of a gradient?",
+    }
+    for letter, words in mistakes.items():
+        if letter in letters:
+            return f"{letter} is not backed. {words}"
+    if letters == {"a", "c"}:
+        return RIGHT
+    if letters == {"a"}:
+        return (
+            "There is one more. Both tables have the same seeds, so their leads can be subtracted."
+        )
+    return "There is one more. Does the interval of A less B leave out 0 with levels alike?"

@@ -34,7 +34,7 @@ LINEAR = "linear, knows the mean"
 LEVELS = np.linspace(LOW, HIGH, 37)  # λ in nats at which an error is looked at
 MEMBERS = {  # power and octaves of each, by what is varied
     "power": ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (2.0, 0.0)),
-    "octaves": ((1.0, -3.0), (1.0, 0.0), (1.0, 2.0), (1.0, 5.0)),
+    "octaves": ((1.0, -3.0), (1.0, 0.0), (1.0, 2.0), (1.0, 3.0), (1.0, 4.0), (1.0, 5.0)),
 }
 
 

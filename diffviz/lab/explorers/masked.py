@@ -1,5 +1,6 @@
 """The explorer of masked objectives: any entries on one axis, by length and on exact data."""
 
+from collections.abc import Mapping
 from functools import cache
 from itertools import product
 from typing import Any
@@ -33,6 +34,7 @@ TITLES = {
 RATIO = "the ratio r to the ELBO's weighting"
 START = ("mdlm", "maskgit", "simple")
 MOST = 6
+TOPS = 1.25, 1.6, 2.25, 3.0  # of the axis of a weighting
 XLABEL = "log-SNR of masking λ   [masked ← → visible]"
 DIVISORS = {  # of the cross-entropy that is summed over masked tokens
     "sum": "nothing",
@@ -41,18 +43,19 @@ DIVISORS = {  # of the cross-entropy that is summed over masked tokens
     "batch": "masked tokens of the batch",
 }
 LIMITS = {"masked": "long sequences", "batch": "large batches"}  # by what the sum is divided by
-HEAD = ("", "rate (ρ uniform)", "sum divided by", "masks", "what it is")
+HEAD = ("", "rate m (ρ uniform)", "factor", "sum divided by", "what it is")
 LENGTHS = range(2, 65)  # of sequences
 OWN = "yours"  # the loss that a reader makes
 OWN_SCHEDULES = (LINEAR, SINE, kept_power(0.5))
 FACTORS = {"1": constant, "1/m": inverse_rate, "1 − m": kept_share}
+ELBO_FACTOR = "−α′/m"  # under a schedule whose α has no constant slope
 OWN_DIVISORS = tuple(DIVISORS.values())[1:]
 RATES = {
     "linear": "ρ",
     "sine": "cosine (MaskGIT)",
     "cosine": "cosine (MDLM)",
 }  # as the papers call them
-MASKS = {"independent": "by chance", "up": "rounded up", "nearest": "rounded to nearest"}
+MASKS = {"independent": "", "up": ", rounded up", "nearest": ", rounded to nearest"}
 
 
 def masked_chips() -> tuple[Chip, ...]:
@@ -244,9 +247,22 @@ def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
         xlabel=XLABEL,
         ylabel=f"{label}, 1 at λ = {state['anchor']:g}",
         title=RATIO if ratio else TITLES[state["shows"]],
-        ylim=None if spends else (0, 3),
+        ylim=None if spends else (0, top_of(curves)),
         colours=colours_of(entries),
     )
+
+
+def top_of(curves: Mapping[str, NDArray]) -> float:
+    """The upper end of an axis on which all curves are 1 at one place.
+
+    Args:
+        curves: Values by name, some of which may be NaN.
+
+    Returns:
+        The least of ``TOPS`` that is above all values, or the last of them.
+    """
+    highest = max((float(np.nanmax(values)) for values in curves.values()), default=0.0)
+    return next((top for top in TOPS if highest < top), TOPS[-1])
 
 
 def anchored(logsnr: NDArray, values: NDArray, anchor: float) -> NDArray:
@@ -435,11 +451,27 @@ def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
         words = experiments.with_minus(entry)
     return (
         entry.name,
-        rate_words(entry.schedule.name),
+        rate_words(entry.schedule.name) + MASKS[entry.masks],
+        factor_words(entry),
         DIVISORS[entry.average],
-        MASKS[entry.masks],
         words,
     )
+
+
+def factor_words(entry: MaskedObjective) -> str:
+    """What an objective multiplies the cross-entropy of a masked token by.
+
+    Args:
+        entry: A masked objective.
+
+    Returns:
+        A key of ``FACTORS`` where it is one of these up to a constant, otherwise ``ELBO_FACTOR``.
+    """
+    for words, factor in FACTORS.items():
+        if entry.multiplier == factor:
+            return words
+    slope_is_constant = entry.schedule.name.startswith("linear")
+    return "1/m" if slope_is_constant else ELBO_FACTOR
 
 
 def rate_words(schedule: str) -> str:

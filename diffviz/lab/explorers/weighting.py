@@ -59,7 +59,7 @@ PAPER = {
     "loss": (error_losses.SQUARED,),
 }
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
-AS_DRAWN = "; drawn: not shifted"  # behind the label of an axis with one that is not anchored
+AS_DRAWN = "the drawn curve stands as it was drawn, the others are scaled"
 FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w at λ < 0", "loss at λ < 0")
 
@@ -538,12 +538,12 @@ class WeightingExplorer(ViewExplorer):
             low, high = limits or (0.0, 0.0)
             limits = min(low, -HEIGHT), max(high, HEIGHT)
             curves[DRAWN] = drawn_heights(state, self.grid)
-            ylabel += AS_DRAWN
         return Chart(
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
             ylabel=ylabel,
+            title=AS_DRAWN if is_drawing(state) else "",
             xscale=axis.scale,
             ylim=limits,
             colours={DRAWN: colour_of(DRAWN)} if DRAWN in curves else {},

@@ -41,7 +41,8 @@ SHADE_OF = {
     "ODE": OTHERS[4],
 }
 # of three points, and of their mean, which is −ELBO up to a constant; far from those of objectives
-POINT_SHADES = (plots.PALETTE[0], plots.PALETTE[1], plots.PALETTE[9], SHADE_OF["−ELBO"])
+RED_TIMES = 50  # by which EDM's red is enlarged, as in the explorer at first
+POINT_SHADES = (plots.PALETTE[0], plots.PALETTE[3], plots.PALETTE[9], SHADE_OF["−ELBO"])
 
 
 @figure(
@@ -106,13 +107,13 @@ def _enlarge_red(ax: Axes, logsnr: NDArray, added: NDArray) -> None:
     """Draw what EDM has below 0 again in a frame, on a vertical scale of its own."""
     below = np.minimum(added, 0)
     left, right = logsnr[0], np.ceil(logsnr[below < 0].max())
-    bottom, height = np.array((0.2, 0.3)) * ax.get_ylim()[1]
+    bottom, height = 0.25 * ax.get_ylim()[1], RED_TIMES * -below.min()
     inset = ax.inset_axes((left, bottom, right - left, height), transform=ax.transData)
     inset.set_label("enlarged")
     inset.fill_between(logsnr, below, 0, color=NEGATIVE, alpha=0.6, lw=0)
     inset.axhline(0, color=NEUTRAL, lw=0.8)
     inset.set(xlim=(left, right), ylim=(below.min(), 0), xticks=(), yticks=())
-    inset.set_title(f"edm: red × {height / -below.min():.0f}", fontsize=9)
+    inset.set_title(f"edm: red × {RED_TIMES}", fontsize=9)
     inset.spines[["top", "right"]].set_visible(False)
 
 
@@ -280,7 +281,7 @@ def ode_likelihood(found: Routes | None = None) -> Axes:
         thousandths,
         xlabel="x",
         ylabel="10⁻³ nats above −log $p_{\\mathrm{data}}$",
-        title="their difference, λ ≤ 10",
+        title="ODE and −ELBO, less the exact one",
         colours=colours.__getitem__,
         ax=middle,
     )

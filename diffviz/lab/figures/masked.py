@@ -21,7 +21,6 @@ from diffviz.lab.figures.style import (
     line_of,
     minus,
     name_curve,
-    set_gaps,
 )
 from diffviz.plots.style import BLUES, FOCUS, OTHERS
 
@@ -217,7 +216,7 @@ def _draw_seeds(panels: Sequence[Axes], seeds: list[list[masked.TrainedMasked]])
     """A panel for each seed on one scale, with the names at the ends of the last."""
     for ax, seed, runs in zip(panels, masked.SEEDS, seeds, strict=True):
         _draw_seed(ax, runs)
-        ax.set_title(f"seed {seed}", fontsize=11)
+        ax.set_title(f"seed {seed}", fontsize=12)
     limits = np.array([ax.get_ylim() for ax in panels])
     for ax in panels:
         ax.set_ylim(limits.min(), limits.max())
@@ -227,10 +226,10 @@ def _draw_seeds(panels: Sequence[Axes], seeds: list[list[masked.TrainedMasked]])
     label_ends(panels[-1], last_points(panels[-1]), colour, leaders=False, apart=0.06)
     panels[len(panels) // 2].annotate(
         "elbo has most left at every λ; below −3 maskgit or simple has least",
-        (0.5, 1.13),
+        (0.5, 1.12),
         xycoords="axes fraction",
         ha="center",
-        fontsize=12,
+        fontsize=13,
         annotation_clip=False,
     )
 
@@ -253,9 +252,9 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
         )
         for row in values:
             ax.plot(place + shift, row, **DOT)
-    ax.set_xticks(place, [name.replace("-", "-\n") for name in names])
+    ax.set_xticks(place, names, fontsize=12)
     ax.set_ylabel("nats above the entropy")
-    ax.set_title("any-order is best and elbo worst,\nat each seed (dots)", fontsize=12)
+    ax.set_title("any-order is best and elbo worst, at each seed (dots)", fontsize=13)
     patches = [Patch(color="0.3"), Patch(color="0.3", alpha=0.4)]
     legend(ax, patches, labels=["−ELBO", "−log p"], loc="upper right")
 
@@ -267,13 +266,18 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
 )
 def masked_training() -> Axes:
     """Draw what is left in each training, its bound and its likelihood; returns the first panel."""
-    panels = plots.axes(14.0, 4.6, columns=4)
-    panels[0].figure.subplots_adjust(top=0.82)
-    set_gaps(panels, (0.25, 0.25, 1.75))
+    panels = plots.axes(12.0, 8.4, columns=len(masked.SEEDS), rows=2)
+    upper, (bars, *others) = panels[: len(masked.SEEDS)], panels[len(masked.SEEDS) :]
+    for ax in others:
+        ax.remove()
+    places = bars.get_gridspec()
+    if places is not None:
+        bars.set_subplotspec(places[1, :])
+    bars.figure.subplots_adjust(top=0.91, right=0.9, wspace=0.08, hspace=0.42)
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
-    _draw_seeds(panels[:-1], seeds)
-    _draw_bars(panels[-1], seeds)
-    return panels[0]
+    _draw_seeds(upper, seeds)
+    _draw_bars(bars, seeds)
+    return upper[0]
 
 
 @figure(

@@ -89,12 +89,21 @@ CHURN_NAMES = {  # of lines of 100 steps: at which step, and how far from them, 
     "half of DDPM's noise, η = 0.5": (76, (0, 9)),
     "DDPM, η = 1": (60, (-34, 6)),
 }
+NUMBERS_BELOW = 1, 4, 5, 6  # dots of the chain whose numbers stand below them
 NOISE = "0.5"  # what is added on the way; no solver
 VARIANCE_SHADES = ("0.64", "0.45", "0.25")  # from the least variance to the largest
 ASKED = 0.3  # the share of the steps at which grids are compared
 SMALL = FontProperties(size=9)
 INSET, FRAME = 0.03, VIVID[2]  # of what marks a cell of the table
 CALLS_ASKED = (12, 100)  # the calls at which the notebook asks for the best solver
+DOT_WIDTHS = (
+    13,
+    12,
+    10,
+    9,
+    8,
+    4.5,
+)  # of solvers, from the back to the front; rings of what is hidden
 MOST_CALLS = 1024  # where all lines of solvers end
 STEP_COUNTS = tuple(2**power for power in range(3, 11))  # of solvers, up to those calls
 
@@ -338,6 +347,12 @@ def _draw_chain(ax: Axes, chain: Chain) -> None:
         )
     own: dict[str, Any] = {"color": SOLVER_COLOURS["DDPM"], "label": "DDPM, the same draws"}
     ax.plot(chain.grid, chain.ddpm, "o", ms=6, gid="DDPM", **own)
+    for step, place in enumerate(zip(chain.grid, chain.ddpm, strict=True)):
+        beside = (-3, -15) if step in NUMBERS_BELOW else (-5, 7)
+        ax.annotate(
+            str(step), place, beside, textcoords="offset points", color=SOLVER_COLOURS["DDPM"]
+        )
+    ax.margins(y=0.12)
     ax.set(
         xlabel="log-SNR λ   [nats; noise ← → data]",
         ylabel="z, VP frame",
@@ -514,23 +529,43 @@ def solver_orders(data: str = "gmm2d") -> Axes:
         ax.axhline(1e-2, color=NEUTRAL, ls=":", lw=1)
         for calls in CALLS_ASKED:
             ax.axvline(calls, color=NEUTRAL, ls=":", lw=1)
-        ax.set(xscale="log", yscale="log", xlim=(7, MOST_CALLS), ylim=(1e-11, 100))
+        ax.set(xscale="log", yscale="log", xlim=(7, MOST_CALLS), ylim=(1e-11, 2e3))
         _mark_calls(ax, records, CALLS_ASKED[0])
         _name_ends(ax, records)
     for ax in (panels[1], panels[3]):
         ax.set_ylabel("")
     _explain_dashes(panels[0])
+    _write_errors(panels[0], convergence(next(iter(LAWS)), data, STEP_COUNTS), CALLS_ASKED[0])
     panels[0].figure.subplots_adjust(hspace=0.34, wspace=0.62, right=0.84)
     return panels[0]
 
 
 def _mark_calls(ax: Axes, records: dict[str, Convergence], calls: int) -> None:
     """A dot for each solver at one number of calls, the smaller ones in front."""
-    for k, (name, record) in enumerate(sorted(records.items(), key=_is_in_front)):
+    ordered = sorted(records.items(), key=_is_in_front)
+    for (name, record), width in zip(ordered, DOT_WIDTHS, strict=True):
         errors = record.errors[record.calls == calls]
-        size = 70 - 9 * k
+        size = width**2
         colour = SOLVER_COLOURS[name]
         ax.scatter([calls], errors, s=size, color=colour, gid=f"{name}, {calls} calls", zorder=3)
+
+
+def _write_errors(ax: Axes, records: dict[str, Convergence], calls: int) -> None:
+    """The errors of RK4 in both variables, beside their dots."""
+    for name, place in {RK4: (8, 3), RK4_IN_ANGLE: (24, -26)}.items():
+        record = records[name]
+        error = float(record.errors[record.calls == calls].item())
+        ax.annotate(
+            f"{error:.2g}" if error < 1 else f"{error:.0f}",
+            (calls, error),
+            place,
+            textcoords="offset points",
+            ha="left" if name == RK4 else "right",
+            color=SOLVER_COLOURS[name],
+            fontsize=11,
+            fontweight="bold",
+            gid=f"error of {name}",
+        )
 
 
 def _is_in_front(record: tuple[str, Convergence]) -> bool:

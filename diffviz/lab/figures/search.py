@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.contour import QuadContourSet
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
@@ -59,14 +60,16 @@ STEPS = (0, 0.5, 1, 2, 3, 4, 6, 8, 10, 12)  # percent above the least, between s
 SHADES = (0.0, 0.3, 0.47, 0.6, 0.68, 0.75, 0.81, 0.87, 0.93, 1.0)  # on viridis; far apart at first
 OPACITY = 0.8  # of the shades, under which white and coloured marks stand out
 WRITTEN = (0.5, 1.0)  # those of them that are drawn as lines with their numbers
-DOT = 5.0  # area in points² of the dot of one surface's least
+DOT = 5.0  # area in points² that each surface adds to a dot at its least
+SMALLEST_DOT = 15.0  # what a dot has besides, to be seen from afar
 GUESS_TEXT = "theory's guess"
 BOTH_FLOOR = "on the floor in both searches: flow matching and two weightings of an eye"
 AHEAD = "two weightings are ahead of the optimum"
 ABOVE = "above the least of the surface   [%]"
 OWN_COLOURS = {"visible-error": OTHERS[0], "projection": OTHERS[1]}
 EYE = OTHERS[0]  # Mannos and Sakrison's, as in the pictures of perception
-LIGHTEST = 0.82  # where on viridis the last of some curves is; beyond, a projector hides it
+MEMBER_SHADES = {"power": "viridis", "octaves": "plasma"}  # colour maps, by what is varied
+LIGHTEST = 0.82  # where on a colour map the last of some curves is; beyond, a projector hides it
 GAUSSIAN_DASHES = {GAUSSIAN: plots.DASHES[1], LINEAR: plots.DASHES[2]}
 LABELS = {
     "fm-ot": "flow matching",
@@ -430,16 +433,18 @@ def family(beside: Sequence[str] = ("fm-ot",)) -> Axes:
     panels = plots.axes(12.0, 4.4, columns=2)
     titles = "the power tilts it (octaves 0)", "the octaves bend it (power 1)"
     for ax, varied, title in zip(panels, MEMBERS, titles, strict=True):
-        _draw_members(ax, members(varied), beside, title)
+        _draw_members(ax, members(varied), beside, title, MEMBER_SHADES[varied])
     left = panels[0]
     left.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
     left.figure.subplots_adjust(wspace=0.42, right=0.89)
     return left
 
 
-def _draw_members(ax: Axes, curves: Mapping[str, Curve], beside: Sequence[str], title: str) -> None:
+def _draw_members(
+    ax: Axes, curves: Mapping[str, Curve], beside: Sequence[str], title: str, shades: str
+) -> None:
     """Weightings in colours with an order, over published ones; each is named at its end."""
-    ordered = colormaps["viridis"](np.linspace(0, LIGHTEST, len(curves)))
+    ordered = colormaps[shades](np.linspace(0, LIGHTEST, len(curves)))
     colours = dict(zip(curves, map(to_hex, ordered), strict=True)) | {
         name: plots.colour(name) for name in beside
     }
@@ -515,7 +520,7 @@ def trained_surface(result: search_report.Search | None = None) -> Axes:
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.03, 0, 0.03, 1)), format="%g")
     bar.set_label(ABOVE, fontsize=10)
     edges = ax.contour(x, y, z, WRITTEN, colors="white", linewidths=1.4, linestyles=(":", "-"))
-    ax.clabel(edges, fmt="%g %%", fontsize=11)
+    ax.clabel(edges, fmt="%g %%", fontsize=12, manual=_free_places(edges, fitted.points))
     kept = fitted.kept
     ax.plot(
         *fitted.points[kept].T,
@@ -535,6 +540,28 @@ def trained_surface(result: search_report.Search | None = None) -> Axes:
     place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncols": 3}
     legend(ax, handles, labels=list(names.values()), fontsize=10, **place)
     return ax
+
+
+def _free_places(edges: QuadContourSet, points: NDArray) -> list[tuple[float, float]]:
+    """The place on each line of a surface that is farthest from trained points and from its ends.
+
+    Args:
+        edges: The lines.
+        points: What must stay visible, shape (n, 2).
+
+    Returns:
+        A place for each line.
+    """
+    places = []
+    for segments in edges.allsegs:
+        inner = [segment[len(segment) // 8 : -len(segment) // 8] for segment in segments]
+        line = np.concatenate([*inner, np.empty((0, 2))])
+        if len(line):
+            scale = np.ptp(points, axis=0)
+            apart = np.linalg.norm((line[:, None] - points) / scale, axis=2).min(1)
+            first, second = line[apart.argmax()]
+            places.append((float(first), float(second)))
+    return places
 
 
 def floor_map(result: search_report.Search | None = None) -> Axes:
@@ -579,8 +606,9 @@ def _draw_optima(ax: Axes, fitted: Surface | SmoothSurface) -> None:
     """The least of each resampled surface; the area of a dot is how many have it there."""
     places, number = np.unique(fitted.optima.round(6), axis=0, return_counts=True)
     x, y = places.T
+    areas = SMALLEST_DOT + DOT * number
     style: dict[str, Any] = {"ec": "white", "lw": 0.8, "gid": "optima", "zorder": 3}
-    ax.scatter(x, y, s=DOT * number, color=OPTIMUM, clip_on=False, **style)
+    ax.scatter(x, y, s=areas, color=OPTIMUM, clip_on=False, **style)
 
 
 def intervals(found: Mapping[str, search_report.Search] | None = None) -> Axes:

@@ -94,9 +94,38 @@ def test_the_table_has_the_names_of_the_papers():
         assert words in shown
     assert "sine " not in shown.replace("cosine ", "")
     others = MaskedExplorer(names=("maskgit-square-root", "dplm-linear")).view.text
-    for words in ("1 − ρ^0.5", "masked tokens of the batch", "by chance"):
+    for words in ("1 − ρ^0.5", "masked tokens of the batch", "rounded up"):
         assert words in others
     assert "kept" not in others
+
+
+def test_losses_that_differ_have_rows_that_differ():
+    names = tuple(dv.masked_catalogue)
+    rows = {}
+    for some in (names[k : k + 6] for k in range(0, len(names), 6)):
+        table = MaskedExplorer(some).view.panels[1]
+        column = table.head.index("factor")
+        rows |= {name: (tuple(recipe), words) for name, *recipe, words in table.rows}
+        for name, *recipe, _ in table.rows:
+            entry = dv.masked_objective(name)
+            at = entry.multiplier(np.array([-1.0, 2.0]))
+            m = expit(-np.array([-1.0, 2.0]))
+            known = {"1": np.ones(2), "1/m": 1 / m, "1 − m": 1 - m}.get(recipe[column - 1])
+            if known is not None:
+                assert at / at[0] == pytest.approx(known / known[0], rel=1e-12), name
+    assert rows["dplm-linear"][0] != rows["simple-batch"][0]
+    verdicts = {}
+    for recipe, words in rows.values():
+        assert verdicts.setdefault(recipe, words) == words
+
+
+def test_no_third_of_the_axis_is_empty():
+    explorer = MaskedExplorer(("elbo", "maskgit-square-root"), base="over ELBO")
+    assert explorer.view.charts[0].ylim == (0, 2.25)
+    explorer.set("names", ("elbo",))
+    assert explorer.view.charts[0].ylim == (0, 1.25)
+    explorer.set("names", ("maskgit",))
+    assert explorer.view.charts[0].ylim == (0, 3)
 
 
 def test_no_count_leaves_the_top():
@@ -110,9 +139,10 @@ def test_no_count_leaves_the_top():
 
 def own_words(explorer):
     """What the table says of the loss that is made."""
-    *_, (name, rate, divisor, masks, words) = explorer.view.panels[1].rows
-    assert (name, masks) == ("yours", "by chance")
-    assert (rate, divisor) == (explorer.state["rate"], explorer.state["divisor"])
+    *_, (name, rate, factor, divisor, words) = explorer.view.panels[1].rows
+    assert name == "yours"
+    made = [explorer.state[part] for part in ("rate", "factor", "divisor")]
+    assert [rate, factor, divisor] == made
     return words
 
 

@@ -248,8 +248,19 @@ def test_the_share_of_a_spectrum_has_a_limit_of_many_steps():
 
 def orders_beside(ax):
     """The orders that stand beside a panel of solvers, by the solver's short name."""
-    rows = (text.get_text().split(": order ") for text in ax.texts)
+    rows = (text.get_text().split(": order ") for text in ax.texts if ": " in text.get_text())
     return {name: float(order) for name, order in rows}
+
+
+def test_the_errors_of_one_method_in_two_variables_stand_beside_their_dots(drawn):
+    ax = drawn["solver-orders"].axes[0]
+    found = {text.get_gid(): text for text in ax.texts if text.get_gid()}
+    written = {name: found[f"error of {name}"] for name in ("RK4 in λ", "RK4 in θ")}
+    assert [text.get_text() for text in written.values()] == ["221", "0.0038"]
+    low, high = ax.get_ylim()
+    for text in written.values():
+        calls, error = text.xy
+        assert calls == 12 and low < error < high
 
 
 def test_solver_orders_have_the_slopes(drawn):

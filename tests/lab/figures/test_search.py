@@ -202,7 +202,7 @@ def test_the_floor_holds_theorys_guess_and_the_least():
     assert floor.contains_point((1.0, 0.0))
     np.testing.assert_array_equal(line(ax, "optimum")[0], found.optimum)
     (optima,) = [one for one in ax.collections if one.get_gid() == "optima"]
-    number = optima.get_sizes() / search_figures.DOT
+    number = (optima.get_sizes() - search_figures.SMALLEST_DOT) / search_figures.DOT
     assert number.sum() == pytest.approx(len(found.surface.optima))
     places = np.asarray(optima.get_offsets())
     for place, times in zip(places, number, strict=True):
