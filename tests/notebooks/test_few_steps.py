@@ -171,9 +171,7 @@ def test_long_jumps_are_as_rare_as_stated(text):
     np.testing.assert_allclose(lengths, 2.0 ** np.arange(-6, 1))
     np.testing.assert_allclose(np.bincount(drawn, jumps.share) / np.sum(jumps.share), 1 / 7)
     np.testing.assert_allclose(r / (t - r), np.round(r / (t - r)), atol=1e-6)
-    assert_says(
-        text, "jumps have seven lengths, each as often as the others: the whole way"
-    )
+    assert_says(text, "jumps have seven lengths, each as often as the others: the whole way")
     left, upper = np.nonzero(few_steps.plane("ict").mass)
     assert set(upper - left) == {0, 1}
     assert_says(text, "so all its draws lie in two rows of cells")
