@@ -96,14 +96,7 @@ ASKED = 0.3  # the share of the steps at which grids are compared
 SMALL = FontProperties(size=9)
 INSET, FRAME = 0.03, VIVID[2]  # of what marks a cell of the table
 CALLS_ASKED = (12, 100)  # the calls at which the notebook asks for the best solver
-DOT_WIDTHS = (
-    13,
-    12,
-    10,
-    9,
-    8,
-    4.5,
-)  # of solvers, from the back to the front; rings of what is hidden
+DOT_WIDTHS = 13, 12, 10, 9, 8, 4.5  # of solvers from the back to the front, so that each is seen
 MOST_CALLS = 1024  # where all lines of solvers end
 STEP_COUNTS = tuple(2**power for power in range(3, 11))  # of solvers, up to those calls
 
