@@ -159,7 +159,7 @@ def test_the_note_says_where_the_curve_of_huber_holds(text, x):
     assert_says(
         text,
         "No deviation from flow matching was seen, over 98 % of that recipe's draws",
-        "At λ = −8.8, where few draws fall, one below 2.8 % could hide",
+        "At λ = −8.8, where few draws fall, one of a few times 2.8 % could hide",
     )
 
 

@@ -872,7 +872,7 @@ prediction(
 prediction(
     "early-grid",
     Choice(
-        "The exact denoiser has no weighting. Which of these grids has settled most of a "
+        "The exact denoiser has no weighting. Which of these grids has settled the most of a "
         "photograph after 30 % of its steps?",
         {
             "FM, uniform t": "It is early, but not the earliest.",
