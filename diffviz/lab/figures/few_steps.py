@@ -14,7 +14,6 @@ from diffviz.few_steps.objectives import few_step
 from diffviz.lab.experiments import few_steps as experiments
 from diffviz.lab.experiments.few_steps import (
     BOTH,
-    CHANGES,
     DATA,
     EDGES,
     ENDS,
@@ -169,16 +168,16 @@ def draw_maps(
         ylim: Ends of the vertical axis; by default those of the lines.
     """
     likely = _likely()
-    starts, exact = PATH_STARTS[likely], paths(data).at(ENDS[1]).states[likely]
-    tips = {EXACT: float(exact[-1])}
+    tips = {EXACT: float(_exact_ends(data)[-1])}
     for name in names:
         of_seeds = learned_map(name, data)[:, likely]
         tips[name] = float(np.sort(of_seeds[:, -1])[len(of_seeds) // 2])
         _draw_ends(ax, of_seeds, COLOURS[name], name)
-    ax.plot(starts, exact, color=BEST, lw=2.6, ls=plots.DASHES[1], gid="exact")
+    _draw_exact_ends(ax, data)
     ax.set_title(MAP_FINDINGS.get((data, tuple(names)), TITLES[data]))
     ax.set_ylim(ylim)
-    ends_of_lines = {name: (float(starts[-1]), tip) for name, tip in tips.items()}
+    last = float(PATH_STARTS[likely][-1])
+    ends_of_lines = {name: (last, tip) for name, tip in tips.items()}
     label_ends(ax, ends_of_lines, (COLOURS | {EXACT: BEST}).__getitem__)
 
 
@@ -195,6 +194,17 @@ def _draw_ends(ax: Axes, of_seeds: NDArray, colour: str, name: str) -> None:
     ax.locator_params(axis="y", nbins=5)  # of one digit, so that the label has room
 
 
+def _draw_exact_ends(ax: Axes, data: str) -> None:
+    """Draw where the exact flow ends."""
+    starts = PATH_STARTS[_likely()]
+    ax.plot(starts, _exact_ends(data), color=BEST, lw=2.6, ls=plots.DASHES[1], gid="exact")
+
+
+def _exact_ends(data: str) -> NDArray:
+    """Where the exact flow carries the states that are drawn, shape (n,)."""
+    return paths(data).at(ENDS[1]).states[_likely()]
+
+
 def one_step_maps() -> Axes:
     """Draw the maps of one step beside the exact one: a row for each data set.
 
@@ -208,7 +218,8 @@ def one_step_maps() -> Axes:
     places = iter(panels)
     for data in DATA:
         for names in (FORMS, OTHER_METHODS):
-            draw_maps(next(places), data, names, ylim=_heights(data))
+            ylim = _heights([learned_map(name, data) for name in NAMES])
+            draw_maps(next(places), data, names, ylim=ylim)
     return panels[0]
 
 
@@ -224,16 +235,13 @@ def changes() -> Axes:
     """
     panels = plots.axes(11.4, 8.6, columns=2, rows=2)
     panels[0].figure.subplots_adjust(wspace=0.24, hspace=0.34)
-    likely = _likely()
-    exact = paths(DATA[1]).at(ENDS[1]).states[likely]
-    all_ends = np.stack([outcome(change).ends for change in CHANGES])[..., likely]
-    low, high = min(all_ends.min(), exact.min()), max(all_ends.max(), exact.max())
-    margin = 0.05 * float(high - low)
-    for ax, change in zip(panels, (PUBLISHED, NO_FACTOR, UNIFORM, BOTH), strict=True):
-        _draw_ends(ax, outcome(change).ends[:, likely], COLOURS["meanflow"], change)
-        ax.plot(PATH_STARTS[likely], exact, color=BEST, lw=2.6, ls=plots.DASHES[1], gid="exact")
-        off = outcome(change).rms[:, 0].mean()
-        ax.set(title=f"{change}: {off:.2f} off", ylim=(low - margin, high + margin))
+    found = {change: outcome(change) for change in (PUBLISHED, NO_FACTOR, UNIFORM, BOTH)}
+    exact = paths(DATA[1]).at(ENDS[1]).states
+    ylim = _heights([exact, *(learned.ends for learned in found.values())])
+    for ax, (change, learned) in zip(panels, found.items(), strict=True):
+        _draw_ends(ax, learned.ends[:, _likely()], COLOURS["meanflow"], change)
+        _draw_exact_ends(ax, DATA[1])
+        ax.set(title=f"{change}: {learned.rms[:, 0].mean():.2f} off", ylim=ylim)
     lines = panels[0].lines
     legend(panels[0], [lines[0], lines[-1]], labels=["a network", EXACT], loc="lower right")
     return panels[0]
@@ -270,9 +278,9 @@ def guesses(t: float = 0.9) -> Axes:
     return ax
 
 
-def _heights(data: str) -> tuple[float, float]:
-    """Ends of an axis that holds where one step of all networks ends."""
-    ends = np.stack([learned_map(name, data) for name in NAMES])[..., _likely()]
+def _heights(maps: Sequence[NDArray]) -> tuple[float, float]:
+    """Ends of an axis that holds where several maps end, each (..., 121) over ``PATH_STARTS``."""
+    ends = np.concatenate([each[..., _likely()].ravel() for each in maps])
     margin = 0.05 * float(np.ptp(ends))
     return float(ends.min()) - margin, float(ends.max()) + margin
 

@@ -21,6 +21,9 @@ from diffviz.lab.figures.style import (
     line_of,
     minus,
     name_curve,
+    one_of_row,
+    share_height,
+    title_over,
 )
 from diffviz.plots.style import BLUES, FOCUS, OTHERS
 
@@ -217,21 +220,11 @@ def _draw_seeds(panels: Sequence[Axes], seeds: list[list[masked.TrainedMasked]])
     for ax, seed, runs in zip(panels, masked.SEEDS, seeds, strict=True):
         _draw_seed(ax, runs)
         ax.set_title(f"seed {seed}", fontsize=12)
-    limits = np.array([ax.get_ylim() for ax in panels])
-    for ax in panels:
-        ax.set_ylim(limits.min(), limits.max())
-    for ax in panels[1:]:
-        ax.set_yticklabels([])
+    share_height(panels)
     panels[0].set_ylabel("C above its least, nats")
     label_ends(panels[-1], last_points(panels[-1]), colour, leaders=False, apart=0.06)
-    panels[len(panels) // 2].annotate(
-        "elbo has most left at every λ; below −3 maskgit or simple has least",
-        (0.5, 1.12),
-        xycoords="axes fraction",
-        ha="center",
-        fontsize=13,
-        annotation_clip=False,
-    )
+    title = "elbo has most left at every λ; below −3 maskgit or simple has least"
+    title_over(panels, title, 1.12, 13)
 
 
 def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
@@ -267,12 +260,8 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
 def masked_training() -> Axes:
     """Draw what is left in each training, its bound and its likelihood; returns the first panel."""
     panels = plots.axes(12.0, 8.4, columns=len(masked.SEEDS), rows=2)
-    upper, (bars, *others) = panels[: len(masked.SEEDS)], panels[len(masked.SEEDS) :]
-    for ax in others:
-        ax.remove()
-    places = bars.get_gridspec()
-    if places is not None:
-        bars.set_subplotspec(places[1, :])
+    upper = panels[: len(masked.SEEDS)]
+    bars = one_of_row(panels[len(masked.SEEDS) :], 1)
     bars.figure.subplots_adjust(top=0.91, right=0.9, wspace=0.08, hspace=0.42)
     seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
     _draw_seeds(upper, seeds)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.probing import MISTAKE_GRID, MistakenPair
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, put_under
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, put_under_first
 from diffviz.plots.curves import place_legend
 from diffviz.plots.style import FOCUS, OTHERS
 
@@ -56,7 +56,5 @@ def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:
     ends = MISTAKE_GRID[[0, -1]]
     left.set(xlim=ends, ylim=_around(np.array([pair.measured, pair.meant])))
     right.set(xlim=ends, ylim=_around(pair.ratio))
-    put_under((left,), strip)
-    right.set_xticks(left.get_xticks())
-    right.set_xlim(*ends)
+    put_under_first((left, right), strip)
     return left

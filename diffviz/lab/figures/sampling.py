@@ -51,6 +51,9 @@ from diffviz.lab.figures.style import (
     line_of,
     name_curve,
     named_lines,
+    one_of_row,
+    share_height,
+    title_over,
 )
 from diffviz.plots.style import BLUES, LIGHTER, LINE_BLUE, OTHERS, REFERENCE, VIVID
 from diffviz.theory.paths import COSINE, LINEAR
@@ -528,7 +531,7 @@ def solver_orders(data: str = "gmm2d") -> Axes:
     for ax in (panels[1], panels[3]):
         ax.set_ylabel("")
     _explain_dashes(panels[0])
-    _write_errors(panels[0], convergence(next(iter(LAWS)), data, STEP_COUNTS), CALLS_ASKED[0])
+    _write_errors(panels[0], convergence(LAWS[0], data, STEP_COUNTS), CALLS_ASKED[0])
     panels[0].figure.subplots_adjust(hspace=0.34, wspace=0.62, right=0.84)
     return panels[0]
 
@@ -537,17 +540,19 @@ def _mark_calls(ax: Axes, records: dict[str, Convergence], calls: int) -> None:
     """A dot for each solver at one number of calls, the smaller ones in front."""
     ordered = sorted(records.items(), key=_is_in_front)
     for (name, record), width in zip(ordered, DOT_WIDTHS, strict=True):
-        errors = record.errors[record.calls == calls]
-        size = width**2
-        colour = SOLVER_COLOURS[name]
-        ax.scatter([calls], errors, s=size, color=colour, gid=f"{name}, {calls} calls", zorder=3)
+        style: dict[str, Any] = {"s": width**2, "color": SOLVER_COLOURS[name], "zorder": 3}
+        ax.scatter([calls], [_error_at(record, calls)], gid=f"{name}, {calls} calls", **style)
+
+
+def _error_at(record: Convergence, calls: int) -> float:
+    """The error of a solver at one of its numbers of calls."""
+    return float(record.errors[record.calls == calls].item())
 
 
 def _write_errors(ax: Axes, records: dict[str, Convergence], calls: int) -> None:
     """The errors of RK4 in both variables, beside their dots."""
     for name, place in {RK4: (8, 3), RK4_IN_ANGLE: (24, -26)}.items():
-        record = records[name]
-        error = float(record.errors[record.calls == calls].item())
+        error = _error_at(records[name], calls)
         ax.annotate(
             f"{error:.2g}" if error < 1 else f"{error:.0f}",
             (calls, error),
@@ -597,10 +602,7 @@ def _winners(records: dict[str, Convergence]) -> str:
 
 def _name_ends(ax: Axes, records: dict[str, Convergence]) -> None:
     """Names and orders of the solvers beside the axes, where their lines leave them."""
-    ends = {
-        name: (MOST_CALLS, float(record.errors[record.calls == MOST_CALLS].item()))
-        for name, record in records.items()
-    }
+    ends = {name: (MOST_CALLS, _error_at(record, MOST_CALLS)) for name, record in records.items()}
     labels = {name: f"{name}: order {record.order:.2f}" for name, record in records.items()}
     colours = SOLVER_COLOURS.__getitem__
     label_ends(ax, ends, colours, labels=labels, apart=0.08, size=10)
@@ -679,28 +681,13 @@ def train_sample_schedules(steps: int = 16, counts: Sequence[int] = COUNTS) -> A
     upper, lower = panels[: len(GRIDS)], panels[len(GRIDS) :]
     for ax, grid in zip(upper, GRIDS, strict=True):
         _draw_distances(ax, grid, counts)
-    ends = np.array([ax.get_ylim() for ax in upper])
-    for ax in upper:
-        ax.set_ylim(ends.min(), ends.max())
-    for ax in upper[1:]:
-        ax.set_yticklabels([])
+    share_height(upper)
     upper[0].set_yticks([0.01, 0.03, 0.1, 0.3], ["0.01", "0.03", "0.1", "0.3"])
     upper[0].set_ylabel("rms distance from the exact end")
     legend(upper[0], loc="lower left", handlelength=1.5)
-    table, *others = lower
-    for ax in others:
-        ax.remove()
-    places = table.get_gridspec()
-    if places is not None:
-        table.set_subplotspec(places[1, :])
+    table = one_of_row(lower, 1)
     table.figure.subplots_adjust(bottom=0.03, top=0.9, wspace=0.1, hspace=0.45)
-    upper[len(upper) // 2].annotate(
-        "with few steps the networks do as the exact denoiser does, with many they do not",
-        (0.5, 1.15),
-        xycoords="axes fraction",
-        ha="center",
-        fontsize=11,
-        annotation_clip=False,
-    )
+    title = "with few steps the networks do as the exact denoiser does, with many they do not"
+    title_over(upper, title, 1.15, 11)
     _draw_table(table, steps)
     return upper[0]

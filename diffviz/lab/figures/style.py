@@ -74,6 +74,61 @@ def put_under(axes: Iterable[Axes], strip: plots.Strip | None) -> None:
             plots.draw_strip(ax, strip)
 
 
+def put_under_first(panels: Sequence[Axes], strip: plots.Strip | None) -> None:
+    """Draw a strip under the first of several panels, whose axis of log-SNR all of them get."""
+    first, *others = panels
+    put_under([first], strip)
+    for ax in others:
+        ax.set(xticks=first.get_xticks(), xlim=first.get_xlim())
+
+
+def share_height(panels: Sequence[Axes]) -> None:
+    """Give the panels of a row one vertical scale, with its numbers at the first one alone."""
+    ends = np.array([ax.get_ylim() for ax in panels])
+    for ax in panels:
+        ax.set_ylim(ends.min(), ends.max())
+    for ax in panels[1:]:
+        ax.set_yticklabels([])
+
+
+def title_over(panels: Sequence[Axes], text: str, height: float, size: float) -> None:
+    """Write a title over a row of panels.
+
+    Args:
+        panels: The panels, from left to right.
+        text: The title.
+        height: How high it stands, in heights of a panel.
+        size: Of its type, in points.
+    """
+    panels[len(panels) // 2].annotate(
+        text,
+        (0.5, height),
+        xycoords="axes fraction",
+        ha="center",
+        fontsize=size,
+        annotation_clip=False,
+    )
+
+
+def one_of_row(panels: Sequence[Axes], row: int) -> Axes:
+    """Let the first panel of a row take the place of all of them.
+
+    Args:
+        panels: The panels of the row, from left to right.
+        row: Its number, from 0 at the top.
+
+    Returns:
+        The panel.
+    """
+    first, *others = panels
+    for ax in others:
+        ax.remove()
+    places = first.get_gridspec()
+    if places is not None:
+        first.set_subplotspec(places[row, :])
+    return first
+
+
 def named_lines(ax: Axes) -> list[Line2D]:
     """The curves that ``plots.lines`` drew first on these Axes, without the dots at their ends."""
     return list(ax.lines[::2])

@@ -48,6 +48,7 @@ from diffviz.lab.figures.style import (
     name_curve,
     named_lines,
     put_under,
+    put_under_first,
     set_gaps,
 )
 from diffviz.learning.floors.record import Floor
@@ -242,18 +243,10 @@ def capacity(
     set_gaps((left, *others), (NAMED, *[BESIDE] * (len(others) - 1)))
     _name_weightings(left)
     label_ends(others[-1], last_points(others[-1]), plots.colour, size=10)
-    _put_under_first((left, *others), strip)
+    put_under_first((left, *others), strip)
     for ax in (left, *others):
         _mark_anchor(ax)
     return left
-
-
-def _put_under_first(panels: Sequence[Axes], strip: plots.Strip | None) -> None:
-    """Draw a strip under the first of several panels, whose axis of λ all of them have."""
-    first, *others = panels
-    put_under([first], strip)
-    for ax in others:
-        ax.set(xticks=first.get_xticks(), xlim=first.get_xlim())
 
 
 def _name_weightings(ax: Axes) -> None:
@@ -304,7 +297,7 @@ def left_to_win(
     name_curve(left, "elbo", 6.0, (6, 4), ha="left")
     for name, (level, offset) in STEEP.items():
         name_curve(right, name, level, offset, ha="left")
-    _put_under_first((left, right), strip)
+    put_under_first((left, right), strip)
     _mark_anchor(left, height=0.92)
     _mark_anchor(right)
     return left

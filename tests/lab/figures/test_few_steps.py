@@ -151,7 +151,7 @@ def test_maps_of_one_data_set_have_one_scale_that_holds_all_lines():
 
 
 @pytest.mark.slow
-def test_each_changed_meanflow_is_drawn_under_its_finding():
+def test_each_changed_meanflow_is_drawn_under_its_distance():
     panels = figures.changes().figure.axes
     titles = {
         f"{change}: {few_steps.outcome(change).rms[:, 0].mean():.2f} off": change
