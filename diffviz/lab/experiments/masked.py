@@ -116,6 +116,22 @@ def with_minus(entry: MaskedObjective, digits: int = 1) -> str:
     return f"mixture, minus {alone:.{digits}%} (chain {on_chain:.{digits}%})"
 
 
+def verdict_words(entry: MaskedObjective, digits: int = 1) -> str:
+    """Whether the loss of an objective is the ELBO, a sum of ELBOs, or a mixture with a minus.
+
+    Args:
+        entry: A masked objective.
+        digits: Digits of the percentages after the point.
+
+    Returns:
+        The words.
+    """
+    found = verdict(entry)
+    if is_elbo(found):
+        return "the ELBO"
+    return "a sum of ELBOs" if found.monotone else with_minus(entry, digits)
+
+
 def classes() -> list[Row]:
     """The catalogue in classes of equal weightings.
 
@@ -124,15 +140,8 @@ def classes() -> list[Row]:
     """
     rows = []
     for group in equivalent(CATALOGUE.values()):
-        found = verdict(group[0])
-        if is_elbo(found):
-            words = "the ELBO"
-        elif found.monotone:
-            words = "a sum of ELBOs"
-        else:
-            words = with_minus(group[0], digits=0)
         names = tuple(member.name for member in group)
-        rows.append(Row(names, words))
+        rows.append(Row(names, verdict_words(group[0], digits=0)))
     return rows
 
 

@@ -445,16 +445,12 @@ def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
     Returns:
         Its row of the table.
     """
-    found = verdict(entry)
-    words = "the ELBO" if experiments.is_elbo(found) else "a sum of ELBOs"
-    if not found.monotone:
-        words = experiments.with_minus(entry)
     return (
         entry.name,
         rate_words(entry.schedule.name) + MASKS[entry.masks],
         factor_words(entry),
         DIVISORS[entry.average],
-        words,
+        experiments.verdict_words(entry),
     )
 
 
