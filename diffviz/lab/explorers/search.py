@@ -209,14 +209,10 @@ class SearchExplorer(ViewExplorer):
         panels: tuple[Panel, ...] = (self._weightings(state),)
         if surface is not None:
             panels += (self._map(state, surface), *self._cuts(state, surface))
-        return View((*panels, Note(words(state, surface, self._on_floor(state)))), columns=2)
-
-    def _on_floor(self, state: State) -> int | None:
-        """How many of the likely surfaces have the chosen point on the floor; None if unknown."""
-        found = self._results.found("small", search_experiments.small)
-        if found is None or not isinstance(found.surface, SmoothSurface):
-            return None
-        return count_on_floor(found.surface, (state["power"], state["octaves"]))
+        on_floor = None
+        if found is not None and isinstance(found.surface, SmoothSurface):
+            on_floor = count_on_floor(found.surface, (state["power"], state["octaves"]))
+        return View((*panels, Note(words(state, surface, on_floor))), columns=2)
 
     def _weightings(self, state: State) -> Chart:
         """log10 of the weighting that is chosen, of theory's guess and of those beside them."""
