@@ -239,7 +239,7 @@ def picture_of(content: bytes, name: str = "the file", side: int = SIDE) -> NDAr
     return np.clip(np.asarray(square.resize(size), dtype=float), -1, 1)
 
 
-class Looked:
+class Viewed:
     """What is looked at: its spectrum, and what is known of it at a level of noise.
 
     Args:
@@ -274,7 +274,7 @@ class Looked:
         return float((self.spectrum.captured(logsnr) * power)[band].sum() / power[band].sum())
 
 
-class Photograph(Looked):
+class Photograph(Viewed):
     """A square picture, its spectrum, and what noise leaves of it.
 
     The noise is the same at every level, so that a film of levels does not flicker.
@@ -312,26 +312,26 @@ class Photograph(Looked):
         z = self._coefficients + np.exp(-logsnr / 2) * self._noise
         return fft.idctn(z, norm="ortho") / np.sqrt(1 + np.exp(-logsnr))
 
-    def guess(self, logsnr: float, among: Spectrum | None = None) -> NDArray:
+    def guess(self, logsnr: float, known: Spectrum | None = None) -> NDArray:
         """The linear estimate of x from z, which takes of each coefficient the share that is known.
 
         The mean of the picture counts as known.
 
         Args:
             logsnr: λ in nats.
-            among: The spectrum that the estimate knows; that of the picture by default.
+            known: The spectrum that the estimate knows; that of the picture by default.
 
         Returns:
             The estimate, shape (n, n).
         """
-        familiar = self.spectrum if among is None else among
-        known = np.append(1.0, familiar.captured(logsnr))
-        estimate = (self._coefficients + np.exp(-logsnr / 2) * self._noise) * known[self._ring]
+        spectrum = self.spectrum if known is None else known
+        shares = np.append(1.0, spectrum.captured(logsnr))
+        estimate = (self._coefficients + np.exp(-logsnr / 2) * self._noise) * shares[self._ring]
         estimate[0, 0] = self._coefficients[0, 0]
         return fft.idctn(estimate, norm="ortho")
 
 
-class Album(Looked):
+class Album(Viewed):
     """The eight photographs together: their mean spectrum, and what noise leaves of each.
 
     Attributes:

@@ -160,9 +160,9 @@ class PerceptionExplorer(ViewExplorer):
 
     def page_data(self) -> dict[str, Any]:
         """The photographs with their spectra, published weightings, and what scales an eye."""
-        looked = {name: self._looked({"image": name}) for name in self._names()}
+        viewed = {name: self._viewed({"image": name}) for name in self._names()}
         side = perception_experiments.SIDE
-        shown = {name: looked_data(one) for name, one in looked.items() if one.side == side}
+        shown = {name: viewed_data(one) for name, one in viewed.items() if one.side == side}
         names = (RATE_DISTORTION, PROJECTION, PROJECTION_OF_X, *CATALOGUE)
         return {
             "photographs": shown,
@@ -202,7 +202,7 @@ class PerceptionExplorer(ViewExplorer):
 
     def photograph(self) -> Photograph | Album:
         """The picture that is chosen, or all eight."""
-        return self._looked(self.state)
+        return self._viewed(self.state)
 
     def implied(self) -> Implied:
         """The weightings that are implied by what is chosen."""
@@ -243,7 +243,7 @@ class PerceptionExplorer(ViewExplorer):
         """The names of all pictures."""
         return tuple(dict.fromkeys((*perception_experiments.photos(), ALL, *self._own)))
 
-    def _looked(self, state: State) -> Photograph | Album:
+    def _viewed(self, state: State) -> Photograph | Album:
         """The picture of a state, or all eight."""
         name = state["image"]
         if name in self._own:
@@ -254,12 +254,12 @@ class PerceptionExplorer(ViewExplorer):
 
     def _implied(self, state: State) -> Implied:
         """The implied weightings of a state."""
-        return _implied(self._looked(state), state["curve"], state["species"], float(state["rate"]))
+        return _implied(self._viewed(state), state["curve"], state["species"], float(state["rate"]))
 
     def _picture(self, state: State) -> NDArray:
         """The picture of a state at its level."""
-        looked = self._looked(state)
-        return looked.guess(state["logsnr"]) if state["guess"] else looked.noisy(state["logsnr"])
+        viewed = self._viewed(state)
+        return viewed.guess(state["logsnr"]) if state["guess"] else viewed.noisy(state["logsnr"])
 
     def _sound_view(self, state: State, recording: Recording) -> View:
         """The view of a sound."""
@@ -298,7 +298,7 @@ class PerceptionExplorer(ViewExplorer):
 
     def _bands(self, state: State) -> Chart:
         """What is seen and what is known of each band."""
-        photograph = self._looked(state)
+        photograph = self._viewed(state)
         rings = photograph.spectrum.frequency < perception_experiments.NYQUIST
         frequency = photograph.spectrum.frequency[rings]
         known = photograph.spectrum.captured(state["logsnr"])[rings]
@@ -320,7 +320,7 @@ class PerceptionExplorer(ViewExplorer):
 
     def _octaves(self, state: State) -> Table:
         """The share of power that is known at λ in each octave."""
-        photograph, level = self._looked(state), state["logsnr"]
+        photograph, level = self._viewed(state), state["logsnr"]
         octaves = photograph.octaves
         degrees = (f"{low / photograph.side * state['rate']:.2g}" for low, _ in octaves)
         known = (f"{photograph.known_share(*octave, level):.0%}" for octave in octaves)
@@ -332,7 +332,7 @@ class PerceptionExplorer(ViewExplorer):
     def _words(self, state: State) -> Note:
         """The width of the picture, the slopes of its weighting, and the distortion left."""
         of_eye, level = self._implied(state), state["logsnr"]
-        width = self._looked(state).side / state["rate"]
+        width = self._viewed(state).side / state["rate"]
         noisy, middle, clean = perception_experiments.slopes(of_eye.rate_distortion)
         left, most = of_eye.distortion(np.array([level, -20.0]))
         words = (
@@ -358,30 +358,30 @@ def peak_of(curve: str) -> float:
     return float(human(np.geomspace(0.05, 60, 200)).max())
 
 
-def looked_data(looked: Photograph | Album) -> dict[str, Any]:
+def viewed_data(viewed: Photograph | Album) -> dict[str, Any]:
     """What the browser needs of a photograph, or of all eight.
 
     Args:
-        looked: The photograph, or all eight.
+        viewed: The photograph, or all eight.
 
     Returns:
         Its side, its spectrum by rings of frequency, and its pixels as bytes; or the names of the
         photographs in the place of the last.
     """
-    spectrum = looked.spectrum
+    spectrum = viewed.spectrum
     record: dict[str, Any] = {
-        "side": looked.side,
+        "side": viewed.side,
         "frequency": spectrum.frequency,
         "power": spectrum.power,
         "count": spectrum.count,
     }
-    if isinstance(looked, Album):
+    if isinstance(viewed, Album):
         return record | {"members": tuple(perception_experiments.photos())}
-    return record | {"pixels": as_bytes((looked.pixels + 1) / 2)}
+    return record | {"pixels": as_bytes((viewed.pixels + 1) / 2)}
 
 
 @lru_cache(64)
-def _implied(looked: Photograph | Album, curve: str, species: str, rate: float) -> Implied:
+def _implied(viewed: Photograph | Album, curve: str, species: str, rate: float) -> Implied:
     """The weightings that an eye at a distance implies on what it looks at."""
     eye = eye_of(species, SENSITIVITIES[SENSITIVITY_NAMES[curve]])
-    return implied(looked.spectrum, eye, rate)
+    return implied(viewed.spectrum, eye, rate)

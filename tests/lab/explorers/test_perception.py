@@ -176,11 +176,11 @@ def test_all_eight_photographs_are_looked_at_together(explorer):
 def test_the_guess_of_all_eight_knows_the_mean_spectrum_only():
     album = perception_experiments.album()
     brick = perception_experiments.photograph("brick")
-    own, among = brick.guess(0.0), brick.guess(0.0, album.spectrum)
-    error = [np.square(guess - brick.pixels).mean() for guess in (own, among)]
+    own, of_album = brick.guess(0.0), brick.guess(0.0, album.spectrum)
+    error = [np.square(guess - brick.pixels).mean() for guess in (own, of_album)]
     assert error[0] < error[1]
     place = list(perception_experiments.photos()).index("brick")
-    np.testing.assert_array_equal(album.guess(0.0)[place], among)
+    np.testing.assert_array_equal(album.guess(0.0)[place], of_album)
 
 
 def test_a_picture_of_the_reader_stands_beside_the_photographs():
