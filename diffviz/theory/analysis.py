@@ -52,11 +52,11 @@ FAR = 1.5  # ratio of weightings at inner levels beyond which none is a table of
 
 
 def augmentation_density(w: WeightingLike, logsnr: ArrayLike) -> NDArray:
-    """Density of the noise augmentation under which a weighted loss is an ELBO.
+    """Density of the noise augmentation under which a weighted loss is a sum of ELBOs.
 
     For a non-increasing w it is −dw/dλ (Kingma and Gao 2023, arXiv 2303.00848, sec. 3). Where w
-    rises it is negative, and the loss is no ELBO. With w(λ_max) as a last lump it adds up to
-    w(λ_min).
+    rises it is negative: there ELBOs of noised data count with a minus. With w(λ_max) as a last
+    lump it adds up to w(λ_min).
 
     Args:
         w: Weighting on the eps error: an objective, a measured loss, a callable of λ, or values
@@ -114,7 +114,7 @@ def gaussian_information(logsnr: ArrayLike) -> NDArray:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """Whether a weighted loss is an ELBO, and what of it is not; from ``verdict``.
+    """Whether a weighted loss is a sum of ELBOs, and what counts with a minus; from ``verdict``.
 
     Args:
         monotone: Whether w never rises with λ.

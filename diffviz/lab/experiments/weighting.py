@@ -290,7 +290,7 @@ def heuristics(logsnr: ArrayLike = WIDE) -> dict[str, NDArray]:
 
 @dataclass(frozen=True, eq=False)
 class Augmentation:
-    """The noise augmentation under which a weighted loss is an ELBO, if it is one.
+    """The noise augmentation under which a weighted loss is a sum of ELBOs, if it is one.
 
     Attributes:
         density: −dw/dλ on a grid, scaled to a largest magnitude of 1, shape (n,).
