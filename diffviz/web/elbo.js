@@ -52,9 +52,9 @@ const LAW = "−dw/dλ";
 const W = "w";
 const NEGATIVE = "negative";
 const MIXED = "−w′·L";
-const TIMES = [2, 5, 10, 20, 50, 100, 200, 500, 1000]; // what is below 0 may be drawn
-const ROUNDING = 1e-9; // of the axis: what is less below 0 is not drawn larger
 const DIRECT = "½w·mmse";
+const TIMES = [2, 5, 10, 20, 50, 100, 200, 500, 1000]; // larger, in which what is below 0 is drawn
+const ROUNDING = 1e-9; // of the axis: what is less below 0 is not drawn larger
 const OVER_HIGH = "λₘₐₓ moves";
 const OVER_LOW = "λₘᵢₙ moves";
 
@@ -260,7 +260,7 @@ function sharesChart(mixture, xlim, { label, colours }) {
   const below = times === 1 ? NEGATIVE : `${NEGATIVE} × ${times}`;
   const enlarged = asElbos.map((value) => times * value);
   const least = Math.min(...enlarged);
-  const bottom = least > -top / 9 ? -top / 8 : -Math.max(top / 2, -1.1 * least);
+  const bottom = least > -top / 9 ? -top / 8 : Math.min(-top / 2, 1.1 * least);
   return chart({
     x: logsnr,
     curves: { [DIRECT]: asErrors, [MIXED]: asElbos, [below]: negative(enlarged) },

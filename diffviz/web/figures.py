@@ -440,7 +440,7 @@ def _draw_images(
     """Draw small images in rows."""
     pixels = np.asarray(images.pixels, dtype=float)
     columns = images.columns or min(len(pixels), 8) or 1
-    count = -(-len(pixels) // columns) or 1
+    rows = -(-len(pixels) // columns) or 1
     height, width = pixels.shape[1:3]
     gap = IMAGE_GAP * width
     above = IMAGE_LABEL * height if images.labels else 0.0
@@ -460,7 +460,7 @@ def _draw_images(
         middle = row * (height + gap + above) + height / 2
         text = "\n".join(wrap(name, ROW_NAME))
         ax.text(-2 * gap, middle, text, ha="right", va="center", fontsize=TEXT_SIZE)
-    right, bottom = columns * (width + gap) - gap, count * (height + gap + above) - gap - above
+    right, bottom = columns * (width + gap) - gap, rows * (height + gap + above) - gap - above
     ax.set(xlim=(0, right), ylim=(bottom, -above), anchor="N")
 
 

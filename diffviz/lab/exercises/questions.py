@@ -1236,14 +1236,12 @@ prediction(
         {
             "meanflow": "Here it is farther off than states that are not moved at all.",
             "imeanflow": "Here it is farther off than states that are not moved at all.",
-            "shortcut": ("It practises the whole jump often, and also starts it from pure noise."),
+            "shortcut": "It practises the whole jump often, and also starts it from pure noise.",
             "ict": "It jumps to the data at once, but compares neighbouring levels only.",
         },
         _best_in_one_step,
     ),
 )
-
-
 prediction(
     "mends-meanflow",
     Choice(

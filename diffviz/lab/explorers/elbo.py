@@ -57,7 +57,7 @@ RANGE = (-20.0, 20.0)  # λ in nats
 # curves: the names in the legends
 LAW, W, NEGATIVE = "−dw/dλ", "w", "negative"
 MIXED, DIRECT = "−w′·L", "½w·mmse"
-TIMES = 2, 5, 10, 20, 50, 100, 200, 500, 1000  # what is below 0 may be drawn
+TIMES = 2, 5, 10, 20, 50, 100, 200, 500, 1000  # larger, in which what is below 0 is drawn
 ROUNDING = 1e-9  # of the axis: what is less below 0 is not drawn larger
 OVER_HIGH, OVER_LOW = "λₘₐₓ moves", "λₘᵢₙ moves"
 COLOURS = {
@@ -334,7 +334,8 @@ def shares_chart(mixture: SignedMixture, ends: Limits, shade: str = SUBJECT) -> 
     times = enlargement(as_elbos, top)
     below = NEGATIVE if times == 1 else f"{NEGATIVE} × {times}"
     enlarged = times * as_elbos
-    bottom = -top / 8 if enlarged.min() > -top / 9 else -max(top / 2, -1.1 * enlarged.min())
+    least = float(enlarged.min())
+    bottom = -top / 8 if least > -top / 9 else min(-top / 2, 1.1 * least)
     return Chart(
         mixture.logsnr,
         {DIRECT: as_errors, MIXED: as_elbos, below: negative(enlarged)},
@@ -342,7 +343,7 @@ def shares_chart(mixture: SignedMixture, ends: Limits, shade: str = SUBJECT) -> 
         ylabel="share per nat of λ",
         title="what each level adds to the loss",
         xlim=ends,
-        ylim=(float(bottom), top),
+        ylim=(bottom, top),
         colours=COLOURS | {MIXED: shade, below: COLOURS[NEGATIVE]},
         dashes={DIRECT: 1, MIXED: 0, below: 0},
         bands={below: band_below(enlarged)},

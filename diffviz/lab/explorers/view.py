@@ -539,6 +539,7 @@ def said_of(control: Control, value: Any) -> str:
         that is off, and where nothing is chosen.
     """
     if isinstance(control, Slider):
+        # a place between the steps of a slider, such as that of a schedule's end, is no exact one
         number = f"{value:g}" if float(value).is_integer() else f"{value:.4g}"
         return f"{number} {control.unit}".rstrip().replace("-", "−")
     if isinstance(control, Menu):
